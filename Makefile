@@ -1,0 +1,44 @@
+# Everything runs in a virtual environment of its own, made on first use and renewed when
+# pyproject.toml changes. Needed: python3 with venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+RUN = $(VENV)/bin/python
+
+.PHONY: help demo test lint examples clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## Run a small application against a local collector
+	@$(RUN) examples/demo.py
+
+test: $(VENV)/.installed-dev ## Run all tests
+	$(RUN) -W error -m tests
+
+lint: $(VENV)/.installed-dev ## Check style and types
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy --strict
+
+examples: $(VENV)/.installed ## Run every example against a local collector
+	$(RUN) -m unittest -v tests.test_examples
+
+clean: ## Remove the virtual environment and what the tools left
+	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# `--group` needs pip 25.1, and an editable install without setup.py 21.3: venv may bring less.
+$(VENV)/.installed: pyproject.toml
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv "$(VENV)"
+	@$(RUN) -m pip install --quiet --upgrade "pip>=25.1"
+	@$(RUN) -m pip install --quiet --editable .
+	@touch "$@"
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(RUN) -m pip install --quiet --group dev
+	@touch "$@"

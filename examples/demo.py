@@ -1,0 +1,46 @@
+"""Run the signup application against a local collector, and show what arrives: `make demo`.
+
+No write key and no network are needed.
+"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from segment_logging.collector import Collector
+from segment_logging.collector.lines import columns_of, table
+
+APP = Path(__file__).with_name("signup_app.py")
+EXPECTED = Counter(page=3, track=5, identify=3, group=3, screen=3, alias=1)
+
+
+def main() -> int:
+    """Return 0 when every message of the application arrived and none would be dropped."""
+    with Collector() as collector:
+        print("The application, and what its console shows:\n", flush=True)
+        app = subprocess.run(
+            [sys.executable, APP],
+            env={**os.environ, "SEGMENT_HOST": collector.url, "SEGMENT_WRITE_KEY": "demo"},
+            timeout=60,
+            check=False,
+        )
+    messages, dropped, requests = collector.messages, collector.dropped, collector.requests
+    plural = "request" if len(requests) == 1 else "requests"
+    print("\nWhat arrived at the collector:\n")
+    print(table([columns_of(message) for message in messages]))
+    print(
+        f"\n{len(messages)} messages in {len(requests)} {plural}, "
+        f"would be dropped by Segment: {len(dropped)}"
+    )
+    for message, code in dropped:
+        print(f"would be dropped ({code}): {' '.join(columns_of(message))}")
+    missing = EXPECTED - Counter(message["type"] for message in messages)
+    for call_type, count in missing.items():
+        print(f"missing: {count} {call_type}")
+    return 1 if app.returncode or dropped or missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

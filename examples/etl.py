@@ -1,0 +1,53 @@
+"""Send a file of messages in batches: `python examples/etl.py examples/events.jsonl`.
+
+The file has one call a line, as Segment takes it. What can never be delivered (above 32,000 bytes,
+or what Segment would drop) goes to a file of dead letters, and the rest is sent all the same. When
+sending fails the program ends with the error: run it again, as Segment recognises by its messageId
+what it got already.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterable
+from typing import TextIO
+
+from segment_logging import Batcher, HttpClient, Message
+
+
+def send_all(
+    client: HttpClient, write_key: str, lines: Iterable[str], dead_letters: TextIO
+) -> None:
+    """Send the message of each line; write those that cannot be sent to `dead_letters`."""
+    batcher = Batcher()
+    for line in lines:
+        try:
+            message = Message.from_dict(json.loads(line))
+            left_over = batcher.push(message)
+        except ValueError as error:  # no JSON, InvalidMessage, MessageTooLarge
+            dead_letters.write(json.dumps({"reason": str(error), "line": line}) + "\n")
+            continue
+        if left_over is not None:  # the batch is full
+            client.send(write_key, batcher.take())
+            batcher.push(left_over)
+    if not batcher.is_empty:
+        client.send(write_key, batcher.take())
+
+
+def main() -> None:
+    """Send the file that the command line names."""
+    parser = argparse.ArgumentParser(description="Send a file of messages to Segment in batches.")
+    parser.add_argument("file", help="one call a line, as JSON")
+    parser.add_argument("--dead-letters", default="dead-letters.jsonl", metavar="FILE")
+    options = parser.parse_args()
+    client = HttpClient(os.environ.get("SEGMENT_HOST", "https://api.segment.io"))
+    with (
+        open(options.file, encoding="utf-8") as lines,
+        open(options.dead_letters, "a", encoding="utf-8") as dead_letters,
+    ):
+        send_all(client, os.environ["SEGMENT_WRITE_KEY"], lines, dead_letters)
+    client.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Messages as text for a terminal: one row each, columns aligned, nothing that could steer it.
+
+Pure: no clock, no thread, no I/O.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+COLUMNS = ("type", "user", "name", "fields")
+
+
+def columns_of(message: Any) -> tuple[str, str, str, str]:
+    """Return a call in wire form as type, user, event or other name, and properties or traits."""
+    if not isinstance(message, Mapping):
+        return "?", "", "", printable(_json(message))
+    name = next(
+        (message[key] for key in ("event", "name", "groupId", "previousId") if message.get(key)), ""
+    )
+    fields = message.get("properties") or message.get("traits") or {}
+    return (
+        printable(message.get("type", "?")),
+        printable(message.get("userId") or message.get("anonymousId") or ""),
+        printable(name),
+        printable(_json(fields) if fields else ""),
+    )
+
+
+def printable(value: object) -> str:
+    """Return `value` as one line in which control characters are written out."""
+    text = value if isinstance(value, str) else _json(value)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def table(rows: Iterable[Sequence[str]], heads: Sequence[str] = COLUMNS) -> str:
+    """Return rows under their heads with every column but the last padded to its widest."""
+    lines = [tuple(heads), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,246 @@
+"""What Segment would say to a request: its answer, what it would drop without a word, and hints.
+
+Written from Segment's documentation alone and not by calling `wire`, so that the package's own
+rules are checked against a second reading of the same pages.
+
+Pure: no clock, no thread, no socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ..context import merge
+from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
+from ..wire import CALL_TYPES, CONSENT_EVENT
+from .hints import hints_of
+
+TYPE_MISSING = "type_missing"
+TYPE_UNKNOWN = "type_unknown"
+TOO_MANY = "too_many_messages"
+"""Names of ours for what Segment drops without publishing a discard code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One call and what becomes of it.
+
+    Attributes:
+        message: the call as Segment would keep it, `type` first and a batch's context merged in;
+            whatever stood there instead when it is no object.
+        code: Segment's discard code, or None when the call is accepted.
+        warnings: what is accepted and yet likely a mistake.
+    """
+
+    message: Any
+    code: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What Segment would say to one request.
+
+    Attributes:
+        status: 200, also for what is dropped; 400 for what cannot be read or is too large; 404.
+        reason: why it is no 200, else None.
+        judged: the calls in order; none unless the status is 200.
+        code: the discard code of the request as a whole (`empty_batch`), or None.
+        warnings: those that are about the request and not about one call.
+        sent_at: the request's `sentAt` as it stands there, or None.
+        message_count: calls in the request, whatever becomes of them.
+        write_key: the body's `writeKey`, or None.
+    """
+
+    status: int = 200
+    reason: str | None = None
+    judged: tuple[Judged, ...] = ()
+    code: str | None = None
+    warnings: tuple[str, ...] = ()
+    sent_at: Any = None
+    message_count: int = 0
+    write_key: str | None = field(default=None, repr=False)
+
+
+def judge(
+    path: str, body: bytes, *, has_seen: Callable[[str], bool] = lambda message_id: False
+) -> Verdict:
+    """Return what Segment would say to a POST.
+
+    Args:
+        path: "/v1/track" and so on, "/v1/batch", or its other name "/v1/import".
+        body: the body, unzipped.
+        has_seen: whether a call with this message id arrived before: worth a warning.
+    """
+    kind = path.rstrip("/").removeprefix("/v1/")
+    kind = "batch" if kind == "import" else kind
+    if kind not in (*CALL_TYPES, "batch"):
+        return Verdict(status=404, reason=f"Segment has no {path}")
+    if len(body) > MAX_BATCH_BYTES:
+        return _refusal(f"body of {len(body):,} bytes, at most {MAX_BATCH_BYTES:,} are taken")
+    try:
+        form = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except RecursionError:
+        return _refusal("body is nested too deeply")
+    except ValueError as error:
+        return _refusal(f"body is no JSON: {error}")
+    if not isinstance(form, dict):
+        return _refusal(f"body must be an object, not {type(form).__name__}")
+    return _judge_form(kind, form, body, has_seen)
+
+
+def _refusal(reason: str, message_count: int = 0) -> Verdict:
+    return Verdict(status=400, reason=reason, message_count=message_count)
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _judge_form(
+    kind: str, form: dict[str, Any], body: bytes, has_seen: Callable[[str], bool]
+) -> Verdict:
+    write_key = form.pop("writeKey", None)
+    sent_at = form.pop("sentAt", None)
+    if kind == "batch":
+        items = form.get("batch")
+        calls: list[Any] = items if isinstance(items, list) else []
+        too_large = len(body) > MAX_MESSAGE_BYTES and any(
+            _size_of(call) > MAX_MESSAGE_BYTES for call in calls
+        )
+    else:
+        calls = [{"type": kind, **{key: form[key] for key in form if key != "type"}}]
+        too_large = len(body) > MAX_MESSAGE_BYTES
+    if too_large:
+        return _refusal(f"a call is above {MAX_MESSAGE_BYTES:,} bytes", len(calls))
+    if len(calls) > MAX_BATCH_MESSAGES:
+        judged = tuple(Judged(call, TOO_MANY) for call in calls)
+    else:
+        judged = _judge_calls(calls, form if kind == "batch" else {}, has_seen)
+    return Verdict(
+        judged=judged,
+        code=None if calls else "empty_batch",
+        warnings=() if sent_at else ("sentAt is missing: Segment cannot correct clock skew",),
+        sent_at=sent_at,
+        message_count=len(calls),
+        write_key=write_key if isinstance(write_key, str) else None,
+    )
+
+
+def _size_of(call: Any) -> int:
+    """The size of one call of a batch, written compactly."""
+    text = json.dumps(call, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _judge_calls(
+    calls: list[Any], batch: Mapping[str, Any], has_seen: Callable[[str], bool]
+) -> tuple[Judged, ...]:
+    judged = []
+    ids: set[str] = set()
+    for call in calls:
+        if not isinstance(call, dict):
+            judged.append(Judged(call, discard_code(call)))
+            continue
+        message = _with_batch_fields(call, batch)
+        code = discard_code(message)
+        warnings = list(hints_of(message)) if code is None else []
+        message_id = message.get("messageId")
+        if isinstance(message_id, str) and message_id:
+            if message_id in ids or has_seen(message_id):
+                warnings.append("messageId is repeated: Segment keeps only the first")
+            ids.add(message_id)
+        judged.append(Judged(message, code, tuple(warnings)))
+    return tuple(judged)
+
+
+def _with_batch_fields(call: dict[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the call with the batch's context and integrations merged in, as Segment does."""
+    message = {key: value for key, value in call.items() if key != "writeKey"}
+    for key in ("context", "integrations"):
+        below, value = batch.get(key), call.get(key)
+        if isinstance(below, dict) and (value is None or isinstance(value, dict)):
+            merged = merge(below, value)
+            if merged is not None:
+                message[key] = merged
+    return message
+
+
+# Discard codes, "Failed on ingest" of the delivery overview. ------------------------------------
+
+
+def discard_code(call: Any) -> str | None:
+    """Return the code under which Segment drops a call after answering 200, or None.
+
+    A JSON null counts as absent: the official SDKs send it for an id or a name that is not there.
+    """
+    if not isinstance(call, dict):
+        return TYPE_MISSING
+    call_type = call.get("type")
+    if call_type is None:
+        return TYPE_MISSING
+    if call_type not in CALL_TYPES:
+        return TYPE_UNKNOWN
+    code = _id_code(call)
+    if code is None and call_type == "track":
+        code = _event_code(call)
+    if code is None and call_type in ("page", "screen"):
+        code = _name_code(call)
+    return code or _object_code(call_type, call)
+
+
+def _id_code(call: Mapping[str, Any]) -> str | None:
+    ids = [call[key] for key in ("userId", "anonymousId") if call.get(key) is not None]
+    if not ids:
+        return "no_user_anon_id"
+    return None if all(isinstance(one, str) and one for one in ids) else "id_not_string"
+
+
+def _event_code(call: Mapping[str, Any]) -> str | None:
+    event = call.get("event")
+    if event is None or event == "":
+        return "event_not_defined"
+    if not isinstance(event, str):
+        return "event_not_string"
+    return _consent_code(call) if event == CONSENT_EVENT else None
+
+
+def _name_code(call: Mapping[str, Any]) -> str | None:
+    for key in ("name", "category"):
+        value = call.get(key)
+        if value is not None and not (isinstance(value, str) and value):
+            return f"{key}_not_string"
+    return None
+
+
+def _object_code(call_type: str, call: Mapping[str, Any]) -> str | None:
+    key = {"identify": "traits", "group": "traits", "alias": None}.get(call_type, "properties")
+    if key is not None and call.get(key) is not None and not isinstance(call[key], dict):
+        return f"{key}_not_object"
+    return None
+
+
+def _consent_code(call: Mapping[str, Any]) -> str | None:
+    context = _object(call.get("context"))
+    consent = _object(context.get("consent"))
+    choices = consent.get("categoryPreferences")
+    if choices is None:
+        return "consent_categorypreferences_should_exist"
+    if not isinstance(choices, dict):
+        return "consent_categorypreferences_should_be_object"
+    if not all(isinstance(choice, bool) for choice in choices.values()):
+        return "consent_categorypreferences_fields_should_be_bool"
+    version = consent.get("version")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, (int, float))):
+        return "consent_version_should_be_number"
+    advertising_id = _object(context.get("device")).get("advertisingId")
+    if advertising_id is not None and not isinstance(advertising_id, str):
+        return "device_advertisingid_should_be_string"
+    return None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,78 @@
+"""A file of what can never be delivered, with the reason: one JSON object a line.
+
+    {"reason": "...", "status": 400, "time": "2026-11-23T08:00:00.123Z", "message": {...}}
+
+`message` is the call as it was to be sent, so that `status` and `reason` can be mended and the
+message sent again. Mode 0600, as it holds personal data; any number of processes may share it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .encoding import encode
+from .errors import InvalidMessage, SegmentError
+from .queues.directory import make_private
+from .rules import write_timestamp
+
+
+class DeadLetters:
+    """Appends to the file at `path`; opened anew each time, so that it may be rotated.
+
+    Args:
+        path: of the file; made, mode 0600, with the first dead letter.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, path: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = os.path.abspath(path)
+        self._clock = clock
+
+    def write(self, messages: Sequence[Any], error: SegmentError, *, sync: bool = True) -> None:
+        """Append one line for each message.
+
+        Args:
+            messages: calls in wire form, as dicts; null stands for what is no JSON.
+            error: why they can never be delivered.
+            sync: return only when they survive a power cut.
+
+        Raises:
+            OSError: nothing was written.
+        """
+        told = {
+            "reason": str(error),
+            "status": getattr(error, "status", None),
+            "time": write_timestamp(self._clock()),
+        }
+        lines = b"".join(_line_of(told, message) for message in messages)
+        make_private(os.path.dirname(self._path))
+        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            # One write, which other processes' cannot cut into; and no lock, which a process that
+            # is stopped would hold for ever.
+            written = os.write(file, lines)
+            if written != len(lines):
+                _undo(file, written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+            if sync:
+                os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def _undo(file: int, written: int) -> None:
+    """Take back what a full disk took of a write, unless somebody wrote after it already."""
+    end = os.lseek(file, 0, os.SEEK_CUR)
+    if os.fstat(file).st_size == end:
+        os.ftruncate(file, end - written)
+
+
+def _line_of(told: dict[str, Any], message: Any) -> bytes:
+    try:
+        return encode({**told, "message": message}) + b"\n"
+    except InvalidMessage:
+        return encode({**told, "message": None}) + b"\n"

@@ -1,0 +1,193 @@
+"""From a batch to its answer: attempts, waits, halving, dead letters.
+
+What an answer means and how long to wait is decided in `outcomes`; here it is carried out, on
+the listener's thread, with the client, the wait and the randomness passed in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from enum import Enum, auto
+from operator import add
+from typing import Any, Protocol
+
+from .client import Client
+from .encoding import decode
+from .errors import DeliveryError, MessageTooLarge, SegmentError
+from .messages import Batch, Message
+from .outcomes import Fault, Progress, RetryPolicy, fault_of
+from .reports import Reporter
+
+OnError = Callable[[SegmentError, Sequence[Message]], object]
+"""What `on_error` is: called on the listener's thread with the reason and the messages given up."""
+
+
+class Wait(Protocol):
+    """Sleeps for so many seconds and returns True; False, possibly at once, when the end of the
+    process would come first. `exactly`: the server asked for no less."""
+
+    def __call__(self, seconds: float, *, exactly: bool = False) -> bool: ...
+
+
+class _DeadLetters(Protocol):
+    def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+        """Append the messages with their reason. Raises OSError when they are not on disk."""
+
+
+class End(Enum):
+    """How the delivery of a batch ended."""
+
+    ANSWERED = auto()
+    """Every message was delivered or became a dead letter: forget the batch."""
+    KEPT = auto()
+    """Not delivered, and not given up: try again later."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of messages so far."""
+
+    delivered: int = 0
+    dead_lettered: int = 0
+    retried: int = 0
+    batches: int = 0
+
+    def plus(self, other: Tally) -> Tally:
+        """Return both added up."""
+        return Tally(*map(add, astuple(self), astuple(other)))
+
+
+class Delivery:
+    """Sends batches through a client until each is answered for.
+
+    Args:
+        client: sends one batch, once.
+        write_key: of the Segment source.
+        policy: how often and how long.
+        random: a number from 0 to 1, for the jitter.
+        keeps: whether the queue outlives the process, so that what cannot be delivered now is
+            kept for later instead of given up.
+        dead_letters: takes what is given up; None to only count it.
+        on_error: told what is given up; None for nobody.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        write_key: str,
+        *,
+        policy: RetryPolicy,
+        random: Callable[[], float] = random.random,
+        keeps: bool = False,
+        dead_letters: _DeadLetters | None = None,
+        on_error: OnError | None = None,
+    ) -> None:
+        self._client = client
+        self._write_key = write_key
+        self._policy = policy
+        self._random = random
+        self._keeps = keeps
+        self._dead_letters = dead_letters
+        self._on_error = on_error
+        self._reporter = Reporter()
+
+    def deliver(self, batch: Batch, wait: Wait) -> tuple[End, Tally]:
+        """Deliver one batch, in order, and say how it ended and what became of its messages.
+
+        A batch that Segment cannot read is halved until the guilty message stands alone; the
+        others are delivered. KEPT means all of it: what was delivered already is sent again with
+        the same message ids, which Segment recognises. The tally then holds only attempts.
+        """
+        tally = Tally()
+        parts = [batch]
+        while parts:
+            part = parts.pop()
+            error = self._send(part, wait, tally)
+            if error is None:
+                tally.delivered += len(part)
+                tally.batches += 1
+            elif error is _INTERRUPTED:
+                return End.KEPT, Tally(retried=tally.retried)
+            elif _fault(error) is Fault.MESSAGE and len(part) > 1:
+                middle = len(part) // 2
+                parts.append(_part_of(batch, part.lines[middle:]))
+                parts.append(_part_of(batch, part.lines[:middle]))
+            elif self._keeps and _fault(error) is not Fault.MESSAGE:
+                self._reporter.once("kept", f"{error}; messages wait in the journal")
+                return End.KEPT, Tally(retried=tally.retried)
+            elif self._give_up(part, error):
+                tally.dead_lettered += len(part)
+            else:
+                return End.KEPT, Tally(retried=tally.retried)
+        return End.ANSWERED, tally
+
+    def _send(self, batch: Batch, wait: Wait, tally: Tally) -> SegmentError | None:
+        """Send until it is delivered (None) or there is nothing to be gained by another try."""
+        progress = Progress()
+        while True:
+            try:
+                self._client.send(self._write_key, batch)
+            except (DeliveryError, MessageTooLarge) as error:
+                failure: SegmentError = error
+            except Exception as error:  # a client of the user's may raise anything
+                failure = DeliveryError(f"client failed ({type(error).__name__}): see its own log")
+                failure.__cause__ = error
+            else:
+                self._reporter.over("given up")
+                self._reporter.over("kept")
+                return None
+            if _fault(failure) is not Fault.NETWORK:
+                return failure
+            progress = progress.failed(getattr(failure, "retry_after", None))
+            seconds = self._policy.wait_before(progress, random=self._random())
+            if seconds is None:
+                return failure
+            if not wait(seconds, exactly=progress.retry_after is not None):
+                return _INTERRUPTED
+            tally.retried += 1
+
+    def _give_up(self, batch: Batch, error: SegmentError) -> bool:
+        """Make dead letters of a batch; False when the queue had better keep it."""
+        what_became = "given up"
+        if self._dead_letters is not None:
+            try:
+                self._dead_letters.write([_value_of(line) for line in batch.lines], error)
+                what_became = "now dead letters"
+            except OSError as fault:
+                trouble = (
+                    f"dead letters cannot be written ({fault.strerror}): mend the file's place"
+                )
+                self._reporter.once("dead letters", trouble)
+                if self._keeps:
+                    return False
+        self._reporter.once("given up", f"{error}; {len(batch)} messages are {what_became}")
+        if self._on_error is not None:
+            try:
+                self._on_error(error, batch.batch)
+            except BaseException as fault:  # a sys.exit there would end the thread, not the program
+                self._reporter.once(
+                    "on_error", f"on_error raised {type(fault).__name__}: mend it, delivery goes on"
+                )
+        return True
+
+
+_INTERRUPTED = DeliveryError("the process ends before the next attempt")
+
+
+def _fault(error: SegmentError) -> Fault:
+    if isinstance(error, DeliveryError):
+        return fault_of(error.status, retryable=error.retryable)
+    return Fault.MESSAGE  # the client refused the size
+
+
+def _value_of(line: bytes) -> Any:
+    try:
+        return decode(line)
+    except ValueError:  # what a broken disk made of it
+        return line.decode(errors="replace")
+
+
+def _part_of(batch: Batch, lines: Sequence[bytes]) -> Batch:
+    return Batch.of_lines(lines, context=batch.context, integrations=batch.integrations)

@@ -1,0 +1,293 @@
+"""The delivering half of the stdlib pair: a QueueListener, privately.
+
+What the stock one gets wrong for us is overridden here and nowhere else: an exception from
+`dequeue` or `handle` ends its thread for good, `start` twice hangs, and `stop` joins without bound.
+
+`own_threads` are the threads that deliver. A record of theirs (urllib3 at DEBUG, a hook that
+logs) must never become a message: it would cause the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from logging.handlers import QueueListener
+from queue import Empty, SimpleQueue
+from threading import Thread, get_ident
+from typing import Any, cast
+
+from typing_extensions import override
+
+from .delivery import Delivery, End, Tally
+from .messages import Batch
+from .queues import MessageQueue
+from .queues.bell import Bell
+from .reports import report
+
+THREAD_NAME = "segment_logging"
+"""Name of the threads that deliver. Unlike an identifier, no other thread ever gets it."""
+
+own_threads: set[int] = set()
+"""Identifiers of the threads that deliver in this process."""
+
+KEPT_PAUSE = 60.0
+"""Seconds until a batch that was kept is tried again."""
+
+
+class MessageQueueListener(QueueListener):
+    """The delivering half: waits until a batch is due, has it answered, acknowledges it.
+
+    One thread, started with the first message. It wakes for the first message of a batch and when
+    the batch is due, which is when it is full, `flush_interval` has passed or somebody flushes;
+    not for each message, as every wake-up takes the interpreter's lock from the callers.
+
+    Args:
+        queue: where the messages wait.
+        delivery: has a batch answered.
+        flush_interval: seconds a message waits for company.
+        chores: done now and then, also while waiting: takes the clock's time and returns the one
+            at which it wants to be called again, or None.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        queue: MessageQueue,
+        delivery: Delivery,
+        *,
+        flush_interval: float,
+        chores: Callable[[float], float | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(cast(Any, queue))
+        self._messages = queue
+        self._delivery = delivery
+        self._flush_interval = flush_interval
+        self._chores = chores
+        self._clock = clock
+        self._bell = Bell()
+        self._waiters: list[Bell] = []
+        # What other threads ask for:
+        self._stopping = False
+        self.deadline: float | None = None
+        """A moment of the clock after which nothing may go on; None for never."""
+        self._flush_to = 0
+        # What the thread has done:
+        self._idle: SimpleQueue[None] = SimpleQueue()  # holds one token while no thread runs
+        self._idle.put(None)
+        self._cut_short = False
+        self._first_seen: float | None = None
+        self._tally = Tally()  # replaced whole, so that any thread may read it
+
+    # Any thread. --------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Wake the thread; with the first message, and the first after `stop`, start it."""
+        self._bell.ring()
+        if not self.running:
+            self.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether a thread delivers."""
+        return self._idle.empty()
+
+    @override
+    def start(self) -> None:
+        """Start the thread unless it runs. Where none can be started any more, messages wait for
+        `run_here`."""
+        if self._begin():
+            try:
+                Thread(target=self._run, name=THREAD_NAME, daemon=True).start()
+            except RuntimeError:  # the interpreter is shutting down
+                self._idle.put(None)
+
+    @override
+    def stop(self) -> None:
+        """Ask the thread to end when everything is answered for. Does not wait for it."""
+        self._stopping = True
+        self._bell.ring()
+
+    def run_here(self, deadline: float) -> None:
+        """Deliver what waits in the calling thread, for when no other can be started."""
+        if self._begin():
+            self._stopping, self.deadline = True, deadline
+            self._run()
+
+    def hurry(self, deadline: float) -> None:
+        """Cut the wait for another attempt short, and begin none that would end after `deadline`,
+        a moment of the clock."""
+        self.deadline = deadline
+        self._bell.ring()
+
+    def wait_until_answered(self, deadline: float, *, backlog: bool = False) -> bool:
+        """Wait until every message accepted so far is answered for.
+
+        Args:
+            deadline: a moment of the clock.
+            backlog: wait for what processes that are gone have left, too.
+
+        Returns:
+            False when `deadline` came first.
+        """
+        messages = self._messages
+        self._flush_to = max(self._flush_to, messages.accepted)
+        target: list[int] = []
+
+        def is_answered() -> bool:
+            if backlog and messages.has_backlog:
+                return False
+            if not target:  # only now: what was found of others counts as accepted, too
+                target.append(messages.accepted)
+            return messages.acknowledged >= target[0]
+
+        return self._wait_until(is_answered, deadline)
+
+    def wait_until_ended(self, deadline: float) -> bool:
+        """Wait until the thread has ended. False: `deadline` came first."""
+        return self._wait_until(lambda: not self.running, deadline)
+
+    def look(self) -> tuple[Tally, int]:
+        """Return what became of messages, and how many were accepted: never fewer."""
+        return self._tally, self._messages.accepted
+
+    def _wait_until(self, reached: Callable[[], bool], deadline: float) -> bool:
+        waiter = Bell()
+        self._waiters.append(waiter)
+        self._bell.ring()
+        try:
+            while not reached():
+                left = deadline - self._clock()
+                if left <= 0 or not self.running or get_ident() in own_threads:
+                    return reached()
+                waiter.wait(left)
+            return True
+        finally:
+            self._waiters.remove(waiter)
+
+    # The listener's thread. ---------------------------------------------------------------------
+
+    def _begin(self) -> bool:
+        """Become the one thread; False when there is one. Taking the only token is atomic, also
+        for a signal handler in the middle of it."""
+        try:
+            self._idle.get_nowait()
+        except Empty:
+            return False
+        self._stopping, self.deadline, self._cut_short = False, None, False
+        return True
+
+    def _run(self) -> None:
+        own_threads.add(get_ident())
+        try:
+            while True:
+                self.handle(self.dequeue(True))
+        except Empty:
+            pass
+        except BaseException:  # a client called sys.exit: the next message starts another thread
+            self._idle.put(None)
+            raise
+        finally:
+            own_threads.discard(get_ident())
+            self._tell_waiters()
+
+    @override
+    def dequeue(self, block: bool) -> Any:
+        """Wait until a batch is due and return it. Raises queue.Empty when the thread is to end."""
+        while True:
+            try:
+                batch = self._next_batch()
+            except Exception as error:  # else the stock loop would end, silently and for good
+                report(f"taking a batch failed ({type(error).__name__}): trying again in a second")
+                self._wait(1.0)
+                continue
+            if batch is not None:
+                return batch
+            if self._ends():
+                raise Empty
+
+    @override
+    def handle(self, record: Any) -> None:
+        """Have a batch answered and acknowledge it; one that is kept is tried again later."""
+        end, tally = End.KEPT, Tally()
+        try:
+            end, tally = self._delivery.deliver(record, self._wait)
+        except Exception as error:
+            report(f"delivery failed ({type(error).__name__}): trying again in {KEPT_PAUSE:.0f} s")
+        finally:
+            self._tally = self._tally.plus(tally)
+            if end is End.ANSWERED:
+                self._messages.acknowledge()
+            else:
+                self._messages.put_back()
+        self._tell_waiters()
+        if end is End.KEPT and not self._wait(KEPT_PAUSE):
+            self._cut_short = True
+
+    def _next_batch(self) -> Batch | None:
+        """Wait for the next batch that is due; None when the thread is to end."""
+        messages = self._messages
+        while not self._is_over:
+            wake_at = self._chores(self._clock())
+            self._tell_waiters()  # perhaps it was the chores that they waited for
+            messages.watch(collecting=False)  # before the look: a message in between rings
+            if not messages.is_empty:
+                messages.watch(collecting=True)
+                due_at = self._due_at()
+                if due_at <= self._clock():
+                    self._first_seen = None
+                    return messages.take()
+                wake_at = due_at if wake_at is None else min(wake_at, due_at)
+            elif self._stopping:
+                return None
+            self._bell.wait(None if wake_at is None else wake_at - self._clock())
+        return None
+
+    def _due_at(self) -> float:
+        """Return the moment at which what waits is to be sent."""
+        now = self._clock()
+        if self._first_seen is None:
+            self._first_seen = now
+        flushing = self._stopping or self._messages.acknowledged < self._flush_to
+        if flushing or self._messages.has_full_batch:
+            return now
+        return self._first_seen + self._flush_interval
+
+    def _wait(self, seconds: float, *, exactly: bool = False) -> bool:
+        """Sleep, doing chores, and return True; False, at once, when a deadline comes first.
+
+        A deadline that is set while it sleeps ends the sleep, for one last try; not so when the
+        server asked for `exactly` this wait.
+        """
+        end = self._clock() + seconds
+        before = self.deadline
+        while self.deadline is None or end <= self.deadline:
+            now = self._clock()
+            if now >= end:
+                return True
+            wake_at = self._chores(now)
+            self._bell.wait((end if wake_at is None else min(end, wake_at)) - now)
+        return before is None and not exactly and not self._is_over
+
+    def _ends(self) -> bool:
+        """End, unless a message came in just now and its sender saw a running thread."""
+        self._messages.watch(collecting=False)
+        if not self._has_nothing_to_do:
+            return False
+        self._messages.release()
+        self._idle.put(None)  # from here on, a message starts another thread
+        return self._has_nothing_to_do or not self._begin()
+
+    @property
+    def _has_nothing_to_do(self) -> bool:
+        return self._is_over or self._messages.is_empty
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether there is no time left, whatever still waits."""
+        late = self.deadline is not None and self._clock() >= self.deadline
+        return late or self._cut_short
+
+    def _tell_waiters(self) -> None:
+        for waiter in tuple(self._waiters):
+            waiter.ring()

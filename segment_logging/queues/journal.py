@@ -1,0 +1,314 @@
+"""The queue on disk: every message is in a file before `put` returns.
+
+A file is a batch, and unlinking it is the acknowledgement: no offsets, no states, no compaction,
+and a full disk can still be acknowledged. A crash between the answer and the unlink sends the
+batch again, with the same message ids, which Segment recognises: at least once, in order.
+
+`put` holds a lock, unlike in memory: the listener must not seal a file under a writer's feet.
+A signal handler that logs in the middle of a `put` is turned away, for the memory queue to serve.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import RLock
+
+from ..batching import Batcher, batches_of
+from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
+from ..messages import Batch
+from .adoption import Adoption
+from .directory import JournalDirectory, JournalFile, live_path
+from .sync import Syncer, sync_data, sync_entry
+
+_MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long as a comma
+_NEVER = 1 << 62
+_RETRY_PAUSE = 1.0  # seconds until another try to make a directory or file
+
+
+class Journal:
+    """Encoded messages in files of this process's directory, and in those of dead processes.
+
+    Makes its directory with the first message. Listener's side: see `MessageQueue`.
+
+    Args:
+        root: the directory given as `journal`, shared by any number of processes.
+        write_key: of the Segment source; each has its own directories.
+        wake: wakes the listener; called when it asked for that by `watch`.
+        max_bytes: of all files below `root` for this write key; more are refused.
+        sync: "off", "interval" or "emit".
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        write_key: str,
+        wake: Callable[[], None],
+        *,
+        max_bytes: int,
+        sync: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._live = live_path(os.path.abspath(root), write_key)
+        self._wake = wake
+        self._max_bytes = max_bytes
+        self._sync = sync
+        self._clock = clock
+        self._syncer = Syncer()
+        self._adoption = Adoption(
+            self._live, os.path.join(os.path.abspath(root), "quarantine", "damaged-lines")
+        )
+        self._writing = RLock()
+        self._is_writing = False
+        self._directory: JournalDirectory | None = None
+        self._file: JournalFile | None = None
+        self._sealed: deque[JournalFile] = deque()
+        self._size_bytes = 0  # of all files of ours
+        self._not_before = 0.0
+        self._ring_at = 0
+        self._put = 0
+        # The listener's:
+        self._taken: Batch | None = None
+        self._is_adopted = False  # what was taken
+        self._batches: deque[Batch] = deque()  # of the first sealed file
+        self._put_back = False
+        self._acknowledged = 0
+        self._released = 0  # let go of; still counted until somebody may have found it again
+        self.lost = 0
+        """Messages whose files somebody removed."""
+        self.trouble: OSError | None = None
+        """Why messages could not be written last; None when they can."""
+
+    def put(self, line: bytes) -> bool:
+        with self._writing:
+            if self._is_writing:
+                return False  # a signal handler in the middle of the lines below
+            self._is_writing = True
+            try:
+                is_in = self._append(line + b"\n")
+            except OSError as error:
+                self.trouble = error
+                self._not_before = self._clock() + _RETRY_PAUSE
+                return False
+            finally:
+                self._is_writing = False
+        if is_in and self._size_bytes >= self._ring_at:
+            self._ring_at = _NEVER
+            try:
+                self._wake()
+            except BaseException:  # Ctrl-C in the middle: let the next message wake it
+                self._ring_at = 0
+                raise
+        return is_in
+
+    def _append(self, line: bytes) -> bool:
+        """Write a line with one write; False when it is refused.
+
+        Raises:
+            OSError: it is not in the file.
+        """
+        size_bytes = len(line)
+        if self._size_bytes + self._adoption.size_bytes + size_bytes > self._max_bytes:
+            self.trouble = OSError(errno.EDQUOT, "max_journal_bytes is reached")
+            return False
+        file = self._file
+        if (
+            file is None
+            or file.size_bytes + size_bytes > _MAX_FILE_BYTES
+            or file.messages == MAX_BATCH_MESSAGES
+        ):
+            file = self._next_file()
+        written = os.write(file.descriptor, line)
+        if written != size_bytes:  # a full disk takes what fits, and says so only here
+            self._undo(file, written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        file.size_bytes += size_bytes
+        file.messages += 1
+        self._size_bytes += size_bytes
+        self._put += 1
+        if self.trouble is not None:
+            self.trouble = None
+        if self._sync == "interval":
+            self._syncer.wrote(file.descriptor)
+        elif self._sync == "emit":
+            sync_data(file.descriptor)
+        return True
+
+    def _next_file(self) -> JournalFile:
+        self._seal()
+        if self._clock() < self._not_before:
+            raise self.trouble or OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if self._directory is None:
+            self._directory = self._make_directory()
+        try:
+            self._file = self._directory.new_file()
+        except FileNotFoundError:  # somebody removed the directory
+            self._directory.close()
+            self._directory = self._make_directory()
+            self._file = self._directory.new_file()
+        if self._sync == "interval":
+            self._syncer.made_file_in(self._directory.path)
+        elif self._sync == "emit":
+            sync_entry(self._directory.path)
+        return self._file
+
+    def _make_directory(self) -> JournalDirectory:
+        directory = JournalDirectory.make(self._live)
+        if self._sync == "interval":
+            self._syncer.made_file_in(self._live)
+        elif self._sync == "emit":
+            sync_entry(self._live)
+        return directory
+
+    def _undo(self, file: JournalFile, written: int) -> None:
+        """Take a half-written line out again; failing that, write nothing after it."""
+        try:
+            os.ftruncate(file.descriptor, os.fstat(file.descriptor).st_size - written)
+        except OSError:
+            self._seal()
+
+    def _seal(self) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if self._sync == "interval":
+            self._syncer.done_with(file.descriptor)
+        else:
+            os.close(file.descriptor)
+        self._sealed.append(file)
+
+    # The listener's side. -----------------------------------------------------------------------
+
+    def watch(self, *, collecting: bool) -> None:
+        self._ring_at = self._size_bytes + _MAX_FILE_BYTES if collecting else 0
+
+    def take(self) -> Batch | None:
+        self._ring_at = _NEVER
+        if not self._put_back:
+            self._is_adopted = True
+            self._taken = self._adoption.take()
+            if self._taken is None:
+                self._is_adopted = False
+                self._taken = self._take_own()
+        self._put_back = False
+        return self._taken
+
+    def _take_own(self) -> Batch | None:
+        if not self._sealed:
+            with self._writing:
+                self._seal()
+        while self._sealed and not self._batches:
+            self._batches.extend(batches_of(self._read(self._sealed[0])))
+            if not self._batches:
+                self._forget_file()
+        return self._batches[0] if self._batches else None
+
+    def _read(self, file: JournalFile) -> list[bytes]:
+        """Return the lines of a sealed file; what follows the last newline was never accepted.
+
+        Raises:
+            OSError: it cannot be read now, and is to be tried again.
+        """
+        try:
+            with open(file.path, "rb") as stream:
+                lines = stream.read().split(b"\n")[:-1]
+        except FileNotFoundError:  # somebody removed it
+            self.lost += file.messages
+            self._acknowledged += file.messages
+            return []
+        # Not as counted: a signal handler that raised in the middle of `put` left a line uncounted.
+        self._put += len(lines) - file.messages
+        return lines
+
+    def acknowledge(self) -> None:
+        assert self._taken is not None
+        if self._is_adopted:
+            self._adoption.acknowledge()
+        else:
+            self._acknowledged += len(self._batches.popleft())
+            if not self._batches:
+                self._forget_file()
+        self._taken = None
+
+    def _forget_file(self) -> None:
+        file = self._sealed.popleft()
+        with suppress(OSError):  # gone already; else the next start sends it once more
+            os.unlink(file.path)
+        with self._writing:
+            self._size_bytes -= file.size_bytes
+
+    def put_back(self) -> None:
+        self._put_back = True
+
+    def look_around(self) -> None:
+        """Adopt the directories of processes that died. Listener's thread, now and then."""
+        self._put -= self._released
+        self._released = 0
+        own = self._directory
+        self._adoption.look_around(own.path if own is not None else None)
+
+    def release(self) -> None:
+        """Let go of the directory, for whoever comes to deliver what is left in it."""
+        with self._writing:
+            self._seal()
+            directory, self._directory = self._directory, None
+            self._sealed.clear()
+            self._size_bytes = 0
+            self._put_back = False
+            self._batches.clear()
+            self._syncer.finish()
+            self._released = self._put - self._acknowledged
+        self._adoption.release()
+        if directory is not None:
+            directory.give_up()
+
+    def abandon(self) -> None:
+        """In a forked child: close what is the parent's, and touch nothing of it."""
+        if self._directory is not None:
+            self._directory.close()
+        if self._file is not None:
+            os.close(self._file.descriptor)
+        self._adoption.abandon()
+
+    @property
+    def _has_nothing_of_ours(self) -> bool:
+        return not self._sealed and self._file is None
+
+    @property
+    def is_empty(self) -> bool:
+        return self._has_nothing_of_ours and self._adoption.is_empty and not self._put_back
+
+    @property
+    def has_full_batch(self) -> bool:
+        return self._put_back or bool(self._sealed) or not self._adoption.is_empty
+
+    @property
+    def wants_to_look(self) -> bool:
+        """Whether `look_around` is due at once."""
+        return self._adoption.wants_to_look
+
+    @property
+    def has_backlog(self) -> bool:
+        return self._adoption.has_backlog
+
+    @property
+    def perishable(self) -> int:
+        return 0
+
+    @property
+    def damaged(self) -> int:
+        """How many lines of dead processes were no messages."""
+        return self._adoption.damaged
+
+    @property
+    def accepted(self) -> int:
+        return self._put + self._adoption.accepted
+
+    @property
+    def acknowledged(self) -> int:
+        return self._acknowledged + self._adoption.acknowledged

@@ -1,0 +1,129 @@
+"""The queue in memory: bounded by count and bytes, gone when the process dies.
+
+The caller's side takes no lock. That it may not: a signal handler or a `__del__` that logs in the
+middle of a `put` would wait for its own thread for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+
+from ..batching import Batcher
+from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
+from ..messages import Batch
+
+_NEVER = 1 << 62
+
+
+class MemoryQueue:
+    """Encoded messages in memory, oldest first.
+
+    Args:
+        wake: wakes the listener; called when it asked for that by `watch`.
+        max_messages: more are refused.
+        max_bytes: likewise; the encoded sizes, added up.
+    """
+
+    def __init__(self, wake: Callable[[], None], *, max_messages: int, max_bytes: int) -> None:
+        self._wake = wake
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        self.accepted = 0
+        self._bytes_in = 0  # ever put
+        self._bytes_out = 0  # ever taken
+        self._ring_at = 0  # wake when this many bytes were ever put
+        # The listener's:
+        self._batcher = Batcher(auto_timestamp=False)
+        self._left_over: bytes | None = None  # taken, but it did not fit the batch
+        self._taken: Batch | None = None
+        self._put_back = False
+        self.acknowledged = 0
+
+    def put(self, line: bytes) -> bool:
+        size_bytes = len(line)
+        if (
+            self._lines.qsize() >= self._max_messages
+            or self._bytes_in - self._bytes_out + size_bytes > self._max_bytes
+        ):
+            self._ring()  # somebody must make room, whatever the flush interval says
+            return False
+        # No lock: CPython switches threads and runs signal handlers only at calls and loops, and
+        # there is none between these reads and their writes. Counted first, so that no look from
+        # outside finds more answered for than accepted.
+        self.accepted += 1
+        self._bytes_in += size_bytes
+        self._lines.put(line)
+        if self._bytes_in >= self._ring_at:
+            self._ring()
+        return True
+
+    def _ring(self) -> None:
+        if self._ring_at != _NEVER:
+            self._ring_at = _NEVER
+            try:
+                self._wake()
+            except BaseException:  # Ctrl-C in the middle: let the next message wake it
+                self._ring_at = 0
+                raise
+
+    def watch(self, *, collecting: bool) -> None:
+        full = self._bytes_out + min(MAX_BATCH_BYTES, self._max_bytes // 2)
+        self._ring_at = full if collecting else 0
+
+    def take(self) -> Batch | None:
+        self._ring_at = _NEVER
+        if not self._put_back:
+            self._taken = self._collect()
+        self._put_back = False
+        return self._taken
+
+    def _collect(self) -> Batch | None:
+        self._left_over = self._batcher.fill(self._waiting())
+        return None if self._batcher.is_empty else self._batcher.take()
+
+    def _waiting(self) -> Iterator[bytes]:
+        if self._left_over is not None:
+            yield self._left_over
+        try:
+            while True:
+                line = self._lines.get_nowait()
+                self._bytes_out += len(line)
+                yield line
+        except Empty:
+            return
+
+    def acknowledge(self) -> None:
+        assert self._taken is not None
+        self.acknowledged += len(self._taken)
+        self._taken = None
+
+    def put_back(self) -> None:
+        self._put_back = True
+
+    def release(self) -> None:
+        """Nothing: no other process can deliver what is in memory."""
+
+    def abandon(self) -> None:
+        """Nothing: the child's copy goes with the queue."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self._lines.qsize() == 0 and self._left_over is None and not self._put_back
+
+    @property
+    def has_full_batch(self) -> bool:
+        return (
+            self._put_back
+            or self._lines.qsize() >= min(MAX_BATCH_MESSAGES, self._max_messages)
+            or self._bytes_in - self._bytes_out >= min(MAX_BATCH_BYTES, self._max_bytes // 2)
+        )
+
+    @property
+    def has_backlog(self) -> bool:
+        return False
+
+    @property
+    def perishable(self) -> int:
+        return self.accepted - self.acknowledged

@@ -1,0 +1,96 @@
+"""Making appended messages survive a power cut, beside the caller and the listener.
+
+Its own thread: the listener may sit in a request for many seconds, and just when the network is
+down the power may fail as well.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from threading import RLock, Thread
+
+from .bell import Bell
+
+INTERVAL = 0.1
+"""Seconds that the first unsynced message waits for others."""
+
+sync_data = getattr(os, "fdatasync", os.fsync)
+"""Put a file's content on disk, by its descriptor."""
+
+
+def sync_entry(directory: str) -> None:
+    """Put on disk that a new file is in `directory`."""
+    if os.name == "posix":
+        file = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+class Syncer:
+    """Has what is written to files on disk about `INTERVAL` seconds later.
+
+    The thread starts with the first write and sleeps while there is none.
+    """
+
+    def __init__(self) -> None:
+        self._bell = Bell()
+        self._syncing = RLock()
+        self._written: dict[int, None] = {}  # descriptors, in order
+        self._grown: dict[str, None] = {}  # directories with new files
+        self._done: list[int] = []
+        self._running = False
+        self._stopping = False
+
+    def wrote(self, file: int) -> None:
+        """Something was written to `file`. Any thread; nearly free when that is known."""
+        if file not in self._written:
+            self._written[file] = None
+            if not self._running:
+                self._start()
+            self._bell.ring()
+
+    def made_file_in(self, directory: str) -> None:
+        """A file was made in `directory`. Any thread."""
+        self._grown[directory] = None
+
+    def done_with(self, file: int) -> None:
+        """Nothing more is written to `file`: close it once it is synced. Any thread."""
+        self._done.append(file)
+        self.wrote(file)
+
+    def finish(self) -> None:
+        """Sync and close everything in the calling thread, and end the other."""
+        self._stopping = True
+        self._bell.ring()
+        self._sync()
+
+    def _start(self) -> None:
+        self._running, self._stopping = True, False
+        try:
+            Thread(target=self._run, name="segment_logging sync", daemon=True).start()
+        except RuntimeError:  # the interpreter is shutting down: `finish` will sync
+            self._running = False
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._bell.wait()
+            self._bell.wait(INTERVAL)
+            self._sync()
+        self._running = False
+
+    def _sync(self) -> None:
+        with self._syncing:
+            done, self._done = self._done, []
+            grown, self._grown = self._grown, {}
+            written, self._written = self._written, {}
+            for directory in grown:
+                with suppress(OSError):  # answered and removed by now
+                    sync_entry(directory)
+            for file in written:
+                with suppress(OSError):  # what a broken disk keeps is not in our hands
+                    sync_data(file)
+            for file in done:
+                os.close(file)

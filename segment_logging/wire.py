@@ -1,0 +1,247 @@
+"""A call as Segment takes it: the only place with camelCase names.
+
+One table says which fields each call has, what they are called on the wire and what Segment
+demands of them; `wire_form` writes by it and `read_form` reads by it. A message object and a log
+record both go through here, so neither can become what Segment would silently drop.
+
+Pure: no clock, no thread, no I/O. Source of the rules: Segment's discard codes (delivery
+overview, "Failed on ingest"), which the error texts name, and the spec pages of each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from .encoding import encode
+from .errors import InvalidMessage
+from .limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
+from .rules import an_id, an_object, empty, refuse_absent, short_text, shown, text, write_timestamp
+
+CONSENT_EVENT = "Segment Consent Preference Updated"
+"""The one event whose `context.consent` Segment validates on arrival."""
+
+
+_T = TypeVar("_T")
+
+
+class _Field(NamedTuple):
+    key: str  # Segment's name
+    plain_type: type | None  # a non-empty value of just this type is right as it stands
+    write: Callable[[Any], Any]  # checks and writes any other value
+    absent: Callable[[str], Any] | None = None  # what stands there for None; None: nothing
+
+
+_WRITE_MESSAGE_ID = short_text("message_id", "messageId", MAX_MESSAGE_ID_CHARACTERS)
+
+_USER = {
+    "user_id": _Field("userId", str, an_id("user_id", "id_not_string")),
+    "anonymous_id": _Field("anonymousId", str, an_id("anonymous_id", "id_not_string")),
+}
+_PROPERTIES = {
+    "properties": _Field(
+        "properties", dict, an_object("properties", "properties_not_object"), empty
+    )
+}
+_TRAITS = {"traits": _Field("traits", dict, an_object("traits", "traits_not_object"), empty)}
+_TITLE = {
+    "name": _Field("name", str, text("name", "name_not_string")),
+    "category": _Field("category", str, text("category", "category_not_string")),
+}
+_EVENT = {
+    "event": _Field(
+        "event",
+        str,
+        text("event", "event_not_string"),
+        refuse_absent("event", "event_not_defined", 'pass extra={"event": ...} or a log message'),
+    )
+}
+write_group_id = an_id("group_id", "groupId", at_most=MAX_GROUP_ID_CHARACTERS)
+"""Check a group id and return it as text; for the context of other calls than group, too."""
+
+_GROUP_ID = {
+    "group_id": _Field(
+        "groupId",
+        None,
+        write_group_id,
+        refuse_absent("group_id", "groupId", 'pass extra={"group_id": ...}'),
+    )
+}
+_PREVIOUS_ID = {
+    "previous_id": _Field(
+        "previousId",
+        str,
+        an_id("previous_id", "previousId"),
+        refuse_absent("previous_id", "previousId", 'pass extra={"previous_id": ...}'),
+    )
+}
+_COMMON = {
+    "timestamp": _Field("timestamp", None, write_timestamp),
+    "context": _Field("context", dict, an_object("context", "context_not_object")),
+    "integrations": _Field(
+        "integrations", dict, an_object("integrations", "integrations_not_object")
+    ),
+    "message_id": _Field("messageId", None, _WRITE_MESSAGE_ID),
+}
+
+_CALLS: dict[str, dict[str, _Field]] = {
+    "identify": {**_USER, **_TRAITS, **_COMMON},
+    "track": {**_USER, **_EVENT, **_PROPERTIES, **_COMMON},
+    "page": {**_USER, **_TITLE, **_PROPERTIES, **_COMMON},
+    "screen": {**_USER, **_TITLE, **_PROPERTIES, **_COMMON},
+    "group": {**_USER, **_GROUP_ID, **_TRAITS, **_COMMON},
+    "alias": {**_USER, **_PREVIOUS_ID, **_COMMON},
+}
+
+CALL_TYPES = tuple(_CALLS)
+"""The six calls."""
+
+FIELDS = {call_type: tuple(layout) for call_type, layout in _CALLS.items()}
+"""Call type to the snake_case names of its fields, in the order they are written."""
+
+# What writing needs of a field, as plain tuples: they unpack in half the time of named ones.
+_WRITERS = {
+    call_type: {name: (f.key, f.plain_type, f.write) for name, f in layout.items()}
+    for call_type, layout in _CALLS.items()
+}
+_REQUIRED = {
+    call_type: tuple((field.key, field.absent) for field in layout.values() if field.absent)
+    for call_type, layout in _CALLS.items()
+}
+_TELLING_KEYS = {
+    "event": "track",
+    "previousId": "alias",
+    "groupId": "group",
+    "traits": "identify",
+}
+
+
+def wire_form(
+    call_type: str, fields: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return one call as Segment takes it, `type` first.
+
+    Args:
+        call_type: "identify", "track", "page", "screen", "group" or "alias".
+        fields: the names in `FIELDS` to values; None counts as absent.
+        extra: more top-level keys; `messageId`, but no other field's name, may be among them.
+
+    Raises:
+        InvalidMessage: what Segment would silently drop, with the field, the rule and the way out.
+    """
+    writers = _of_type(call_type, _WRITERS)
+    form: dict[str, Any] = {"type": call_type}
+    for name, value in fields.items():
+        if value is not None:
+            key, plain_type, write = writers[name]
+            form[key] = value if type(value) is plain_type and value else write(value)
+    for key, absent in _REQUIRED[call_type]:
+        if key not in form:
+            form[key] = absent(call_type)
+    if "userId" not in form and "anonymousId" not in form:
+        raise InvalidMessage(
+            f"{call_type} needs a user_id or an anonymous_id (no_user_anon_id): "
+            'pass extra={"user_id": ...} or bind one with identity()',
+            field="user_id",
+        )
+    if extra:
+        _add_extra(form, extra, {key for key, _, _ in writers.values()})
+    if form.get("event") == CONSENT_EVENT:
+        _check_consent(form.get("context", {}))
+    return form
+
+
+def read_form(form: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return the call type, the fields and the extra keys of a call: `wire_form` undone.
+
+    Without a `type`, what only one call has tells it: `event` track, `previousId` alias, `groupId`
+    group, `traits` identify.
+
+    Raises:
+        InvalidMessage: no mapping, or no `type` and nothing that tells it.
+    """
+    if not isinstance(form, Mapping):
+        raise InvalidMessage(f"a message must be an object, not {shown(form)}: pass a dict")
+    call_type = form.get("type")
+    if call_type is None:
+        call_type = next((kind for key, kind in _TELLING_KEYS.items() if key in form), None)
+    layout = _of_type(call_type, _CALLS)
+    names = {field.key: name for name, field in layout.items()}
+    fields = {names[key]: value for key, value in form.items() if key in names}
+    extra = {key: value for key, value in form.items() if key not in names and key != "type"}
+    return str(call_type), fields, extra
+
+
+def _of_type(call_type: Any, table: Mapping[str, _T]) -> _T:
+    try:
+        return table[call_type]
+    except (KeyError, TypeError):
+        raise InvalidMessage(
+            f"type {shown(call_type)} is no call of Segment's: use one of {', '.join(_CALLS)}",
+            field="type",
+        ) from None
+
+
+def _add_extra(form: dict[str, Any], extra: Mapping[str, Any], keys: set[str]) -> None:
+    for key, value in an_object("extra", "no object")(extra).items():
+        if key == "messageId" and key not in form:
+            form[key] = _WRITE_MESSAGE_ID(value)
+        elif key in keys or key == "type":
+            raise InvalidMessage(
+                f"extra may not hold {shown(key)}: it is a field of its own, pass it as that",
+                field="extra",
+            )
+        else:
+            form[key] = value
+
+
+def _check_consent(context: Mapping[str, Any]) -> None:
+    consent = context.get("consent")
+    choices = consent.get("categoryPreferences") if isinstance(consent, Mapping) else None
+    if not isinstance(choices, Mapping) or not all(type(v) is bool for v in choices.values()):
+        # consent_categorypreferences_should_exist, _should_be_object, _fields_should_be_bool
+        raise InvalidMessage(
+            f'"{CONSENT_EVENT}" needs context.consent.categoryPreferences: '
+            'pass {"category": True or False, ...}',
+            field="context",
+        )
+    assert isinstance(consent, Mapping)
+    version = consent.get("version")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, (int, float))):
+        raise InvalidMessage(  # consent_version_should_be_number
+            "context.consent.version must be a number: pass an int", field="context"
+        )
+    device = context.get("device")
+    advertising_id = device.get("advertisingId") if isinstance(device, Mapping) else None
+    if advertising_id is not None and not isinstance(advertising_id, str):
+        raise InvalidMessage(  # device_advertisingid_should_be_string
+            "context.device.advertisingId must be text: pass a str", field="context"
+        )
+
+
+def batch_body(
+    lines: Sequence[bytes],
+    context: Mapping[str, Any] | None = None,
+    integrations: Mapping[str, Any] | None = None,
+    *,
+    sent_at: float,
+) -> bytes:
+    """Return the body of one batch request: a join of calls that are encoded already.
+
+    Args:
+        lines: the calls, one JSON object each.
+        context: merged by Segment into every call's context.
+        integrations: merged by Segment into every call's integrations.
+        sent_at: seconds since the epoch, taken anew for every attempt: Segment corrects clock
+            skew by it, so a stale one would move every event in time.
+    """
+    ending = encode({**batch_fields(context, integrations), "sentAt": write_timestamp(sent_at)})
+    return b"".join((b'{"batch":[', b",".join(lines), b"],", ending[1:]))
+
+
+def batch_fields(
+    context: Mapping[str, Any] | None, integrations: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what stands beside the calls in a batch; None is left out."""
+    fields = {"context": context, "integrations": integrations}
+    return {key: value for key, value in fields.items() if value is not None}

@@ -1,0 +1,147 @@
+"""What tests need, with defaults: a test names only the values it is about."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import redirect_stderr
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from typing_extensions import override
+
+from segment_logging import SegmentHandler, Track, User
+from segment_logging.messages import Call
+from segment_logging.settings import Settings
+from segment_logging.testing import FakeClient
+
+PROJECT = Path(__file__).parent.parent
+PACKAGE = PROJECT / "segment_logging"
+
+
+def a_track(event: str = "Signup", **options: Any) -> Track:
+    """Return a track call of user u-17."""
+    options.setdefault("user", User(user_id="u-17"))
+    return Track(event=event, **options)
+
+
+def each(*values: Any) -> tuple[Any, ...]:
+    """Return the values, of whatever types, to be gone through."""
+    return values
+
+
+def a_record(
+    msg: Any = "Signup",
+    *args: Any,
+    extra: Mapping[str, Any] | None = None,
+    level: int = logging.INFO,
+    name: str = "app",
+) -> logging.LogRecord:
+    """Return a record as `logging` makes it: by the record factory, with `extra` checked."""
+    return logging.getLogger(name).makeRecord(
+        name, level, __file__, 7, msg, args, None, "a_function", extra
+    )
+
+
+def some_settings(**options: Any) -> Settings:
+    """Return the handler's settings with its defaults, but a fake client."""
+    parameters = inspect.signature(SegmentHandler).parameters
+    defaults = {field.name: parameters[field.name].default for field in fields(Settings)}
+    return Settings(**{**defaults, "client": FakeClient(), **options})
+
+
+def messages_of(*records: logging.LogRecord, **options: Any) -> list[Call]:
+    """Return what a SegmentHandler with `options` delivers of the records."""
+    client = FakeClient()
+    handler = SegmentHandler("key", client=client, **options)
+    try:
+        for record in records:
+            handler.handle(record)
+        if not handler.drain(10):
+            raise AssertionError("the messages were not delivered within 10 s")
+    finally:
+        handler.close()
+    return client.messages
+
+
+def message_of(record: logging.LogRecord, **options: Any) -> Any:
+    """Return the one message that a SegmentHandler delivers of the record."""
+    messages = messages_of(record, **options)
+    if len(messages) != 1:
+        raise AssertionError(f"expected one message, got {len(messages)}")
+    return messages[0]
+
+
+def refusal_of(record: logging.LogRecord, **options: Any) -> str:
+    """Return what a SegmentHandler says on stderr about a record it refuses."""
+    stderr = io.StringIO()
+    with redirect_stderr(stderr):
+        messages = messages_of(record, **options)
+    if messages:
+        raise AssertionError("expected a refusal, got a message")
+    return stderr.getvalue()
+
+
+class RecordingSession(requests.Session):
+    """A session whose requests go nowhere: each is kept and answered with 200.
+
+    Attributes:
+        bodies: of the requests, as they would have gone over the wire.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+        self.mount("https://", _Recorder(self.bodies))
+
+
+class _Recorder(requests.adapters.BaseAdapter):
+    def __init__(self, bodies: list[bytes]) -> None:
+        super().__init__()
+        self._bodies = bodies
+
+    @override
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> requests.Response:
+        assert isinstance(request.body, bytes)
+        self._bodies.append(request.body)
+        response = requests.Response()
+        response.status_code = 200
+        response.raw = urllib3.HTTPResponse(
+            io.BytesIO(b'{"success":true}'), status=200, preload_content=False
+        )
+        return response
+
+    @override
+    def close(self) -> None:
+        pass
+
+
+def run_python(program: str, *, options: Iterable[str] = (), **environment: str) -> Any:
+    """Run a program in a fresh interpreter and return the JSON value that it prints.
+
+    Raises:
+        AssertionError: it failed, with its stderr; warnings are errors in it.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *options, "-c", program],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError(f"exit status {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)

@@ -1,0 +1,1 @@
+"""Tests with real processes: exits, forks, kills, a full disk. Slow, and each within a bound."""

@@ -1,0 +1,237 @@
+"""Processes that log, fail, get killed and come back, and the question whether an event is lost.
+
+    python -m tests.faults.storm --seconds 60 --workers 4
+
+Every worker logs through one journal and then says so on its pipe: what it said was accepted. The
+collector fails 30 % of the requests and takes 10 % without an answer; workers are killed at
+random moments and replaced. In the end the survivors deliver what they hold and a last process
+what the dead ones left. Prints the figures; the exit status is 1 when an event was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from typing_extensions import override
+
+from segment_logging import SegmentHandler
+from segment_logging.collector import Answer, Collector, Request
+
+from ..builders import PROJECT
+
+_END_SECONDS = 120.0  # for everything that is left to be delivered
+_FAILURES: list[tuple[int | None, dict[str, str]]] = [
+    (500, {}),
+    (503, {}),
+    (429, {}),
+    (429, {"Retry-After": "0.05"}),
+    (None, {}),  # hangs up
+]
+_WORKER = """
+import logging, os, sys, threading
+from segment_logging import SegmentHandler
+
+host, journal, name = sys.argv[1:]
+handler = SegmentHandler("key", host=host, journal=journal, flush_interval=0.1)
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler)
+ended = threading.Event()
+
+def wait_for_the_end():
+    sys.stdin.read()
+    ended.set()
+
+threading.Thread(target=wait_for_the_end, daemon=True).start()
+number = 0
+while not ended.wait(0.01):
+    for number in range(number, number + 15):
+        event = f"{name}-{number}"
+        logger.info("Event", extra={"user_id": "u-17", "properties": {"number": event}})
+        os.write(1, event.encode() + b"\\n")
+    number += 1
+sys.exit(0 if handler.drain(60) else 1)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a storm did.
+
+    Attributes:
+        accepted: events whose logging call had returned.
+        kills: of processes, without warning.
+        lost: accepted, and never delivered.
+        duplicated: deliveries after the first, over all events.
+        left: files and directories that nobody removed.
+        stuck: processes that could not deliver what they held in time.
+    """
+
+    accepted: int
+    kills: int
+    lost: int
+    duplicated: int
+    left: int
+    stuck: int
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{self.accepted} events accepted, {self.kills} kills, {self.lost} lost, "
+            f"{self.duplicated} duplicated, {self.left} files left, {self.stuck} processes stuck"
+        )
+
+
+class _Network:
+    """Segment on a bad day. Remembers what it took, whatever it answered."""
+
+    def __init__(self, choices: random.Random) -> None:
+        self._random = choices
+        self._lock = threading.RLock()
+        self.delivered: Counter[str] = Counter()
+        self.is_calm = False
+
+    def answer(self, request: Request) -> Answer | None:
+        with self._lock:
+            lot = 1.0 if self.is_calm else self._random.random()
+            if lot < 0.3:
+                return Answer(*self._random.choice(_FAILURES))
+            for judged in request.verdict.judged:
+                self.delivered[judged.message["properties"]["number"]] += 1
+            return Answer(None) if lot < 0.4 else None
+
+
+class _Worker:
+    """One process that logs until it is told to end, or is killed."""
+
+    def __init__(self, name: str, host: str, journal: Path) -> None:
+        self.accepted: set[str] = set()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _WORKER, host, str(journal), name],
+            cwd=PROJECT,
+            env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        for line in _open(self._process.stdout):
+            self.accepted.add(line.strip().decode())
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._finish()
+
+    def tell_to_end(self) -> None:
+        with suppress(OSError):
+            _open(self._process.stdin).close()
+
+    def end(self, deadline: float) -> bool:
+        """Wait for its end; False when it had to be killed or could not deliver everything."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.1, deadline - time.monotonic()))
+        status = self._process.poll()
+        if status is None:
+            self._process.kill()
+        self._finish()
+        return status == 0
+
+    def _finish(self) -> None:
+        self._process.wait()
+        self._reading.join()  # all of what it said is in the pipe, whatever ended it
+        for stream in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                _open(stream).close()
+
+
+def _open(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def run(*, seconds: float, workers: int, seed: int) -> Outcome:
+    """Raise a storm and return what it did.
+
+    Args:
+        seconds: until the workers are told to end.
+        workers: processes at a time.
+        seed: of the network's and the killer's choices.
+    """
+    network = _Network(random.Random(seed))
+    killer = random.Random(seed + 1)
+    with TemporaryDirectory() as directory, Collector(answer=network.answer, keep=0) as collector:
+        journal = Path(directory) / "journal"
+        names = (f"{number}" for number in range(1_000_000))
+
+        def a_worker() -> _Worker:
+            return _Worker(next(names), collector.url, journal)
+
+        living = [a_worker() for _ in range(workers)]
+        everyone = list(living)
+        kills = 0
+        end = time.monotonic() + seconds
+        quiet = threading.Event()
+        while (left := end - time.monotonic()) > 0:
+            quiet.wait(min(left, killer.uniform(0.05, 1.5) / workers))
+            chosen = killer.randrange(workers)
+            living[chosen].kill()
+            kills += 1
+            living[chosen] = a_worker()
+            everyone.append(living[chosen])
+        for worker in living:
+            worker.tell_to_end()
+        deadline = time.monotonic() + _END_SECONDS
+        stuck = sum(not worker.end(deadline) for worker in living)
+        network.is_calm = True
+        stuck += not _deliver_rest(collector.url, journal)
+        accepted = set[str]().union(*(worker.accepted for worker in everyone))
+        return Outcome(
+            accepted=len(accepted),
+            kills=kills,
+            lost=len(accepted - network.delivered.keys()),
+            duplicated=network.delivered.total() - len(network.delivered),
+            left=sum(1 for path in journal.rglob("*") if ".making-" not in str(path)),
+            stuck=stuck,
+        )
+
+
+def _deliver_rest(host: str, journal: Path) -> bool:
+    """Deliver what is in the journal, as the next process would."""
+    handler = SegmentHandler("key", host=host, journal=str(journal))
+    try:
+        return handler.drain(_END_SECONDS)
+    finally:
+        handler.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one storm, print what it did and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.storm")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    options = parser.parse_args(arguments)
+    print(f"seed {options.seed}", flush=True)
+    outcome = run(seconds=options.seconds, workers=options.workers, seed=options.seed)
+    print(outcome, flush=True)
+    return 1 if outcome.lost or outcome.stuck else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

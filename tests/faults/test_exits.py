@@ -1,0 +1,271 @@
+"""However a program ends, its events arrive, or their number is told, and in time."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import unittest
+
+from typing_extensions import override
+
+from segment_logging.collector import Answer, Collector
+
+from ..servers import dead_host, mute_server
+from .subprocesses import SETUP, Done, arrived, repeated_ids, run
+
+
+class TestExits(unittest.TestCase):
+    @override
+    def setUp(self) -> None:
+        self.collector = Collector()
+        self.addCleanup(self.collector.close)
+
+    def ends(self, program: str, *, status: int = 0, signal_number: int | None = None) -> Done:
+        """Run a program against the collector; signal it once it says that it is ready."""
+
+        def send_signal(process: subprocess.Popen[str]) -> None:
+            if signal_number is not None:
+                assert process.stdout is not None
+                process.stdout.readline()
+                process.send_signal(signal_number)
+
+        done = run(program, self.collector.url, while_it_runs=send_signal)
+        self.assertEqual(done.status, status, done.stderr)
+        return done
+
+    def assert_arrived(self, **events: int) -> None:
+        self.assertEqual(dict(arrived(self.collector)), events)
+        self.assertEqual(repeated_ids(self.collector), [])
+
+    def test_normal_end(self) -> None:
+        """A normal end delivers everything, with no flush anywhere."""
+        done = self.ends("attach(); log('Signup', 3_000)")
+        self.assert_arrived(Signup=3_000)
+        self.assertEqual(done.stderr, "")
+
+    def test_sys_exit(self) -> None:
+        """So does sys.exit."""
+        self.ends("attach(); log('Signup', 500); sys.exit(3)", status=3)
+        self.assert_arrived(Signup=500)
+
+    def test_uncaught_exception(self) -> None:
+        """So does an exception that nobody catches."""
+        self.ends("attach(); log('Signup', 500); raise ValueError", status=1)
+        self.assert_arrived(Signup=500)
+
+    def test_ctrl_c(self) -> None:
+        """So does Ctrl-C."""
+        program = "attach(); log('Signup', 500); print('ready', flush=True); time.sleep(60)"
+        self.ends(program, status=-signal.SIGINT, signal_number=signal.SIGINT)
+        self.assert_arrived(Signup=500)
+
+    def test_sigterm(self) -> None:
+        """SIGTERM is a normal end with the README's one line."""
+        self.ends(
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+            "attach(); log('Signup', 500); print('ready', flush=True); time.sleep(60)",
+            signal_number=signal.SIGTERM,
+        )
+        self.assert_arrived(Signup=500)
+
+    def test_tight_loop(self) -> None:
+        """100,000 events in a tight loop arrive with the default options."""
+        done = self.ends("attach(); log('Signup', 100_000)")
+        self.assert_arrived(Signup=100_000)
+        self.assertEqual(done.stderr, "")
+
+    def test_threads_until_the_end(self) -> None:
+        """Threads that the interpreter waits for may log until the end."""
+        self.ends(
+            "attach()\n"
+            "def work():\n"
+            "    for _ in range(20): log('Signup', 50); time.sleep(0.005)\n"
+            "for _ in range(8): threading.Thread(target=work).start()\n"
+        )
+        self.assert_arrived(Signup=8_000)
+
+    def test_daemon_threads(self) -> None:
+        """A daemon thread that logs without end does not hold the process for longer."""
+        done = self.ends(
+            "attach(shutdown_timeout=2)\n"
+            "def work():\n"
+            "    while True: log('Tick'); time.sleep(0.001)\n"
+            "threading.Thread(target=work, daemon=True).start()\n"
+            "time.sleep(0.2); log('Signup', 100); leave()"
+        )
+        self.assertLess(done.exit_seconds, 3)
+        self.assertEqual(arrived(self.collector)["Signup"], 100)
+
+    def test_nobody_keeps_the_handler(self) -> None:
+        """A handler that is garbage by then still delivers what it took."""
+        self.ends(
+            "import gc\n"
+            "handler = attach(); log('Signup', 500); logger.removeHandler(handler)\n"
+            "del handler; gc.collect()"
+        )
+        self.assert_arrived(Signup=500)
+
+    def test_shutdown_twice(self) -> None:
+        """logging.shutdown may be called twice, and again at the end."""
+        self.ends("attach(); log('Signup', 500); logging.shutdown(); logging.shutdown()")
+        self.assert_arrived(Signup=500)
+
+    def test_log_after_close(self) -> None:
+        """What is logged after close arrives too."""
+        self.ends("handler = attach(); log('Before', 5); handler.close(); log('After', 5)")
+        self.assert_arrived(Before=5, After=5)
+
+    def test_log_after_shutdown(self) -> None:
+        """What is logged after logging.shutdown arrives too."""
+        self.ends("attach(); log('Before', 5); logging.shutdown(); log('After', 5)")
+        self.assert_arrived(Before=5, After=5)
+
+    def test_atexit_functions_before_us(self) -> None:
+        """Exit functions that run before ours may log."""
+        self.ends("import atexit\nattach(); log('Signup'); atexit.register(log, 'Bye', 3)")
+        self.assert_arrived(Signup=1, Bye=3)
+
+    def test_atexit_functions_after_us(self) -> None:
+        """Exit functions that run after ours may log."""
+        self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach(); log('Signup')")
+        self.assert_arrived(Signup=1, Bye=3)
+
+    def test_first_event_in_an_atexit_function(self) -> None:
+        """The very first event may be that of an exit function."""
+        self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach()")
+        self.assert_arrived(Bye=3)
+
+    def test_atexit_functions_after_logging_itself(self) -> None:
+        """Exit functions that run after logging.shutdown may log."""
+        run(
+            "import atexit, sys\n"
+            "atexit.register(lambda: log('Bye', 3))\n"
+            "assert 'logging' not in sys.modules\n" + SETUP + "attach(); log('Signup')",
+            self.collector.url,
+            setup="",
+        )
+        self.assert_arrived(Signup=1, Bye=3)
+
+    def test_del_at_the_end(self) -> None:
+        """A `__del__` that logs while the interpreter is taken down neither hangs nor raises."""
+        done = self.ends(
+            "attach(); log('Signup')\n"
+            "class Last:\n"
+            "    log = staticmethod(log)\n"
+            "    def __del__(self): self.log('Bye')\n"
+            "import builtins\n"
+            "builtins.last = Last()\n"  # outlives this module
+        )
+        self.assertEqual(arrived(self.collector)["Signup"], 1)
+        if not arrived(self.collector)["Bye"]:
+            self.assertIn("1 messages", done.stderr)
+
+
+class TestExitsWithoutAnswers(unittest.TestCase):
+    """The end is over within `shutdown_timeout`, and says how many events are lost."""
+
+    def ends(self, program: str, host: str) -> Done:
+        done = run(program, host)
+        self.assertEqual(done.status, 0, done.stderr)
+        return done
+
+    def assert_lost(self, done: Done, count: int, *, within: float) -> None:
+        self.assertIn(f"{count} messages were not delivered", done.stderr)
+        self.assertEqual(done.stderr.count(" lost"), 1, done.stderr)
+        self.assertLess(done.exit_seconds, within)
+
+    def test_mute_server(self) -> None:
+        """A server that never answers."""
+        with mute_server() as host:
+            done = self.ends("attach(shutdown_timeout=2); log('Signup', 700); leave()", host)
+        self.assert_lost(done, 700, within=3)
+
+    def test_refused_port(self) -> None:
+        """A port where nobody listens."""
+        program = "attach(shutdown_timeout=2); log('Signup', 700); leave()"
+        self.assert_lost(self.ends(program, dead_host()), 700, within=3)
+
+    def test_only_503(self) -> None:
+        """A server that answers 503 for ever."""
+        with Collector(answer=lambda request: 503) as collector:
+            done = self.ends(
+                "attach(shutdown_timeout=2); log('Signup', 700); leave()", collector.url
+            )
+        self.assert_lost(done, 700, within=3)
+
+    def test_long_retry_after(self) -> None:
+        """A Retry-After that is longer than the timeout ends the process at once."""
+        with Collector(answer=lambda request: Answer(429, {"Retry-After": "100"})) as collector:
+            done = self.ends(
+                "attach(flush_interval=0); log('Signup', 7); time.sleep(0.5); leave()",
+                collector.url,
+            )
+            self.assertEqual(len(collector.requests), 1)
+        self.assert_lost(done, 7, within=2)
+
+    def test_short_retry_after(self) -> None:
+        """A Retry-After that ends in time is waited for."""
+        with Collector(answer=[Answer(429, {"Retry-After": "1"})]) as collector:
+            self.ends("attach(); log('Signup', 7); leave()", collector.url)
+            self.assertEqual(arrived(collector)["Signup"], 7)
+
+    def test_back_off_is_cut_short(self) -> None:
+        """Who waits for a later attempt has a last one when the process ends."""
+        with Collector(answer=[503] * 6) as collector:  # 7.5 s of waiting and the next wait 8 s
+            self.ends(
+                "attach(flush_interval=0); log('Signup', 7); time.sleep(4.5); leave()",
+                collector.url,
+            )
+            self.assertGreater(len(collector.requests), 4)
+
+    def test_close_while_a_post_hangs(self) -> None:
+        """close returns within the timeout, and the end of the process does not wait again."""
+        with mute_server() as host:
+            done = self.ends(
+                "handler = attach(shutdown_timeout=2, flush_interval=0); log('Signup', 7)\n"
+                "time.sleep(0.3); leave(); handler.close()",
+                host,
+            )
+        self.assert_lost(done, 7, within=3)
+
+    def test_several_handlers(self) -> None:
+        """Several handlers share one timeout."""
+        with mute_server() as host:
+            done = self.ends(
+                "for _ in range(5): attach(shutdown_timeout=2)\nlog('Signup', 7); leave()", host
+            )
+        self.assertEqual(done.stderr.count("7 messages were not delivered"), 5)
+        self.assertLess(done.exit_seconds, 3)
+
+    def test_shutdown_twice(self) -> None:
+        """logging.shutdown, twice, and the end share one timeout."""
+        with mute_server() as host:
+            done = self.ends(
+                "attach(shutdown_timeout=2); log('Signup', 7); leave()\n"
+                "logging.shutdown(); logging.shutdown()",
+                host,
+            )
+        self.assert_lost(done, 7, within=3)
+
+    def test_drops_are_told_at_the_end(self) -> None:
+        """What a full queue dropped within the last minute is told at the end."""
+        with Collector() as collector:
+            done = self.ends(
+                "from segment_logging.testing import FakeClient\n"
+                "slow = FakeClient(lambda message: time.sleep(0.3))\n"
+                "handler = attach(client=slow, max_queue_messages=10)\n"
+                "for _ in range(4): log('Signup', 500); time.sleep(0.35)\n"
+                "handler.drain(10); print(handler.counts().dropped)",
+                collector.url,
+            )
+        told = [
+            int(word)
+            for line in done.stderr.splitlines()
+            for word, next_word in zip(line.split(), line.split()[1:])
+            if next_word == "messages"
+        ]
+        self.assertEqual(sum(told), done.json, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,402 @@
+"""The journal's promise, with real processes, real kills and a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from typing_extensions import override
+
+from segment_logging.collector import Answer, Collector, Request
+
+from ..servers import dead_host, mute_server
+from .programs import Program, deliver_journal, numbers_in, run_program
+
+LOG_AND_WAIT = """
+for number in range({count}):
+    log(number)
+print("logged", flush=True)
+sys.stdin.readline()
+"""
+
+
+class Case(unittest.TestCase):
+    """A journal's directory and a collector."""
+
+    @override
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.journal = Path(directory.name) / "journal"
+        self.collector = Collector()
+        self.addCleanup(self.collector.close)
+
+    def kill_after(self, source: str, *, host: str) -> None:
+        """Run a program until it prints its first line and kill it right then."""
+        with Program(source, journal=self.journal, host=host) as program:
+            self.assertEqual(program.read_line(), "logged")
+            program.kill()
+
+    def deliver(self) -> None:
+        deliver_journal(self.journal, self.collector.url)
+
+    def left(self) -> list[Path]:
+        """What is in the journal's directory, at any depth."""
+        return sorted(self.journal.rglob("*"))
+
+    def file(self) -> Path:
+        """The journal's only file."""
+        (path,) = self.journal.glob("*/live/*/*.jsonl")
+        return path
+
+
+class KillTest(Case):
+    """kill -9."""
+
+    def test_right_after_the_calls(self) -> None:
+        """Killed right after 1,000 calls, all 1,000 are delivered by the next process, in order
+        and once."""
+        self.kill_after(LOG_AND_WAIT.format(count=1_000), host=dead_host())
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), list(range(1_000)))
+
+    def test_right_after_each_of_the_first_calls(self) -> None:
+        """The very first event of a process survives as any other."""
+        self.kill_after(LOG_AND_WAIT.format(count=1), host=dead_host())
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), [0])
+
+    def test_in_the_middle_of_delivery(self) -> None:
+        """Killed after the first of several batches was answered and while the second one is
+        under way: none of 3,000 is lost, and only that one may come twice."""
+        answered, killed = threading.Event(), threading.Event()
+        requests: list[int] = []
+
+        def answer(request: Request) -> Answer | None:
+            requests.append(request.message_count)
+            if len(requests) == 1:
+                return None
+            answered.set()
+            killed.wait(30)
+            return None
+
+        with Collector(answer=answer) as collector:
+            program = Program(
+                LOG_AND_WAIT.format(count=3_000),
+                journal=self.journal,
+                host=collector.url,
+                flush_interval=5,
+            )
+            with program:
+                self.assertEqual(program.read_line(), "logged")
+                self.assertTrue(answered.wait(30))
+                program.kill()
+            killed.set()
+            under_way = requests[1]
+            deliver_journal(self.journal, collector.url)
+            numbers = numbers_in(collector)
+        self.assertEqual(set(numbers), set(range(3_000)))
+        self.assertLessEqual(len(numbers), 3_000 + under_way)
+        self.assertEqual(self.left(), [])
+
+    def test_while_the_answer_is_on_its_way(self) -> None:
+        """An answer that never reached the process costs a repetition, with the same ids."""
+        with Collector(answer=lambda request: Answer(None)) as down:
+            self.kill_after(LOG_AND_WAIT.format(count=10) + "sys.stdin.readline()", host=down.url)
+            refused = [one.message["messageId"] for one in down.arrivals if one.message]
+        self.deliver()
+        ids = [message["messageId"] for message in self.collector.messages]
+        self.assertEqual(len(ids), 10)
+        self.assertLessEqual(set(refused), set(ids))
+
+    def test_adopter_is_killed_as_well(self) -> None:
+        """A process that is killed while it delivers what another left loses nothing either."""
+        self.kill_after(LOG_AND_WAIT.format(count=100), host=dead_host())
+        self.kill_after("log(100)\n" + LOG_AND_WAIT.format(count=0), host=dead_host())
+        self.deliver()
+        self.assertEqual(sorted(numbers_in(self.collector)), list(range(101)))
+        self.assertEqual(self.left(), [])
+
+
+class OutageTest(Case):
+    """Segment is down, refuses, or hangs."""
+
+    def test_five_thousand_events_outlast_it(self) -> None:
+        """5,000 events of an outage are delivered by the next process, once and in order, and
+        nothing is left below the directory."""
+        with Collector(answer=lambda request: 503) as down:
+            run_program(
+                "for number in range(5_000): log(number)",
+                journal=self.journal,
+                host=down.url,
+                shutdown_timeout=0.5,
+            )
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), list(range(5_000)))
+        self.assertEqual(self.left(), [])
+
+    def test_memory_stays_flat(self) -> None:
+        """100,000 waiting events take less than 20 MB of memory."""
+        source = """
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+for number in range(1_000):
+    log(number)
+before = resident_bytes()
+for number in range(100_000):
+    log(number)
+print(resident_bytes() - before, handler.counts().pending)
+"""
+        grown, pending = map(
+            int,
+            run_program(
+                source, journal=self.journal, host=dead_host(), shutdown_timeout=0.1
+            ).split(),
+        )
+        self.assertEqual(pending, 101_000)
+        self.assertLess(grown, 20_000_000)
+
+    def test_a_wrong_key_loses_nothing(self) -> None:
+        """What Segment answers 401 stays in the journal, and is delivered once that is mended."""
+        with Collector(answer=lambda request: 401) as refusing:
+            run_program(
+                "for number in range(100): log(number)",
+                journal=self.journal,
+                host=refusing.url,
+                shutdown_timeout=0.5,
+            )
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), list(range(100)))
+        self.assertEqual(self.left(), [])
+
+    def test_a_hanging_server_does_not_hold_the_exit(self) -> None:
+        """With a server that never answers the process ends within `shutdown_timeout`, and the
+        next one delivers everything."""
+        with mute_server() as mute:
+            source = "for number in range(100): log(number)\nprint('logged', flush=True)"
+            program = Program(source, journal=self.journal, host=mute, shutdown_timeout=1)
+            with program:
+                program.read_line()
+                began = time.monotonic()
+                program.end()
+                took = time.monotonic() - began
+        self.assertLess(took, 2)
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), list(range(100)))
+
+    def test_a_server_that_hangs_in_mid_request(self) -> None:
+        """A request that was under way when the end of the process began does not hold it."""
+        with mute_server() as mute:
+            source = """
+log(0)
+while handler.counts().retried == 0 and not handler.drain(0.3):
+    break
+print("logged", flush=True)
+"""
+            program = Program(source, journal=self.journal, host=mute, shutdown_timeout=1)
+            with program:
+                program.read_line()
+                began = time.monotonic()
+                program.end()
+                took = time.monotonic() - began
+        self.assertLess(took, 2)
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), [0])
+
+    def test_exit_is_over_when_everything_is_delivered(self) -> None:
+        """A process with nothing left to deliver ends at once, not after `shutdown_timeout`."""
+        source = "log(0)\nassert handler.drain(10)\nprint('logged', flush=True)"
+        program = Program(
+            source, journal=self.journal, host=self.collector.url, shutdown_timeout=20
+        )
+        with program:
+            program.read_line()
+            began = time.monotonic()
+            program.end()
+            took = time.monotonic() - began
+        self.assertLess(took, 5)
+        self.assertEqual(self.left(), [])
+
+    def test_a_process_without_events_delivers_what_is_left(self) -> None:
+        """A `drain` alone is enough to deliver what dead processes left."""
+        self.kill_after(LOG_AND_WAIT.format(count=3), host=dead_host())
+        printed = run_program(
+            "print(handler.drain(20), handler.counts().delivered)",
+            journal=self.journal,
+            host=self.collector.url,
+        )
+        self.assertEqual(printed, "True 3")
+
+    def test_closed_in_an_outage_and_opened_again(self) -> None:
+        """A handler that was closed with messages left, and logs again, delivers all of them once
+        the network is back."""
+        source = """
+log(0)
+handler.close()
+print("logged", flush=True)
+sys.stdin.readline()
+log(1)
+print(handler.drain(20), handler.counts().pending)
+"""
+        back = threading.Event()
+        with Collector(answer=lambda request: None if back.is_set() else 503) as collector:
+            program = Program(
+                source, journal=self.journal, host=collector.url, shutdown_timeout=0.2
+            )
+            with program:
+                program.read_line()
+                back.set()
+                program.write_line()
+                self.assertEqual(program.end(), "True 0")
+            self.assertEqual(sorted(numbers_in(collector)), [0, 1])
+        self.assertEqual(self.left(), [])
+
+
+class DamageTest(Case):
+    """What a crash or a broken disk left in a file."""
+
+    def test_each_damaged_line_costs_one_event(self) -> None:
+        """A garbage line and a torn tail cost one event each, and are in the quarantine."""
+        self.kill_after(LOG_AND_WAIT.format(count=10), host=dead_host())
+        file = self.file()
+        lines = file.read_bytes().splitlines(keepends=True)
+        lines[4] = b"\x00\xff" * (len(lines[4]) // 2) + b"\n"
+        lines[9] = lines[9][: len(lines[9]) // 2]
+        file.write_bytes(b"".join(lines))
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), [0, 1, 2, 3, 5, 6, 7, 8])
+        quarantine = self.journal / "quarantine" / "damaged-lines"
+        self.assertEqual(quarantine.read_bytes(), lines[4] + lines[9] + b"\n")
+
+    def test_a_full_disk_costs_nothing(self) -> None:
+        """When the disk takes no more, memory takes over: every event is delivered once, and
+        nothing is raised into the application."""
+        source = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
+for number in range(200):
+    log(number)
+counts = handler.counts()
+assert counts.dropped == 0, counts
+print(handler.drain(20))
+"""
+        with Program(source, journal=self.journal, host=self.collector.url) as program:
+            self.assertEqual(program.end(), "True")
+        self.assertIn("takes no messages", program.stderr)
+        self.assertEqual(sorted(numbers_in(self.collector)), list(range(200)))
+        self.assertEqual(self.left(), [])
+
+    def test_what_a_full_disk_took_survives_a_kill(self) -> None:
+        """Of a process killed while its disk is full, every event in the journal is whole."""
+        source = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
+for number in range(200):
+    log(number)
+print("logged", flush=True)
+sys.stdin.readline()
+"""
+        self.kill_after(source, host=dead_host())
+        whole = sum(
+            file.read_bytes().count(b"\n") for file in self.journal.glob("*/live/*/*.jsonl")
+        )
+        self.assertGreater(whole, 0)
+        self.deliver()
+        self.assertEqual(numbers_in(self.collector), list(range(whole)))
+        self.assertFalse((self.journal / "quarantine").exists())
+
+
+class SharingTest(Case):
+    """Several processes on one directory."""
+
+    def test_four_processes(self) -> None:
+        """Four processes with 500 events each on one directory: 2,000 events, each once, each
+        process's in order."""
+        source = """
+sys.stdin.readline()
+for number in range(500):
+    log([os.getpid(), number])
+assert handler.drain(30)
+"""
+        programs = [
+            Program(source, journal=self.journal, host=self.collector.url) for _ in range(4)
+        ]
+        for program in programs:
+            program.write_line()
+        for program in programs:
+            with program:
+                program.end()
+        numbers = numbers_in(self.collector)
+        self.assertEqual(len(numbers), 2_000)
+        by_process: dict[int, list[int]] = {}
+        for pid, number in numbers:
+            by_process.setdefault(pid, []).append(number)
+        self.assertEqual(list(by_process.values()), [list(range(500))] * 4)
+        self.assertEqual(self.left(), [])
+
+    def test_many_adopters_at_once(self) -> None:
+        """What dead processes left is delivered once, however many start at the same moment."""
+        for first in range(0, 60, 20):
+            self.kill_after(
+                f"for number in range({first}, {first + 20}): log(number)\n"
+                + LOG_AND_WAIT.format(count=0),
+                host=dead_host(),
+            )
+        source = "sys.stdin.readline()\nprint(json.dumps(handler.drain(30)))"
+        programs = [
+            Program(source, journal=self.journal, host=self.collector.url) for _ in range(4)
+        ]
+        for program in programs:
+            program.write_line()
+        for program in programs:
+            with program:
+                self.assertTrue(json.loads(program.end()))
+        self.assertEqual(sorted(numbers_in(self.collector)), list(range(60)))
+        self.assertEqual(self.left(), [])
+
+    def test_a_sibling_that_lives_adopts(self) -> None:
+        """A process that lives delivers what a sibling left, with no restart of anything."""
+        with Program(
+            "log(0)\nassert handler.drain(10)\nprint('logged', flush=True)\nsys.stdin.readline()\n",
+            journal=self.journal,
+            host=self.collector.url,
+        ) as sibling:
+            sibling.read_line()
+            self.kill_after("log(1)\n" + LOG_AND_WAIT.format(count=0), host=dead_host())
+            self.assertTrue(self.collector.wait_for(2, timeout=20))
+            sibling.write_line()
+            sibling.end()
+        self.assertEqual(numbers_in(self.collector), [0, 1])
+        self.assertEqual(self.left(), [])
+
+    def test_a_killed_parent_with_a_living_child(self) -> None:
+        """A child forked by a process that was killed does not keep what that process left from
+        delivery, although it lives and never logs."""
+        source = """
+log(0)
+told, tell = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(tell, b"!")
+    sys.stdin.readline()
+    os._exit(0)
+os.read(told, 1)
+print("logged", flush=True)
+os.waitpid(child, 0)
+"""
+        with Program(source, journal=self.journal, host=dead_host()) as program:
+            program.read_line()
+            program.kill()
+            self.deliver()
+            self.assertEqual(numbers_in(self.collector), [0])
+
+
+if os.name != "posix":
+    del KillTest, SharingTest

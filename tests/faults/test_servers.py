@@ -1,0 +1,153 @@
+"""Under the servers that fork: gunicorn and Celery, stopped as their supervisors stop them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+import unittest
+from collections import Counter
+from tempfile import TemporaryDirectory
+
+import requests
+from typing_extensions import override
+
+from segment_logging.collector import Collector
+
+from .subprocesses import Done, arrived, repeated_ids, run
+
+
+def has(module: str) -> bool:
+    """Whether a module can be imported."""
+    return importlib.util.find_spec(module) is not None
+
+
+class ServerTest(unittest.TestCase):
+    """Runs a server with a collector for its events."""
+
+    @override
+    def setUp(self) -> None:
+        self.collector = Collector()
+        self.addCleanup(self.collector.close)
+
+    def assert_arrived(self, done: Done, **events: int) -> None:
+        self.assertEqual(dict(arrived(self.collector)), events, done.stderr)
+        self.assertEqual(repeated_ids(self.collector), [])
+
+
+APPLICATION = """
+attach(flush_interval=30)
+log("Master")
+
+
+def application(environ, start_response):
+    log("Request")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+
+@unittest.skipUnless(has("gunicorn"), "needs gunicorn")
+class TestGunicorn(ServerTest):
+    def serve(self, *options: str) -> tuple[Done, Counter[str]]:
+        """Run two workers for 40 requests, stop them, and return how many each one served."""
+        served: Counter[str] = Counter()
+
+        def use(process: subprocess.Popen[str]) -> None:
+            assert process.stderr is not None
+            for line in process.stderr:  # until it says where it listens
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    break
+            else:
+                self.fail("gunicorn did not start")
+            for _ in range(40):
+                served[requests.get(found.group(), timeout=20).text] += 1
+            process.send_signal(signal.SIGTERM)
+
+        gunicorn = (
+            sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--workers=2", *options,
+        )  # fmt: skip
+        done = run(
+            APPLICATION,
+            self.collector.url,
+            while_it_runs=use,
+            command=(*gunicorn, "program:application"),
+        )
+        return done, served
+
+    def test_preload(self) -> None:
+        """What the master logged before it forked arrives once, each request's event once."""
+        done, _ = self.serve("--preload")
+        self.assert_arrived(done, Master=1, Request=40)
+
+    def test_without_preload(self) -> None:
+        """Without --preload each worker loads the application, and its events arrive once."""
+        done, _ = self.serve()
+        self.assert_arrived(done, Master=2, Request=40)
+
+    def test_threads(self) -> None:
+        """Workers with threads are no different."""
+        done, _ = self.serve("--preload", "--threads=4")
+        self.assert_arrived(done, Master=1, Request=40)
+
+    def test_worker_that_is_replaced(self) -> None:
+        """A worker that has served its share delivers before it goes."""
+        done, served = self.serve("--preload", "--max-requests=5")
+        self.assertGreater(len(served), 2)
+        self.assert_arrived(done, Master=1, Request=40)
+
+
+TASKS = """
+from celery import Celery
+
+attach(flush_interval=30)
+app = Celery("program", broker=os.environ["BROKER"], backend=None)
+app.conf.broker_transport_options = {
+    "data_folder_in": os.environ["FOLDER"],
+    "data_folder_out": os.environ["FOLDER"],
+    "control_folder": os.environ["FOLDER"] + "/control",
+}
+app.conf.worker_hijack_root_logger = False
+log("Loaded")
+
+
+@app.task
+def work():
+    log("Task")
+    with open(os.environ["FOLDER"] + "/../done", "a") as file:
+        print(os.getpid(), file=file, flush=True)
+
+
+if __name__ == "__main__":
+    for _ in range(30):
+        work.delay()
+    worker = app.Worker(pool="prefork", concurrency=2, loglevel="ERROR", quiet=True)
+    def stop_when_done():
+        path = os.environ["FOLDER"] + "/../done"
+        while not os.path.exists(path) or len(open(path).readlines()) < 30:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=stop_when_done, daemon=True).start()
+    worker.start()
+"""
+
+
+@unittest.skipUnless(has("celery"), "needs celery")
+class TestCelery(ServerTest):
+    def test_prefork(self) -> None:
+        """Each task's event arrives once when the worker is stopped."""
+        with TemporaryDirectory() as directory:
+            folder = f"{directory}/queue"
+            done = run(
+                f"os.makedirs({folder!r})\n" + TASKS,
+                self.collector.url,
+                BROKER="filesystem://",
+                FOLDER=folder,
+            )
+        self.assert_arrived(done, Loaded=1, Task=30)
+
+
+if __name__ == "__main__":
+    unittest.main()

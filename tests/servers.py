@@ -1,0 +1,118 @@
+"""Real servers on 127.0.0.1 that answer as a script says."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from typing_extensions import override
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the server answers one request."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b'{"success":true}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What reached the server."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    connection: Any
+    """The peer's address: equal for requests that came over one TCP connection."""
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class ScriptedServer:
+    """An HTTP server that keeps its requests.
+
+    Args:
+        script: the answers, one for each request in turn, and 200 when they are used up.
+
+    Attributes:
+        requests: what arrived, whatever was answered.
+        host: to be given to an HttpClient.
+    """
+
+    def __init__(self, script: Iterable[Answer] = ()) -> None:
+        self.requests: list[Request] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(script, self.requests))
+        self.host = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
+
+    def __enter__(self) -> ScriptedServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+
+def _handler_of(script: Iterable[Answer], requests: list[Request]) -> type[BaseHTTPRequestHandler]:
+    answers = iter(script)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            requests.append(
+                Request(
+                    method=self.command,
+                    path=self.path,
+                    headers=dict(self.headers),
+                    body=body,
+                    connection=self.client_address,
+                )
+            )
+            answer = next(answers, Answer())
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_GET = do_POST  # what a followed redirect would make of the POST
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def mute_server() -> Iterator[str]:
+    """A host that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def dead_host() -> str:
+    """A host where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    return f"http://127.0.0.1:{port}"

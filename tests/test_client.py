@@ -1,0 +1,470 @@
+"""The HTTP client against real servers on 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import tempfile
+import time
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from segment_logging import (
+    Alias,
+    Batch,
+    ConfigurationError,
+    DeliveryError,
+    Group,
+    HttpClient,
+    Identify,
+    MessageTooLarge,
+    Page,
+    Screen,
+    User,
+)
+from segment_logging.client import EU_HOST, US_HOST, host_of
+
+from .builders import a_track, each, run_python
+from .servers import Answer, Request, ScriptedServer, dead_host, mute_server
+
+KEY = "s3cr3t-write-key"
+FOO = User(user_id="foo")
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set environment variables for the time of a block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def sent(message: Any, **options: Any) -> Request:
+    """Send the message to a server that answers 200 and return what arrived."""
+    with ScriptedServer() as server:
+        client = HttpClient(server.host, **options)
+        client.send(KEY, message)
+        client.close()
+    (request,) = server.requests
+    return request
+
+
+def failure(answer: Answer, message: Any = None, **options: Any) -> DeliveryError:
+    """Return the error of one send to a server that gives this answer."""
+    with ScriptedServer([answer]) as server:
+        client = HttpClient(server.host, **options)
+        try:
+            client.send(KEY, message or a_track())
+        except DeliveryError as error:
+            return error
+        finally:
+            client.close()
+    raise AssertionError("the answer was taken for a delivery")
+
+
+class TestRequest(unittest.TestCase):
+    def test_endpoints(self) -> None:
+        """Each message type has its own endpoint."""
+        for message, path in (
+            (Identify(user=FOO), "/v1/identify"),
+            (a_track(), "/v1/track"),
+            (Page(user=FOO), "/v1/page"),
+            (Screen(user=FOO), "/v1/screen"),
+            (Group(user=FOO, group_id="g"), "/v1/group"),
+            (Alias(user=FOO, previous_id="p"), "/v1/alias"),
+            (Batch([a_track()]), "/v1/batch"),
+        ):
+            request = sent(message)
+            self.assertEqual((request.method, request.path), ("POST", path))
+
+    def test_single_call(self) -> None:
+        """A call alone goes without its type, which the endpoint says, and with `sentAt`."""
+        request = sent(Identify(user=FOO, traits={"b": "é", "a": 1}, message_id="123"))
+        text = request.body.decode()
+        start = '{"userId":"foo","traits":{"b":"é","a":1},"messageId":"123","sentAt":"'
+        self.assertTrue(text.startswith(start), text)
+        self.assertEqual(set(request.json), {"userId", "traits", "messageId", "sentAt"})
+
+    def test_batch(self) -> None:
+        """In a batch each call has its type; `sentAt` and the context stand beside them."""
+        request = sent(Batch([a_track("Foo")], context={"ip": "x"}, integrations={"All": True}))
+        body = request.json
+        self.assertEqual(body.pop("sentAt")[-1], "Z")
+        self.assertEqual(
+            body,
+            {
+                "batch": [{"type": "track", "userId": "u-17", "event": "Foo", "properties": {}}],
+                "context": {"ip": "x"},
+                "integrations": {"All": True},
+            },
+        )
+
+    def test_lines_as_they_are(self) -> None:
+        """A batch of encoded lines is sent without decoding them."""
+        request = sent(Batch.of_lines([b"not even JSON", b"{}"]))
+        self.assertTrue(request.body.startswith(b'{"batch":[not even JSON,{}],"sentAt":"'))
+
+    def test_sent_at_is_now(self) -> None:
+        """`sentAt` is the moment of the attempt."""
+        before = datetime.now(timezone.utc) - timedelta(milliseconds=1)
+        text = sent(a_track()).json["sentAt"].replace("Z", "+00:00")
+        self.assertTrue(before <= datetime.fromisoformat(text) <= datetime.now(timezone.utc))
+
+    def test_headers(self) -> None:
+        """JSON, by us, without a retry count at first."""
+        headers = sent(a_track()).headers
+        self.assertEqual(headers["Content-Type"], "application/json")
+        self.assertTrue(headers["User-Agent"].startswith("segment-logging/"))
+        self.assertNotIn("X-Retry-Count", headers)
+        self.assertNotIn("Content-Encoding", headers)
+
+    def test_basic_auth(self) -> None:
+        """The write key is the user of Basic auth, with an empty password."""
+        expected = "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()
+        self.assertEqual(sent(a_track()).headers["Authorization"], expected)
+
+    def test_netrc(self) -> None:
+        """An entry of .netrc for the host does not replace the write key."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "netrc")
+            path.write_text("default login somebody password hunter2\n")
+            path.chmod(0o600)
+            with environment(NETRC=str(path)):
+                authorization = sent(a_track()).headers["Authorization"]
+        self.assertEqual(base64.b64decode(authorization.split()[1]), f"{KEY}:".encode())
+
+    def test_gzip(self) -> None:
+        """With gzip the body is compressed and says so."""
+        request = sent(a_track(properties={"t": "x" * 10_000}), gzip=True)
+        self.assertEqual(request.headers["Content-Encoding"], "gzip")
+        self.assertLess(len(request.body), 1_000)
+        self.assertIn(b'"userId":"u-17"', gzip.decompress(request.body))
+        self.assertEqual(request.headers["Content-Length"], str(len(request.body)))
+
+    def test_host_forms(self) -> None:
+        """A trailing slash and `/v1`, as SDKs' documentation has it, are accepted."""
+        for ending in ("", "/", "/v1", "/v1/", "//"):
+            with ScriptedServer() as server:
+                client = HttpClient(server.host + ending)
+                client.send(KEY, a_track())
+                client.close()
+            self.assertEqual(server.requests[0].path, "/v1/track", ending)
+
+    def test_path_prefix(self) -> None:
+        """A proxy may serve Segment under a path of its own."""
+        with ScriptedServer() as server:
+            client = HttpClient(server.host + "/segment/v1")
+            client.send(KEY, a_track())
+            client.close()
+        self.assertEqual(server.requests[0].path, "/segment/v1/track")
+
+    def test_one_connection(self) -> None:
+        """Several sends use one TCP connection, also after an error answer."""
+        with ScriptedServer([Answer(), Answer(status=503, body=b"x" * 1_000)]) as server:
+            client = HttpClient(server.host)
+            for _ in range(5):
+                try:
+                    client.send(KEY, a_track())
+                except DeliveryError as error:
+                    self.assertEqual(error.status, 503)
+            client.close()
+        self.assertEqual(len(server.requests), 5)
+        self.assertEqual(len({request.connection for request in server.requests}), 1)
+
+    def test_closed_and_used_again(self) -> None:
+        """After `close` the next send opens a new connection."""
+        with ScriptedServer() as server:
+            client = HttpClient(server.host)
+            for _ in range(2):
+                client.send(KEY, a_track())
+                client.close()
+        self.assertEqual(len({request.connection for request in server.requests}), 2)
+
+    def test_proxies(self) -> None:
+        """Requests go through the proxy given."""
+        with ScriptedServer() as proxy:
+            client = HttpClient("http://segment.invalid", proxies={"http": proxy.host})
+            client.send(KEY, a_track())
+            client.close()
+        self.assertEqual(proxy.requests[0].path, "http://segment.invalid/v1/track")
+
+    def test_too_large(self) -> None:
+        """A message above 32,000 bytes and a batch above 500,000 are never sent."""
+        with ScriptedServer() as server:
+            client = HttpClient(server.host)
+            with self.assertRaises(MessageTooLarge) as caught:
+                client.send(KEY, a_track(properties={"t": "x" * 32_000}))
+            self.assertEqual(caught.exception.limit_bytes, 32_000)
+            with self.assertRaises(MessageTooLarge) as caught:
+                client.send(KEY, Batch.of_lines([b"x" * 30_000] * 17))
+            self.assertEqual(caught.exception.limit_bytes, 500_000)
+            client.close()
+        self.assertEqual(server.requests, [])
+
+    def test_fork(self) -> None:
+        """A forked child does not write to its parent's connection."""
+        if not hasattr(os, "fork"):
+            self.skipTest("needs fork")
+        with ScriptedServer() as server:
+            run_python(
+                f"""
+import os
+from segment_logging import HttpClient
+from tests.builders import a_track
+client = HttpClient({server.host!r})
+client.send("key", a_track("parent"))
+child = os.fork()
+client.send("key", a_track("after"))
+client.close()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    print("true")
+else:
+    os._exit(0)
+"""
+            )
+        self.assertEqual(len(server.requests), 3)
+        self.assertEqual(len({request.connection for request in server.requests}), 2)
+
+
+class TestRepeated(unittest.TestCase):
+    def test_retry_count(self) -> None:
+        """The same message sent again says how many attempts there were before."""
+        with ScriptedServer([Answer(status=503)] * 2) as server:
+            client = HttpClient(server.host)
+            batch = Batch([a_track()])
+            for _ in range(2):
+                with self.assertRaises(DeliveryError):
+                    client.send(KEY, batch)
+            client.send(KEY, batch)
+            client.send(KEY, Batch([a_track()]))
+            client.close()
+        counts = [request.headers.get("X-Retry-Count") for request in server.requests]
+        self.assertEqual(counts, [None, "1", "2", None])
+
+    def test_retry_count_after_retry_after(self) -> None:
+        """Also after a Retry-After."""
+        with ScriptedServer([Answer(status=429, headers={"Retry-After": "1"})]) as server:
+            client = HttpClient(server.host)
+            track = a_track()
+            with self.assertRaises(DeliveryError):
+                client.send(KEY, track)
+            client.send(KEY, track)
+            client.close()
+        self.assertEqual(server.requests[1].headers["X-Retry-Count"], "1")
+
+    def test_fresh_sent_at(self) -> None:
+        """Each attempt has its own `sentAt`; all else is the same."""
+        with ScriptedServer([Answer(status=503)]) as server:
+            client = HttpClient(server.host)
+            batch = Batch([a_track(message_id="m-1")])
+            with self.assertRaises(DeliveryError):
+                client.send(KEY, batch)
+            first = time.time()
+            while time.time() - first < 0.003:
+                pass
+            client.send(KEY, batch)
+            client.close()
+        bodies = [request.json for request in server.requests]
+        self.assertLess(bodies[0].pop("sentAt"), bodies[1].pop("sentAt"))
+        self.assertEqual(bodies[0], bodies[1])
+
+
+class TestAnswers(unittest.TestCase):
+    def test_2xx(self) -> None:
+        """Any 2xx is a delivery, with whatever body."""
+        for answer in (Answer(), Answer(status=201, body=b""), Answer(body=b'{"success": true}')):
+            with ScriptedServer([answer]) as server:
+                client = HttpClient(server.host)
+                client.send(KEY, a_track())
+                client.close()
+
+    def test_redirects(self) -> None:
+        """A redirect is a failure and is never followed."""
+        for status in (301, 302, 303, 307, 308):
+            with ScriptedServer() as elsewhere:
+                error = failure(
+                    Answer(status=status, headers={"Location": elsewhere.host + "/v1/track"})
+                )
+            self.assertEqual((error.status, error.retryable), (status, False))
+            self.assertEqual(elsewhere.requests, [])
+
+    def test_statuses(self) -> None:
+        """Each status says whether another attempt may help."""
+        for status, retryable in (
+            (400, False), (401, False), (403, False), (404, False), (413, False), (422, False),
+            (501, False), (505, False), (408, True), (410, True), (429, True), (460, True),
+            (500, True), (502, True), (503, True), (504, True), (599, True),
+        ):  # fmt: skip
+            error = failure(Answer(status=status))
+            self.assertEqual((error.status, error.retryable), (status, retryable))
+            self.assertIn(str(status), str(error))
+
+    def test_retry_after_seconds(self) -> None:
+        """Retry-After in seconds is told, 300 at most."""
+        for text, seconds in (("7", 7.0), ("0.5", 0.5), ("3600", 300.0)):
+            for status in (429, 503):
+                error = failure(Answer(status=status, headers={"Retry-After": text}))
+                self.assertEqual(error.retry_after, seconds)
+
+    def test_retry_after_date(self) -> None:
+        """Retry-After as a date is the time until then."""
+        moment = datetime.now(timezone.utc) + timedelta(seconds=60)
+        error = failure(
+            Answer(status=429, headers={"Retry-After": format_datetime(moment, usegmt=True)})
+        )
+        assert error.retry_after is not None
+        self.assertTrue(50 < error.retry_after <= 60, error.retry_after)
+
+    def test_retry_after_that_means_nothing(self) -> None:
+        """Garbage, and a Retry-After where nothing may be retried, count for nothing."""
+        self.assertIsNone(failure(Answer(status=429, headers={"Retry-After": "soon"})).retry_after)
+        self.assertIsNone(failure(Answer(status=429)).retry_after)
+        self.assertIsNone(failure(Answer(status=400, headers={"Retry-After": "7"})).retry_after)
+
+    def test_web_page(self) -> None:
+        """A 200 with a web page, as of a captive portal, is no delivery."""
+        for body in (b"<!DOCTYPE html><html>", b"\r\n  <html>", b"\xef\xbb\xbf<html>"):
+            error = failure(Answer(headers={"Content-Type": "text/html"}, body=body))
+            self.assertTrue(error.retryable)
+            self.assertIsNone(error.status)
+
+    def test_compressed_web_page(self) -> None:
+        """Likewise when it comes compressed."""
+        body = gzip.compress(b"<!DOCTYPE html>" + b"x" * 100)
+        failure(Answer(headers={"Content-Encoding": "gzip"}, body=body))
+
+    def test_broken_compression(self) -> None:
+        """An answer that cannot be decompressed is a DeliveryError, not some other."""
+        error = failure(Answer(headers={"Content-Encoding": "gzip"}, body=b"no gzip"))
+        self.assertTrue(error.retryable)
+
+
+class TestNoAnswer(unittest.TestCase):
+    def error_of(self, host: str, **options: Any) -> DeliveryError:
+        client = HttpClient(host, **options)
+        try:
+            with self.assertRaises(DeliveryError) as caught:
+                client.send(KEY, a_track())
+        finally:
+            client.close()
+        self.assertIsNone(caught.exception.status)
+        return caught.exception
+
+    def test_refused(self) -> None:
+        """A refused connection may pass."""
+        self.assertTrue(self.error_of(dead_host()).retryable)
+
+    def test_mute(self) -> None:
+        """A server that never answers is given up after the timeout."""
+        with mute_server() as host:
+            before = time.monotonic()
+            self.assertTrue(self.error_of(host, timeout=(1, 0.1)).retryable)
+            self.assertLess(time.monotonic() - before, 5)
+
+    def test_deadline(self) -> None:
+        """A deadline cuts the wait for an answer short."""
+        with mute_server() as host:
+            client = HttpClient(host, timeout=60)
+            before = time.monotonic()
+            client.deadline = lambda: before + 0.1
+            with self.assertRaises(DeliveryError) as caught:
+                client.send(KEY, a_track())
+            client.close()
+            self.assertLess(time.monotonic() - before, 5)
+            self.assertTrue(caught.exception.retryable)
+
+    def test_deadline_passed(self) -> None:
+        """After the deadline nothing is sent any more."""
+        with ScriptedServer() as server:
+            client = HttpClient(server.host)
+            client.deadline = lambda: time.monotonic() - 1
+            with self.assertRaises(DeliveryError) as caught:
+                client.send(KEY, a_track())
+            client.close()
+        self.assertTrue(caught.exception.retryable)
+        self.assertEqual(server.requests, [])
+
+    def test_bad_proxy(self) -> None:
+        """A proxy that is no URL needs somebody to mend it."""
+        error = self.error_of("http://segment.invalid", proxies={"http": "http://"})
+        self.assertFalse(error.retryable)
+
+
+class TestSecrets(unittest.TestCase):
+    def test_never_shown(self) -> None:
+        """The write key is in no error's text, nor in a repr."""
+        errors = [failure(Answer(status=status)) for status in (401, 500)]
+        client = HttpClient(dead_host())
+        for _ in range(2):
+            with self.assertRaises(DeliveryError) as caught:
+                client.send(KEY, a_track())
+            errors.append(caught.exception)
+        for error in errors:
+            for shown in (str(error), repr(error), str(vars(error)), str(error.__cause__)):
+                self.assertNotIn(KEY, shown)
+        self.assertNotIn(KEY, repr(client) + str(vars(client)))
+        client.close()
+
+    def test_write_key_of_any_text(self) -> None:
+        """A write key with characters beyond Latin-1 is sent as UTF-8, not an error."""
+        with ScriptedServer() as server:
+            client = HttpClient(server.host)
+            client.send("ключ", a_track())
+            client.close()
+        authorization = server.requests[0].headers["Authorization"]
+        self.assertEqual(base64.b64decode(authorization.split()[1]), "ключ:".encode())
+
+
+class TestConfiguration(unittest.TestCase):
+    def test_hosts(self) -> None:
+        """A host that cannot work fails when the client is made."""
+        for host in (
+            "", "api.segment.io", "ftp://api.segment.io", "https://", "https:///v1", "//x",
+            "http://x:port", "http://x:99999", "https://user:password@x", "https://x?y=z",
+            "https://x#y", "http://[::1",
+        ):  # fmt: skip
+            with self.subTest(host=host), self.assertRaises(ConfigurationError) as caught:
+                HttpClient(host)
+            self.assertNotIn("password", str(caught.exception))
+
+    def test_good_hosts(self) -> None:
+        """IPv6, ports and any case will do."""
+        for host in ("http://[::1]:8080", "HTTPS://API.segment.io", "http://localhost:1/x"):
+            HttpClient(host)
+
+    def test_timeouts(self) -> None:
+        """A timeout is seconds above zero, one or two of them."""
+        for timeout in (
+            0, -1, True, None, "10", (), (1,), (1, 2, 3), (1, 0), (None, 1), float("nan"),
+            float("inf"),
+        ):  # fmt: skip
+            with self.subTest(timeout=timeout), self.assertRaises(ConfigurationError):
+                HttpClient(timeout=timeout)  # type: ignore[arg-type]
+
+    def test_good_timeouts(self) -> None:
+        """A number, a pair, and a list as YAML has it."""
+        for timeout in (1, 0.5, (3.05, 15), [1, 2]):
+            HttpClient(timeout=timeout)  # type: ignore[arg-type]
+
+    def test_regions(self) -> None:
+        """A region has its host, unless a host is given; another region is refused."""
+        self.assertEqual(host_of(None, "us"), US_HOST)
+        self.assertEqual(host_of(None, "eu"), EU_HOST)
+        self.assertEqual(host_of("https://x", "eu"), "https://x")
+        for region in each("mars", "", "EU", None, []):
+            with self.subTest(region=region), self.assertRaises(ConfigurationError):
+                host_of(None, region)

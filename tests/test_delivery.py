@@ -1,0 +1,416 @@
+"""Delivery: attempts, waits, halving, dead letters, and what is kept."""
+
+from __future__ import annotations
+
+import logging
+import unittest
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import DeliveryError, MessageTooLarge, SegmentError
+from segment_logging.delivery import Delivery, End, Tally
+from segment_logging.encoding import encode
+from segment_logging.messages import Batch, Message, Track
+from segment_logging.outcomes import RetryPolicy
+from segment_logging.testing import FakeClient
+
+from .builders import a_track
+
+
+def a_batch(*events: str) -> Batch:
+    """Return a batch of track calls, encoded already as the queues give it."""
+    return Batch.of_lines([encode(a_track(event).to_dict()) for event in events])
+
+
+def events_of(message: Message) -> list[str]:
+    """Return the event names of a batch."""
+    assert isinstance(message, Batch)
+    return [call.event for call in message.batch if isinstance(call, Track)]
+
+
+def refusing(*guilty: str, status: int = 400) -> Callable[[Message], int]:
+    """Return a script: `status` for a batch that holds one of the guilty, else 200."""
+    return lambda message: status if set(guilty) & set(events_of(message)) else 200
+
+
+class Waits:
+    """A wait that takes no time and remembers what was asked of it.
+
+    Args:
+        until: how many waits there is time for.
+    """
+
+    def __init__(self, until: int = 1_000) -> None:
+        self.seconds: list[float] = []
+        self.exactly: list[bool] = []
+        self._until = until
+
+    def __call__(self, seconds: float, *, exactly: bool = False) -> bool:
+        self.seconds.append(seconds)
+        self.exactly.append(exactly)
+        return len(self.seconds) <= self._until
+
+
+class Letters:
+    """Dead letters that are kept in a list, or cannot be written while `fault` is set."""
+
+    def __init__(self, fault: OSError | None = None) -> None:
+        self.fault = fault
+        self.written: list[tuple[str, str]] = []
+
+    def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.written.extend((message["event"], str(error)) for message in messages)
+
+    @property
+    def events(self) -> list[str]:
+        return [event for event, _ in self.written]
+
+
+class Case(unittest.TestCase):
+    """A delivery over a fake client, and shorthands."""
+
+    @override
+    def setUp(self) -> None:
+        self.waits = Waits()
+        self.letters = Letters()
+
+    def a_delivery(self, client: FakeClient, **options: Any) -> Delivery:
+        options.setdefault("policy", RetryPolicy())
+        options.setdefault("dead_letters", self.letters)
+        return Delivery(client, "key", random=lambda: 0.0, **options)
+
+    def deliver(self, script: Any, *events: str, **options: Any) -> tuple[End, Tally, FakeClient]:
+        client = FakeClient(script)
+        end, tally = self.a_delivery(client, **options).deliver(
+            a_batch(*(events or ("Signup",))), self.waits
+        )
+        return end, tally, client
+
+    def reports(self) -> Any:
+        """What is reported meanwhile."""
+        return self.assertLogs("segment_logging")
+
+
+class AnswerTest(Case):
+    """A batch that is taken, at once or later."""
+
+    def test_2xx(self) -> None:
+        """A batch answered with a 2xx is delivered, all of it, with one request."""
+        end, tally, client = self.deliver([200], "A", "B", "C")
+        self.assertIs(end, End.ANSWERED)
+        self.assertEqual(tally, Tally(delivered=3, batches=1))
+        self.assertEqual(client.write_keys, ["key"])
+        self.assertEqual(self.waits.seconds, [])
+
+    def test_network_faults_are_tried_again(self) -> None:
+        """Whatever the network does, the same batch is sent again until it is taken."""
+        faults = [503, ConnectionError(), 429, TimeoutError(), 408, 200]
+        end, tally, client = self.deliver(faults, "A", "B")
+        self.assertIs(end, End.ANSWERED)
+        self.assertEqual(tally, Tally(delivered=2, batches=1, retried=5))
+        self.assertEqual(self.waits.seconds, [0.0, 0.5, 1.0, 2.0, 4.0])
+        self.assertEqual(len(client.batches), 1)
+
+    def test_the_same_object_is_sent_again(self) -> None:
+        """Another attempt sends the same object: the client counts its attempts by that, for
+        X-Retry-Count."""
+        _, _, client = self.deliver([503, (429, 2), 503, 200])
+        self.assertEqual(len(client.requests), 4)
+        for request in client.requests:
+            self.assertIs(request, client.requests[0])
+
+    def test_retry_after_is_waited_for_exactly(self) -> None:
+        """After a Retry-After it waits exactly that long, and says that it must not be cut
+        short."""
+        self.deliver([(429, 7.5), 503, (503, 2), 200])
+        self.assertEqual(self.waits.seconds, [7.5, 0.0, 2])
+        self.assertEqual(self.waits.exactly, [True, False, True])
+
+    def test_retry_after_is_no_attempt(self) -> None:
+        """Answers with a Retry-After do not use up the attempts."""
+        script = [(429, 1)] * 20 + [200]
+        end, tally, _ = self.deliver(script, policy=RetryPolicy(max_attempts=1))
+        self.assertEqual((end, tally.delivered), (End.ANSWERED, 1))
+
+    def test_any_exception_of_a_client_is_a_network_fault(self) -> None:
+        """A client of the program's may raise anything; that is tried again like a network
+        fault."""
+        end, tally, _ = self.deliver([KeyError("x"), RuntimeError(), 200])
+        self.assertEqual((end, tally.delivered, tally.retried), (End.ANSWERED, 1, 2))
+
+    def test_the_end_of_the_process_interrupts_the_wait(self) -> None:
+        """When there is no time for another attempt the batch is kept, and nothing more is
+        sent."""
+        self.waits = Waits(until=2)
+        end, tally, client = self.deliver([503] * 9)
+        self.assertEqual((end, tally), (End.KEPT, Tally(retried=2)))
+        self.assertEqual(len(client.requests), 3)
+        self.assertEqual(self.letters.written, [])
+
+
+class HalvingTest(Case):
+    """A request that Segment cannot read."""
+
+    def test_the_guilty_stands_alone(self) -> None:
+        """One message that Segment refuses becomes a dead letter; the others are delivered, in
+        order."""
+        events = [f"E{number}" for number in range(9)]
+        for status in (400, 413):
+            for guilty in events:
+                with self.subTest(status=status, guilty=guilty), self.reports():
+                    self.letters = Letters()
+                    end, tally, client = self.deliver(refusing(guilty, status=status), *events)
+                    delivered = [name for batch in client.batches for name in events_of(batch)]
+                    self.assertIs(end, End.ANSWERED)
+                    self.assertEqual(delivered, [name for name in events if name != guilty])
+                    self.assertEqual(self.letters.events, [guilty])
+                    self.assertEqual((tally.delivered, tally.dead_lettered), (8, 1))
+
+    def test_several_guilty(self) -> None:
+        """Any number of guilty messages is found, and none of the others is lost."""
+        events = [f"E{number}" for number in range(40)]
+        guilty = ["E0", "E7", "E8", "E39"]
+        with self.reports():
+            _, tally, client = self.deliver(refusing(*guilty), *events)
+        delivered = [name for batch in client.batches for name in events_of(batch)]
+        self.assertEqual(delivered, [name for name in events if name not in guilty])
+        self.assertEqual(self.letters.events, guilty)
+        self.assertEqual((tally.delivered, tally.dead_lettered), (36, 4))
+
+    def test_all_guilty(self) -> None:
+        """When Segment refuses everything, everything becomes a dead letter."""
+        with self.reports():
+            end, tally, _ = self.deliver(lambda message: 400, "A", "B", "C")
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=3)))
+        self.assertEqual(self.letters.events, ["A", "B", "C"])
+
+    def test_few_requests_for_one_guilty(self) -> None:
+        """One guilty message among 1,024 costs two requests for each halving."""
+        events = [f"E{number}" for number in range(1_024)]
+        with self.reports():
+            _, _, client = self.deliver(refusing("E700"), *events)
+        self.assertEqual(len(client.requests), 1 + 2 * 10)
+
+    def test_a_size_the_client_refuses_is_halved(self) -> None:
+        """A batch that the client finds too large is halved as well."""
+
+        def script(message: Message) -> Any:
+            return MessageTooLarge(600_000, 500_000) if len(events_of(message)) > 1 else None
+
+        end, tally, _ = self.deliver(script, "A", "B", "C")
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(delivered=3, batches=3)))
+
+    def test_network_faults_in_between(self) -> None:
+        """A network fault while halving is tried again, and costs no message."""
+        answers = iter([400, 503, 200, 503, 400])
+        with self.reports():
+            end, tally, client = self.deliver(lambda message: next(answers), "A", "B")
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 1, 1))
+        self.assertEqual([events_of(batch) for batch in client.batches], [["A"]])
+        self.assertEqual(self.letters.events, ["B"])
+
+    def test_interrupted_while_halving(self) -> None:
+        """Interrupted half-way the whole batch is kept, and counts as not delivered: it is sent
+        again, with the same ids."""
+        self.waits = Waits(until=0)
+        answers = iter([400, 200, 503])
+        end, tally, _ = self.deliver(lambda message: next(answers), "A", "B", keeps=True)
+        self.assertEqual((end, tally), (End.KEPT, Tally()))
+
+    def test_halves_keep_context_and_integrations(self) -> None:
+        """The halves carry what the batch carried beside its messages."""
+        batch = Batch.of_lines(
+            a_batch("A", "B").lines, context={"ip": "0.0.0.0"}, integrations={"All": False}
+        )
+        client = FakeClient([400])
+        self.a_delivery(client).deliver(batch, self.waits)
+        self.assertEqual(
+            [(one.context, one.integrations) for one in client.batches],
+            [({"ip": "0.0.0.0"}, {"All": False})] * 2,
+        )
+
+    def test_a_line_that_is_no_json(self) -> None:
+        """A line that a broken disk made is given up like any message that Segment refuses."""
+        letters: list[Any] = []
+
+        class Anything:
+            def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+                letters.extend(messages)
+
+        batch = Batch.of_lines([b"\xff{", *a_batch("A").lines])
+        client = FakeClient(
+            lambda message: (
+                400 if isinstance(message, Batch) and batch.lines[0] in message.lines else 200
+            )
+        )
+        with self.reports():
+            end, tally = self.a_delivery(client, dead_letters=Anything()).deliver(batch, self.waits)
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 1, 1))
+        self.assertEqual(letters, ["\ufffd{"])
+
+
+class ConfigurationFaultTest(Case):
+    """Answers that are not the messages' fault."""
+
+    def test_given_up_without_a_journal(self) -> None:
+        """401, 403, 404 and the like make dead letters of the whole batch, with one request."""
+        for status in (301, 401, 403, 404, 501, 505):
+            with self.subTest(status=status), self.reports():
+                self.letters = Letters()
+                end, tally, client = self.deliver([status], "A", "B")
+                self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=2)))
+                self.assertEqual(self.letters.events, ["A", "B"])
+                self.assertEqual(len(client.requests), 1)
+
+    def test_kept_with_a_journal(self) -> None:
+        """With a queue that outlives the process nothing is given up."""
+        for status in (301, 401, 403, 404, 501, 505):
+            with self.subTest(status=status), self.reports():
+                end, tally, _ = self.deliver([status], "A", "B", keeps=True)
+                self.assertEqual((end, tally), (End.KEPT, Tally()))
+        self.assertEqual(self.letters.written, [])
+
+    def test_reported_once(self) -> None:
+        """Batch after batch answered 401 is reported once, with the way out."""
+        for keeps in (False, True):
+            with self.subTest(keeps=keeps), self.reports() as reports:
+                delivery = self.a_delivery(FakeClient([401] * 5), keeps=keeps)
+                for _ in range(5):
+                    delivery.deliver(a_batch("A"), self.waits)
+                self.assertEqual(len(reports.output), 1)
+
+    def test_reported_again_after_it_was_over(self) -> None:
+        """Trouble that was over and comes back is news again."""
+        with self.reports() as reports:
+            delivery = self.a_delivery(FakeClient([401, 401, 200, 401]), keeps=True)
+            for _ in range(4):
+                delivery.deliver(a_batch("A"), self.waits)
+        self.assertEqual(len(reports.output), 2)
+
+    def test_reports_hold_no_message(self) -> None:
+        """A report says counts and the reason, and nothing of a message or the write key."""
+        with self.reports() as reports:
+            self.a_delivery(FakeClient([401])).deliver(a_batch("Secret event"), self.waits)
+        self.assertNotIn("Secret", reports.output[0])
+        self.assertNotIn("u-17", reports.output[0])
+
+
+class AttemptsUsedUpTest(Case):
+    """A network that does not come back."""
+
+    def test_given_up_without_a_journal(self) -> None:
+        """After `max_attempts` the batch becomes dead letters, is counted, and reported once."""
+        with self.reports() as reports:
+            end, tally, client = self.deliver(
+                [503] * 9, "A", "B", policy=RetryPolicy(max_attempts=3)
+            )
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=2, retried=2)))
+        self.assertEqual(len(client.requests), 3)
+        self.assertEqual(self.letters.events, ["A", "B"])
+        self.assertEqual(len(reports.output), 1)
+
+    def test_kept_with_a_journal(self) -> None:
+        """With a queue that outlives the process the batch is kept."""
+        with self.reports():
+            end, tally, _ = self.deliver([503] * 9, keeps=True, policy=RetryPolicy(max_attempts=3))
+        self.assertEqual((end, tally), (End.KEPT, Tally(retried=2)))
+        self.assertEqual(self.letters.written, [])
+
+    def test_half_an_hour_of_retry_after(self) -> None:
+        """Retry-After waits that add up to more than the budget end the attempts."""
+        with self.reports():
+            end, tally, _ = self.deliver(lambda message: (429, 300))
+        self.assertEqual((end, tally.dead_lettered), (End.ANSWERED, 1))
+        self.assertEqual(sum(self.waits.seconds), 1800)
+
+    def test_the_next_batch_starts_anew(self) -> None:
+        """The attempts are those of one batch."""
+        client = FakeClient([503, 503, 503, 503, 200])
+        delivery = self.a_delivery(client, policy=RetryPolicy(max_attempts=3))
+        with self.reports():
+            delivery.deliver(a_batch("A"), self.waits)
+        end, tally = delivery.deliver(a_batch("B"), self.waits)
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(delivered=1, batches=1, retried=1)))
+
+
+class GivingUpTest(Case):
+    """Dead letters and `on_error`."""
+
+    def test_on_error_is_told(self) -> None:
+        """`on_error` gets the reason and the messages given up, as objects."""
+        told: list[tuple[SegmentError, list[str]]] = []
+
+        def on_error(error: SegmentError, messages: Sequence[Message]) -> None:
+            told.append((error, [one.event for one in messages if isinstance(one, Track)]))
+
+        with self.reports():
+            self.deliver(refusing("B"), "A", "B", "C", on_error=on_error)
+        ((error, events),) = told
+        self.assertIsInstance(error, DeliveryError)
+        self.assertEqual(getattr(error, "status", None), 400)
+        self.assertEqual(events, ["B"])
+
+    def test_on_error_is_not_told_of_what_is_kept(self) -> None:
+        """`on_error` hears nothing while nothing is given up."""
+        told: list[Any] = []
+        with self.reports():
+            self.deliver([401], keeps=True, on_error=lambda *given: told.append(given))
+        self.assertEqual(told, [])
+
+    def test_on_error_that_raises_stops_nothing(self) -> None:
+        """An `on_error` that raises is reported once; every other message is delivered."""
+
+        def on_error(error: SegmentError, messages: Sequence[Message]) -> None:
+            raise ValueError("a hook of the program's")
+
+        with self.reports() as reports:
+            end, tally, _ = self.deliver(refusing("A", "C"), "A", "B", "C", on_error=on_error)
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 1, 2))
+        self.assertEqual(self.letters.events, ["A", "C"])
+        self.assertEqual(sum("on_error" in text for text in reports.output), 1)
+
+    def test_nobody_wants_dead_letters(self) -> None:
+        """Without a file for them dead letters are counted and reported."""
+        with self.reports() as reports:
+            end, tally, _ = self.deliver([404], dead_letters=None)
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=1)))
+        self.assertIn("1 messages are given up", reports.output[0])
+
+    def test_unwritable_without_a_journal(self) -> None:
+        """Dead letters that cannot be written are reported and counted; delivery goes on."""
+        self.letters = Letters(OSError(28, "No space left on device"))
+        with self.reports() as reports:
+            end, tally, _ = self.deliver(refusing("B"), "A", "B", "C")
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 2, 1))
+        self.assertIn("No space left", " ".join(reports.output))
+
+    def test_unwritable_with_a_journal(self) -> None:
+        """With a journal the batch is kept until its dead letters can be written."""
+        self.letters = Letters(OSError(28, "No space left on device"))
+        delivery = self.a_delivery(FakeClient(refusing("B")), keeps=True)
+        batch = a_batch("A", "B", "C")
+        with self.reports():
+            self.assertEqual(delivery.deliver(batch, self.waits), (End.KEPT, Tally()))
+            self.letters.fault = None
+            end, tally = delivery.deliver(batch, self.waits)
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 2, 1))
+        self.assertEqual(self.letters.events, ["B"])
+
+    def test_a_report_that_cannot_be_made_stops_nothing(self) -> None:
+        """A handler of the program's that raises when it is told of trouble costs no message."""
+
+        class Broken(logging.Handler):
+            @override
+            def handle(self, record: logging.LogRecord) -> bool:
+                raise RuntimeError("a handler of the program's")
+
+        logger = logging.getLogger("segment_logging")
+        broken = Broken()
+        logger.addHandler(broken)
+        self.addCleanup(logger.removeHandler, broken)
+        end, tally, _ = self.deliver(refusing("A"), "A", "B")
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 1, 1))

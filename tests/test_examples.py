@@ -1,0 +1,153 @@
+"""Every example runs as its reader would run it, and what it promises arrives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from collections import Counter
+from pathlib import Path
+
+from typing_extensions import override
+
+from segment_logging.collector import Collector
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+class Examples(unittest.TestCase):
+    """Each in a process of its own, against a collector."""
+
+    @override
+    def setUp(self) -> None:
+        self.collector = Collector()
+        self.addCleanup(self.collector.close)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def run_example(self, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run one with the collector as its Segment, in an empty directory."""
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return subprocess.run(
+            [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
+            env={
+                **os.environ,
+                "SEGMENT_HOST": self.collector.url,
+                "SEGMENT_WRITE_KEY": "example-key",
+                "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONIOENCODING": "utf-8",
+            },
+            cwd=self.directory,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    def assert_well(self, ended: subprocess.CompletedProcess[str]) -> None:
+        """It ended with 0 and complained of nothing; nothing would be dropped."""
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        self.assertEqual(self.collector.dropped, [])
+        self.assertEqual({one.write_key for one in self.collector.requests}, {"example-key"})
+
+    def write_events(self, *lines: str) -> Path:
+        """A file of the lines."""
+        path = self.directory / "events.jsonl"
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        return path
+
+    def test_simple(self) -> None:
+        """simple.py sends one track call."""
+        self.assert_well(self.run_example("simple.py"))
+        (message,) = self.collector.messages
+        self.assertEqual((message["type"], message["event"]), ("track", "Report Exported"))
+
+    def test_etl_file_that_comes_along(self) -> None:
+        """The file beside the examples arrives whole, in one batch, without a warning on a call."""
+        for name in ("etl.py", "etl_auto_batch.py"):
+            with self.subTest(name=name):
+                before = len(self.collector.messages)
+                self.assert_well(self.run_example(name, EXAMPLES / "events.jsonl"))
+                self.assertEqual(
+                    [one["messageId"] for one in self.collector.messages[before:]],
+                    [f"import-{number}" for number in range(1, 5)],
+                )
+
+    def test_etl_batches_and_dead_letters(self) -> None:
+        """Full batches are sent, the rest at the end; what cannot be sent is a dead letter."""
+        good = [
+            json.dumps(
+                {
+                    "type": "track",
+                    "userId": "u-1",
+                    "event": f"Event {number}",
+                    "properties": {"text": "x" * 30_000},
+                }
+            )
+            for number in range(20)
+        ]
+        oversize = good[0].replace("x" * 30_000, "x" * 40_000)
+        dropped = '{"type":"track","userId":"u-1"}'
+        for name in ("etl.py", "etl_auto_batch.py"):
+            with self.subTest(name=name):
+                before = len(self.collector.messages), len(self.collector.requests)
+                path = self.write_events(*good[:10], oversize, dropped, "no json", *good[10:])
+                letters = self.directory / f"{name}.dead"
+                self.assert_well(self.run_example(name, path, "--dead-letters", letters))
+                self.assertEqual(
+                    [one["event"] for one in self.collector.messages[before[0] :]],
+                    [f"Event {number}" for number in range(20)],
+                )
+                self.assertEqual(len(self.collector.requests) - before[1], 2)
+                reasons = [
+                    json.loads(line)["reason"]
+                    for line in letters.read_text(encoding="utf-8").splitlines()
+                ]
+                self.assertEqual(len(reasons), 3)
+                self.assertIn("32,000", reasons[0])
+                self.assertIn("event_not_defined", reasons[1])
+
+    def test_signup_app(self) -> None:
+        """The application's messages of all six types arrive at its end, none worth a warning."""
+        ended = self.run_example("signup_app.py")
+        self.assert_well(ended)
+        types = Counter(message["type"] for message in self.collector.messages)
+        self.assertEqual(
+            types, {"page": 3, "track": 5, "identify": 3, "group": 3, "screen": 3, "alias": 1}
+        )
+        self.assertEqual([one for one in self.collector.arrivals if one.warnings], [])
+        self.assertIn("INFO signup_app: Open for business", ended.stdout)
+
+    def test_signup_app_context(self) -> None:
+        """The dictConfig's context stands in every message."""
+        self.assert_well(self.run_example("signup_app.py"))
+        for message in self.collector.messages:
+            self.assertEqual(message["context"]["app"]["name"], "signup-app")
+
+    def test_demo(self) -> None:
+        """demo.py shows a row for every message and ends with 0."""
+        ended = self.run_example("demo.py")
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        table = ended.stdout.partition("What arrived at the collector:")[2]
+        rows = table.strip().partition("\n\n")[0].splitlines()
+        self.assertEqual(rows[0].split(), ["type", "user", "name", "fields"])
+        self.assertEqual(len(rows), 1 + 18)
+        self.assertIn('u-1001      Signed Up        {"plan": "pro"}', table)
+        self.assertIn("would be dropped by Segment: 0", table)
+
+    def test_demo_that_fails(self) -> None:
+        """demo.py ends with 1 and names what is missing when messages do not arrive."""
+        (self.directory / "demo.py").write_bytes((EXAMPLES / "demo.py").read_bytes())
+        (self.directory / "signup_app.py").write_text("", encoding="utf-8")
+        ended = self.run_example(str(self.directory / "demo.py"))
+        self.assertEqual(ended.returncode, 1)
+        self.assertIn("missing: 5 track", ended.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
