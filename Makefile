@@ -41,4 +41,5 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --group dev
+	@$(RUN) -m pip install --quiet --group uwsgi || echo "uWSGI cannot be built: its tests are skipped"
 	@touch "$@"

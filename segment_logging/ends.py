@@ -3,8 +3,8 @@
 The interpreter's `atexit` is one way of several: children of multiprocessing and of billiard,
 Celery's fork of it, skip it and run finalizers of their own instead.
 
-Known to neither: `os._exit`, signals without a handler, and uWSGI workers, which run no threads
-at all unless told to.
+Known to neither: `os._exit`, signals without a handler, and uWSGI's master process, which runs no
+exit functions.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from .reports import report
 
 _registered_in: int | None = None
+_warned = False
 
 
 def call_at_end(function: Callable[[], None]) -> None:
@@ -42,14 +43,18 @@ def call_at_end(function: Callable[[], None]) -> None:
 
 
 def warn_without_threads() -> None:
-    """Say once what to do where no thread will ever run."""
+    """Say once what to do where threads hardly ever run; forked workers do not say it again."""
+    global _warned
+    if _warned:
+        return
     uwsgi = sys.modules.get("uwsgi")
     options = getattr(uwsgi, "opt", None)
     if isinstance(options, dict):
         names = {key.decode() if isinstance(key, bytes) else key for key in options}
         if names.isdisjoint({"enable-threads", "threads"}):
+            _warned = True
             report(
-                "uWSGI runs no threads, so nothing can be delivered in the background: "
+                "uWSGI runs no threads between requests, so most is delivered when a worker ends: "
                 "start it with --enable-threads"
             )
 

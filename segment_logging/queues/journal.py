@@ -173,14 +173,15 @@ class Journal:
             self._seal()
 
     def _seal(self) -> None:
-        file, self._file = self._file, None
+        file = self._file
         if file is None:
             return
+        self._file = None
+        self._sealed.append(file)  # first: a signal handler may raise after any call
         if self._sync == "interval":
             self._syncer.done_with(file.descriptor)
         else:
             os.close(file.descriptor)
-        self._sealed.append(file)
 
     # The listener's side. -----------------------------------------------------------------------
 

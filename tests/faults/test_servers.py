@@ -9,6 +9,9 @@ import subprocess
 import sys
 import unittest
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import requests
@@ -49,54 +52,103 @@ def application(environ, start_response):
 """
 
 
-@unittest.skipUnless(has("gunicorn"), "needs gunicorn")
-class TestGunicorn(ServerTest):
-    def serve(self, *options: str) -> tuple[Done, Counter[str]]:
-        """Run two workers for 40 requests, stop them, and return how many each one served."""
+class WebServerTest(ServerTest):
+    """Runs a web server with two workers for 40 requests and stops it."""
+
+    def serve(
+        self,
+        command: Iterable[str],
+        address: str,
+        ready: str,
+    ) -> tuple[Done, Counter[str]]:
+        """Return how it ended and how many requests each worker served.
+
+        Args:
+            command: starts it.
+            address: a pattern; its group is the port, in what the server says on stderr.
+            ready: a pattern of what it has said when it serves.
+        """
         served: Counter[str] = Counter()
+        said = ""
 
         def use(process: subprocess.Popen[str]) -> None:
+            nonlocal said
             assert process.stderr is not None
-            for line in process.stderr:  # until it says where it listens
-                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            port = ""
+            for line in process.stderr:
+                said += line
+                if found := re.search(address, line):
+                    port = found[1]
+                if port and re.search(ready, said, flags=re.DOTALL):
                     break
             else:
-                self.fail("gunicorn did not start")
+                self.fail("the server did not start")
             for _ in range(40):
-                served[requests.get(found.group(), timeout=20).text] += 1
+                served[requests.get(f"http://127.0.0.1:{port}/", timeout=20).text] += 1
             process.send_signal(signal.SIGTERM)
 
-        gunicorn = (
-            sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--workers=2", *options,
-        )  # fmt: skip
-        done = run(
-            APPLICATION,
-            self.collector.url,
-            while_it_runs=use,
-            command=(*gunicorn, "program:application"),
-        )
-        return done, served
+        done = run(APPLICATION, self.collector.url, while_it_runs=use, command=command)
+        return replace(done, stderr=said + done.stderr), served
+
+
+@unittest.skipUnless(has("gunicorn"), "needs gunicorn")
+class TestGunicorn(WebServerTest):
+    def gunicorn(self, *options: str) -> tuple[Done, Counter[str]]:
+        where = r"http://127\.0\.0\.1:(\d+)"
+        command = (sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--workers=2")
+        return self.serve((*command, *options, "program:application"), where, where)
 
     def test_preload(self) -> None:
         """What the master logged before it forked arrives once, each request's event once."""
-        done, _ = self.serve("--preload")
+        done, _ = self.gunicorn("--preload")
         self.assert_arrived(done, Master=1, Request=40)
 
     def test_without_preload(self) -> None:
         """Without --preload each worker loads the application, and its events arrive once."""
-        done, _ = self.serve()
+        done, _ = self.gunicorn()
         self.assert_arrived(done, Master=2, Request=40)
 
     def test_threads(self) -> None:
         """Workers with threads are no different."""
-        done, _ = self.serve("--preload", "--threads=4")
+        done, _ = self.gunicorn("--preload", "--threads=4")
         self.assert_arrived(done, Master=1, Request=40)
 
     def test_worker_that_is_replaced(self) -> None:
         """A worker that has served its share delivers before it goes."""
-        done, served = self.serve("--preload", "--max-requests=5")
+        done, served = self.gunicorn("--preload", "--max-requests=5")
         self.assertGreater(len(served), 2)
         self.assert_arrived(done, Master=1, Request=40)
+
+
+UWSGI = Path(sys.executable).with_name("uwsgi")
+
+
+@unittest.skipUnless(UWSGI.exists(), "needs uWSGI, which pip builds with a C compiler")
+class TestUwsgi(WebServerTest):
+    def uwsgi(self, *options: str, ready: str = "spawned uWSGI worker 2") -> Done:
+        done, _ = self.serve(
+            (
+                str(UWSGI), "--http-socket=127.0.0.1:0", "--wsgi-file=program.py", "--master",
+                "--processes=2", "--die-on-term", *options,
+            ),
+            r"bound to TCP address 127\.0\.0\.1:(\d+)",
+            ready,
+        )  # fmt: skip
+        return done
+
+    def test_with_threads(self) -> None:
+        """With --enable-threads it is like any other server."""
+        done = self.uwsgi("--enable-threads", "--lazy-apps", ready="WSGI app 0.*WSGI app 0")
+        self.assert_arrived(done, Master=2, Request=40)
+        self.assertNotIn("segment_logging:", done.stderr)
+
+    def test_without_threads(self) -> None:
+        """Without, it forks behind the interpreter's back: workers still deliver what is theirs,
+        once, with ids of their own, and one report says what is wrong. The master runs no exit
+        functions, and its messages die with it."""
+        done = self.uwsgi()
+        self.assert_arrived(done, Request=40)
+        self.assertEqual(done.stderr.count("segment_logging: uWSGI runs no threads"), 1)
 
 
 TASKS = """

@@ -1,0 +1,259 @@
+"""The README, line by line: its options, its tables and its examples are those of the package."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import unittest
+from dataclasses import fields
+from pathlib import Path
+
+from segment_logging import Counts, InvalidMessage, SegmentHandler
+from segment_logging.collector import Collector
+from segment_logging.records import MARKS
+from segment_logging.testing import capture_segment
+
+from .builders import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+PROMISES = {
+    "Segment answers 2xx": ("test_delivery.AnswerTest.test_2xx",),
+    "408, 410, 429, 460": (
+        "test_outcomes.TestFault.test_network",
+        "test_outcomes.TestWaits.test_series",
+        "test_client.TestAnswers.test_web_page",
+        "test_client.TestRepeated.test_retry_count",
+        "test_client.TestRepeated.test_fresh_sent_at",
+        "test_delivery.AnswerTest.test_network_faults_are_tried_again",
+    ),
+    "a Retry-After comes": (
+        "test_delivery.AnswerTest.test_retry_after_is_waited_for_exactly",
+        "test_delivery.AnswerTest.test_retry_after_is_no_attempt",
+        "test_outcomes.TestRetryAfter.test_capped",
+        "test_delivery.AttemptsUsedUpTest.test_half_an_hour_of_retry_after",
+        "test_client.TestRepeated.test_retry_count_after_retry_after",
+    ),
+    "attempts used up": (
+        "test_delivery.AttemptsUsedUpTest.test_given_up_without_a_journal",
+        "test_delivery.AttemptsUsedUpTest.test_kept_with_a_journal",
+        "test_listener.TestAnswers.test_kept",
+    ),
+    "400, 413": (
+        "test_delivery.HalvingTest.test_the_guilty_stands_alone",
+        "test_delivery.HalvingTest.test_several_guilty",
+    ),
+    "401, 403, 404": (
+        "test_delivery.ConfigurationFaultTest.test_given_up_without_a_journal",
+        "test_delivery.ConfigurationFaultTest.test_kept_with_a_journal",
+        "test_delivery.ConfigurationFaultTest.test_reported_once",
+        "faults.test_journal.OutageTest.test_a_wrong_key_loses_nothing",
+    ),
+    "3xx": ("test_client.TestAnswers.test_redirects",),
+    "a message above 32,000 bytes": (
+        "test_records.TestRecords.test_too_large",
+        "test_handler.TestRecords.test_bad_ones_among_good_ones",
+        "test_handler.TestRecords.test_raise_exceptions",
+    ),
+    "the queue is full": (
+        "test_handler.TestOverflow.test_drop",
+        "test_handler.TestOverflow.test_block",
+        "test_handler.TestOverflow.test_block_timeout",
+        "test_pipeline.TestDropReports.test_once_a_minute",
+    ),
+    "the process ends normally": (
+        "faults.test_exits.TestExits.test_normal_end",
+        "faults.test_exits.TestExits.test_sys_exit",
+        "faults.test_exits.TestExits.test_uncaught_exception",
+        "faults.test_exits.TestExits.test_ctrl_c",
+        "faults.test_journal.OutageTest.test_five_thousand_events_outlast_it",
+        "faults.test_exits.TestExitsWithoutAnswers.test_mute_server",
+    ),
+    "SIGTERM": (
+        "faults.test_exits.TestExits.test_sigterm",
+        "faults.test_journal.KillTest.test_right_after_the_calls",
+        "faults.test_journal.KillTest.test_in_the_middle_of_delivery",
+    ),
+    "power cut": (
+        "test_queues.SyncTest.test_interval_syncs_soon_and_not_each_message",
+        "test_queues.SyncTest.test_emit_syncs_each_message_before_put_returns",
+    ),
+    "fork": (
+        "faults.test_forks.TestForks.test_child_exits",
+        "faults.test_forks.TestMultiprocessing.test_process",
+        "faults.test_servers.TestGunicorn.test_preload",
+        "faults.test_servers.TestCelery.test_prefork",
+        "faults.test_servers.TestUwsgi.test_without_threads",
+    ),
+    "dictConfig runs again": (
+        "faults.test_no_deadlock.TestDictConfig.test_during_a_hanging_request",
+        "faults.test_no_deadlock.TestDictConfig.test_repeatedly",
+    ),
+    "Segment hangs or is down": (
+        "faults.test_exits.TestExitsWithoutAnswers.test_mute_server",
+        "faults.test_exits.TestExitsWithoutAnswers.test_only_503",
+        "faults.test_journal.OutageTest.test_a_hanging_server_does_not_hold_the_exit",
+    ),
+    "`before_send` raises": (
+        "faults.test_no_deadlock.TestHooks.test_before_send",
+        "faults.test_no_deadlock.TestHooks.test_values_that_raise",
+    ),
+    "`on_error` raises": ("faults.test_no_deadlock.TestHooks.test_on_error",),
+    "urllib3 logs at DEBUG": ("faults.test_no_deadlock.TestLoops.test_urllib3_at_debug",),
+    "a signal handler": (
+        "faults.test_no_deadlock.TestInTheMiddle.test_signal_handler",
+        "faults.test_no_deadlock.TestInTheMiddle.test_del",
+    ),
+}
+"""How a row of "What happens when" begins, to the tests that hold it."""
+
+
+def rows_under(title: str) -> list[list[str]]:
+    """Return the cells of the table under a heading, without its header."""
+    section = README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def code_blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+class TestTables(unittest.TestCase):
+    def test_options(self) -> None:
+        """The table has the constructor's options, in its order, with its defaults."""
+        parameters = inspect.signature(SegmentHandler).parameters.values()
+        self.assertEqual(
+            [(option, default) for option, default, _ in rows_under("Options")],
+            [
+                (f"`{one.name}`", f"`{one.default!r}`".replace("'", '"'))
+                for one in parameters
+                if one.name != "self"
+            ],
+        )
+
+    def test_docstring(self) -> None:
+        """So has the constructor's docstring."""
+        told = re.findall(
+            r"^    (?:    )?(\w+): ", SegmentHandler.__doc__ or "", flags=re.MULTILINE
+        )
+        parameters = inspect.signature(SegmentHandler).parameters
+        self.assertEqual([name for name in told if name != "ConfigurationError"], [*parameters])
+
+    def test_promises(self) -> None:
+        """Every row of "What happens when" names tests that exist."""
+        whens = [row[0] for row in rows_under("What happens when")]
+        self.assertEqual(len(whens), len(PROMISES))
+        for when, (beginning, tests) in zip(whens, PROMISES.items()):
+            with self.subTest(when=when):
+                self.assertTrue(when.startswith(beginning), beginning)
+                for test in tests:
+                    module, case, name = test.rsplit(".", 2)
+                    found = getattr(importlib.import_module(f"tests.{module}"), case)
+                    self.assertTrue(callable(getattr(found, name)), test)
+
+    def test_records(self) -> None:
+        """Every call of the table becomes the message that stands beside it."""
+        logger = logging.Logger("readme")
+        logger.addHandler(SegmentHandler())
+        told = {
+            "track": r'track(?: with| "([^"]+)")', "identify": "identify$", "group": "group$",
+            "alias": "alias$", "page": r'page named "([^"]+)"',
+        }  # fmt: skip
+        for call, becomes in rows_under("From record to message"):
+            with self.subTest(call=call), capture_segment() as captured:
+                exec(call.strip("`"), {"logger": logger, "amount": 12})
+                message = captured[0]
+                match = re.match(told[message.type], becomes)
+                assert match is not None, (message.type, becomes)
+                title = getattr(message, "event", None) or getattr(message, "name", None)
+                if match.groups() and match[1] is not None:
+                    self.assertEqual(title, match[1])
+                if "properties" in becomes and "plan" in becomes:
+                    self.assertEqual(message.to_dict()["properties"], {"plan": "pro", "ref": "ad"})
+                if "formatted" in becomes:
+                    self.assertEqual(message.to_dict()["properties"], {"message": "Paid 12"})
+
+    def test_marks(self) -> None:
+        """The keys that make an event are those of the package."""
+        sentence = README.split("A record is an event when it carries one of ")[1].split("`extra`")[
+            0
+        ]
+        self.assertEqual(set(re.findall(r"`(\w+)`", sentence)), {*MARKS, "segment"})
+
+    def test_counts(self) -> None:
+        """Every count is told."""
+        section = README.split("`handler.counts()` says")[1].split("\n\n")[0]
+        told = set(re.findall(r"[a-z_]+", section))
+        self.assertLessEqual({field.name for field in fields(Counts)}, told)
+
+
+class TestExamples(unittest.TestCase):
+    def test_first_one(self) -> None:
+        """The first example delivers its event, with nothing after it but the program's end."""
+        with Collector() as collector:
+            done = subprocess.run(
+                [sys.executable, "-W", "error", "-c", code_blocks("python")[0]],
+                env={**os.environ, "SEGMENT_HOST": collector.url},
+                cwd=PROJECT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            (message,) = collector.messages
+        self.assertEqual(
+            (message["type"], message["event"], message["userId"], message["properties"]),
+            ("track", "Signup", "u-17", {"plan": "pro"}),
+        )
+
+    def test_capturing(self) -> None:
+        """The testing example passes, and an event that Segment would drop fails it."""
+        logger = logging.Logger("readme")
+        logger.addHandler(SegmentHandler("key"))
+
+        def sign_up(user_id: str) -> None:
+            logger.info("Signup", extra={"user_id": user_id, "properties": {}})
+
+        (example,) = (block for block in code_blocks("python") if "capture_segment" in block)
+        exec(example, {"sign_up": sign_up})
+        with self.assertRaises(InvalidMessage):
+            exec(example, {"sign_up": lambda user_id: sign_up("")})
+
+    def test_inline(self) -> None:
+        """The one-liners work."""
+        sentence = README.split("## Without logging\n")[1].split("`")[1]
+        with Collector() as collector:
+            program = (
+                "from segment_logging import HttpClient, Track, User\nwrite_key = 'key'\n"
+                + sentence.replace("HttpClient()", f"HttpClient({collector.url!r})")
+            )
+            exec(program, {})
+            self.assertEqual([one["event"] for one in collector.messages], ["Signup"])
+        (fake,) = re.findall(r"`(FakeClient\(.*?\))`", README)
+        client = eval(fake, vars(importlib.import_module("segment_logging.testing")))
+        self.assertTrue(callable(client.send))
+
+    def test_commands(self) -> None:
+        """Every make target and every file named is there."""
+        makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+        for target in re.findall(r"\bmake ([a-z-]+)", README):
+            self.assertRegex(makefile, rf"(?m)^{target}:")
+        for module in re.findall(r"python -m ([\w.]+)", README):
+            self.assertIsNotNone(importlib.util.find_spec(module), module)
+        for path in re.findall(r"`(\w+/)`", README):
+            self.assertTrue(Path(PROJECT, path).is_dir(), path)
+        for path in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
+            self.assertTrue(Path(PROJECT, path).exists(), path)
+
+    def test_json_of_the_table_is_plain(self) -> None:
+        """Every default fits a dictConfig in JSON or YAML."""
+        for one in inspect.signature(SegmentHandler).parameters.values():
+            json.dumps(one.default)
