@@ -14,10 +14,11 @@ import base64
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -174,11 +175,17 @@ _standard = json.JSONEncoder(
     separators=(",", ":"),
     default=default,
 )
+# What `_standard` makes anew for each text: making it takes a fifth of the time of an event.
+_chunks_of: Callable[[object, int], Iterable[str]] | None = c_make_encoder and c_make_encoder(
+    None, default, encode_basestring, None, ":", ",", False, False, False
+)
 
 
 def encode_standard(value: object) -> bytes:
     """Encode with the standard library only; raises whatever its encoder raises."""
-    return _standard.encode(value).encode()
+    if _chunks_of is None:  # an interpreter without the accelerator
+        return _standard.encode(value).encode()
+    return "".join(_chunks_of(value, 0)).encode()
 
 
 def _encode_carefully(value: object) -> bytes:

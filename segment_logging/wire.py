@@ -151,6 +151,36 @@ def wire_form(
     return form
 
 
+def track_form(
+    user_id: str,
+    event: str,
+    properties: dict[str, Any],
+    *,
+    created: float,
+    context: Mapping[str, Any] | None,
+    message_id: str,
+) -> dict[str, Any]:
+    """Return what `wire_form` would of the commonest call, in a third of the time.
+
+    Args:
+        user_id: not empty.
+        event: not empty, and not `CONSENT_EVENT`.
+        properties: of the event.
+        created: seconds since the epoch.
+        context: of the message.
+        message_id: at most 100 characters.
+    """
+    return {
+        "type": "track",
+        "userId": user_id,
+        "event": event,
+        "properties": properties,
+        "timestamp": write_timestamp(created),
+        "context": context,
+        "messageId": message_id,
+    }
+
+
 def read_form(form: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return the call type, the fields and the extra keys of a call: `wire_form` undone.
 

@@ -20,6 +20,7 @@ from segment_logging.wire import (
     FIELDS,
     batch_body,
     read_form,
+    track_form,
     wire_form,
 )
 
@@ -262,6 +263,19 @@ class TestForms(unittest.TestCase):
             for name, value in fields.items():
                 self.assertEqual(back[name], value)
             self.assertLessEqual(set(back), set(FIELDS[call_type]))
+
+    def test_track_form(self) -> None:
+        """The short way for the commonest call writes what the long one does."""
+        context = {"ip": "127.0.0.1"}
+        fields = {
+            "user_id": "u", "event": "Signup", "properties": {"a": 1}, "timestamp": 1e9 + 0.5,
+            "context": context, "message_id": "m",
+        }  # fmt: skip
+        form = track_form(
+            "u", "Signup", {"a": 1}, created=1e9 + 0.5, context=context, message_id="m"
+        )
+        self.assertEqual(form, wire_form("track", fields))
+        self.assertEqual(next(iter(form)), "type")
 
     def test_body(self) -> None:
         """A batch body is a join of the lines as they are, with `sentAt` of this attempt."""
