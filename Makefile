@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo test lint examples clean
+.PHONY: help demo test lint examples bench bench-short clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,14 @@ lint: $(VENV)/.installed-dev ## Check style and types
 examples: $(VENV)/.installed ## Run every example against a local collector
 	$(RUN) -m unittest -v tests.test_examples
 
+bench: $(VENV)-bench/.installed ## Measure every budget, about fifteen minutes
+	@$(VENV)-bench/bin/python -m benchmarks
+
+bench-short: $(VENV)-bench/.installed ## The same in two minutes, rougher; fails on gross misses
+	@$(VENV)-bench/bin/python -m benchmarks --short
+
 clean: ## Remove the virtual environment and what the tools left
-	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf "$(VENV)" "$(VENV)-bench" build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `--group` needs pip 25.1, and an editable install without setup.py 21.3: venv may bring less.
@@ -42,4 +48,13 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --group dev
 	@$(RUN) -m pip install --quiet --group uwsgi || echo "uWSGI cannot be built: its tests are skipped"
+	@touch "$@"
+
+# Exact versions of what is compared, apart from what the tests need.
+$(VENV)-bench/.installed: pyproject.toml benchmarks/requirements.txt
+	@echo "Setting up $(VENV)-bench ..."
+	@$(PYTHON) -m venv "$(VENV)-bench"
+	@$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(VENV)-bench/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	@$(VENV)-bench/bin/python -m pip install --quiet --editable .
 	@touch "$@"

@@ -1,6 +1,7 @@
 """Product analytics through `logging`: attach one handler, and records become Segment calls."""
 
 from ._version import __version__ as __version__
+from .batch import Batch
 from .batching import AutoBatcher, Batcher
 from .client import Client, HttpClient
 from .context import bind, identity, unbind
@@ -13,7 +14,7 @@ from .errors import (
     SegmentError,
 )
 from .handler import SegmentHandler
-from .messages import Alias, Batch, Group, Identify, Message, Page, Screen, Track
+from .messages import Alias, Group, Identify, Message, Page, Screen, Track
 from .user import User
 
 __all__ = [

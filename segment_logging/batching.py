@@ -15,11 +15,12 @@ from typing import Any, Protocol
 
 from typing_extensions import Self
 
+from .batch import Batch
 from .encoding import decode, encode
 from .errors import InvalidMessage, MessageTooLarge
 from .ids import new_message_id
 from .limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
-from .messages import Batch, Call, Message
+from .messages import Call, Message
 from .rules import write_timestamp
 from .wire import batch_body
 

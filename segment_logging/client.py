@@ -19,10 +19,11 @@ import requests
 import urllib3
 
 from ._version import __version__
+from .batch import Batch
 from .encoding import encode
 from .errors import ConfigurationError, DeliveryError, MessageTooLarge
 from .limits import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES
-from .messages import Batch, Call, Message
+from .messages import Call, Message
 from .outcomes import Fault, fault_of, parse_retry_after
 from .rules import write_timestamp
 from .wire import batch_body

@@ -13,10 +13,11 @@ from enum import Enum, auto
 from operator import add
 from typing import Any, Protocol
 
+from .batch import Batch
 from .client import Client
 from .encoding import decode
 from .errors import DeliveryError, MessageTooLarge, SegmentError
-from .messages import Batch, Message
+from .messages import Message
 from .outcomes import Fault, Progress, RetryPolicy, fault_of
 from .reports import Reporter
 

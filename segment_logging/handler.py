@@ -21,13 +21,14 @@ from .client import Client, Timeout
 from .counts import Counts
 from .delivery import OnError
 from .diversion import Diversion, Enqueue
-from .errors import ConfigurationError, InvalidMessage, SegmentError
+from .errors import InvalidMessage, SegmentError
 from .ids import renew_message_ids
 from .listener import THREAD_NAME, own_threads
+from .locks import holds_logging_lock
 from .pipeline import Pipeline, abandon_parents
 from .records import RecordReader
 from .reports import report, say
-from .settings import BeforeSend, Settings
+from .settings import BeforeSend, Settings, write_key_of
 
 
 class SegmentHandler(logging.Handler):
@@ -107,10 +108,9 @@ class SegmentHandler(logging.Handler):
         options = {field.name: given[field.name] for field in fields(Settings)}
         options["host"] = host or os.environ.get("SEGMENT_HOST") or None
         self._settings = Settings(**options)
-        self._write_key = _checked(write_key or os.environ.get("SEGMENT_WRITE_KEY") or None)
+        self._write_key = write_key_of(write_key)
         self._reader = RecordReader(self._settings)
         super().__init__()
-        self._pipeline: Pipeline | None = None
         self._forget()
         _handlers.add(self)
         if self._write_key is None:
@@ -119,7 +119,7 @@ class SegmentHandler(logging.Handler):
     def _forget(self) -> None:
         """Be as new: in no process yet, nothing counted."""
         self._opening = RLock()
-        self._pipeline = None
+        self._pipeline: Pipeline | None = None
         self._pid = _NO_PROCESS  # whose pipeline `_enqueue` leads into
         self._enqueue: Enqueue | None = None
         self._ignored = 0
@@ -185,8 +185,9 @@ class SegmentHandler(logging.Handler):
             _diversion.reject(record, error)
         elif logging.raiseExceptions and error is not None:
             about = record.__dict__.get
+            ours = isinstance(error, SegmentError)  # others may quote the record's values
             say(
-                f"{type(error).__name__}: {_text_of(error)}\n"
+                f"{type(error).__name__}: {error if ours else 'raised while a record was read'}\n"
                 f'  File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
             )
 
@@ -224,13 +225,11 @@ class SegmentHandler(logging.Handler):
     def flush(self) -> None:
         """Send what waits now, and wait for the answers, `shutdown_timeout` at most."""
         pipeline = self._own_pipeline()
-        if pipeline is not None and not _holds_logging_lock():
+        if pipeline is not None and not holds_logging_lock():
             pipeline.flush()
 
     def drain(self, timeout: float) -> bool:
-        """Wait until every message accepted so far has been answered for.
-
-        With a journal, also what processes that died have left in it.
+        """Wait until every message accepted so far, and what a journal held, is answered for.
 
         Args:
             timeout: seconds to wait at most.
@@ -243,7 +242,7 @@ class SegmentHandler(logging.Handler):
         pipeline = self._own_pipeline()
         if pipeline is None:
             return True
-        return pipeline.drain(0.0 if _holds_logging_lock() else timeout, backlog=True)
+        return pipeline.drain(0.0 if holds_logging_lock() else timeout, backlog=True)
 
     @override
     def close(self) -> None:
@@ -254,7 +253,7 @@ class SegmentHandler(logging.Handler):
         """
         pipeline = self._own_pipeline()
         if pipeline is not None:
-            pipeline.close(wait=not _holds_logging_lock())
+            pipeline.close(wait=not holds_logging_lock())
         super().close()
 
     def counts(self) -> Counts:
@@ -275,33 +274,13 @@ _diversion: Diversion | None = None
 
 
 def divert(diversion: Diversion | None) -> Diversion | None:
-    """Lead every handler's messages elsewhere than into its pipeline; None ends it.
-
-    Returns:
-        Where they were led until now, None for their pipelines.
-    """
+    """Lead every handler's messages elsewhere than into its pipeline, None ends it; returns where
+    they were led until now."""
     global _diversion
     before, _diversion = _diversion, diversion
     for handler in tuple(_handlers):
         handler._pid = _NO_PROCESS  # so that its next event asks for the way again
     return before
-
-
-def _checked(write_key: str | None) -> str | None:
-    if write_key is not None and (not isinstance(write_key, str) or not write_key.strip()):
-        raise ConfigurationError("write_key must be text: copy it from the source's settings")
-    return write_key.strip() if write_key is not None else None
-
-
-def _text_of(error: BaseException) -> str:
-    """An error's text when it is ours; others may quote the record's values."""
-    return str(error) if isinstance(error, SegmentError) else "raised while a record was read"
-
-
-def _holds_logging_lock() -> bool:
-    """Whether the calling thread is inside dictConfig or the like."""
-    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
-    return bool(is_owned()) if callable(is_owned) else False
 
 
 def _leave_parent() -> None:

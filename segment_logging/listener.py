@@ -18,8 +18,8 @@ from typing import Any, cast
 
 from typing_extensions import override
 
+from .batch import Batch
 from .delivery import Delivery, End, Tally
-from .messages import Batch
 from .queues import MessageQueue
 from .queues.bell import Bell
 from .reports import report

@@ -1,11 +1,13 @@
-"""Locks on files that the operating system releases when their owner dies.
+"""Locks of others: those of processes, on files, and the one of `logging`.
 
-POSIX `flock`, on Windows `msvcrt.locking`. Local file systems only: over NFS and the like nobody
-can promise what a lock means. The one place that knows of the difference.
+A file's is released by the operating system when its owner dies: POSIX `flock`, on Windows
+`msvcrt.locking`, and the one place that knows of the difference. Local file systems only: over
+NFS and the like nobody can promise what a lock means.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -30,3 +32,9 @@ else:
         except OSError:
             return False
         return True
+
+
+def holds_logging_lock() -> bool:
+    """Whether the calling thread is inside dictConfig or the like: it must not wait for others."""
+    is_owned = getattr(getattr(logging, "_lock", None), "_is_owned", None)
+    return bool(is_owned()) if callable(is_owned) else False

@@ -6,20 +6,20 @@ A message says what was called; how it is written and what Segment demands of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar
 
-from typing_extensions import Self, override
+from typing_extensions import override
 
-from .encoding import decode, encode
 from .errors import InvalidMessage
-from .limits import MAX_BATCH_MESSAGES
 from .rules import write_timestamp
 from .user import User
-from .wire import FIELDS, batch_fields, read_form, wire_form
+from .wire import FIELDS, read_form, wire_form
+
+_IDS = ("user_id", "anonymous_id")  # fields of a call on the wire, and of User here
+_KINDS: dict[str, type[Message]] = {}  # by their `type`
 
 
 class Message:
@@ -29,6 +29,11 @@ class Message:
 
     type: ClassVar[str]
     """Segment's name of the call, and the last part of its endpoint's path."""
+
+    @override
+    def __init_subclass__(cls) -> None:
+        if "type" in cls.__dict__:
+            _KINDS[cls.type] = cls
 
     @staticmethod
     def from_dict(form: Mapping[str, Any]) -> Message:
@@ -40,8 +45,13 @@ class Message:
             InvalidMessage: what Segment would drop, or no call at all.
         """
         if isinstance(form, Mapping) and "batch" in form and form.get("type", "batch") == "batch":
-            return Batch.read(form)
+            return _KINDS["batch"].read(form)
         return Call.read(form)
+
+    @classmethod
+    def read(cls, form: Mapping[str, Any]) -> Message:
+        """Return the message of a plain dict in wire form, when its kind is known already."""
+        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         """Return the wire form: camelCase, `type` first, None left out, ISO timestamps."""
@@ -93,13 +103,16 @@ class Call(Message):
         own = {name: getattr(self, name) for name in FIELDS[self.type] if name not in _IDS}
         return wire_form(self.type, {**ids, **own}, self.extra)
 
-    @staticmethod
-    def read(form: Mapping[str, Any]) -> Call:
-        """Return the call of a plain dict in wire form; see `Message.from_dict`."""
+    @override
+    @classmethod
+    def read(cls, form: Mapping[str, Any]) -> Call:
         call_type, fields, extra = read_form(form)
         user = User(user_id=fields.get("user_id"), anonymous_id=fields.get("anonymous_id"))
         own = {name: fields.get(name) for name in FIELDS[call_type] if name not in _IDS}
-        return _CALLS[call_type](user=user, extra=extra or None, **own)
+        kind: Any = _KINDS[call_type]
+        call = kind(user=user, extra=extra or None, **own)
+        assert isinstance(call, Call)
+        return call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,154 +167,3 @@ class Alias(Call):
 
     type: ClassVar[str] = "alias"
     previous_id: str
-
-
-_IDS = ("user_id", "anonymous_id")  # fields of the user on the wire, and of User here
-_CALLS: dict[str, type[Call]] = {
-    call.type: call for call in (Identify, Track, Page, Screen, Group, Alias)
-}
-
-
-class Batch(Message):
-    """Up to 2,500 calls in one request.
-
-    Made of messages, or by `of_lines` of calls that are encoded already: then nothing is decoded
-    unless somebody asks for `batch`, and the body is a join of the bytes.
-
-    Args:
-        batch: calls, in the order they are to arrive.
-        context: merged by Segment into every call's context.
-        integrations: merged by Segment into every call's integrations.
-
-    Raises:
-        InvalidMessage: no calls (empty_batch), more than 2,500 (answered 200, and dropped), or
-            something else among them.
-    """
-
-    __slots__ = ("_lines", "_messages", "context", "integrations")
-
-    type: ClassVar[str] = "batch"
-    context: Mapping[str, Any] | None
-    integrations: Mapping[str, Any] | None
-    _lines: tuple[bytes, ...] | None
-    _messages: tuple[Call, ...] | None
-
-    def __init__(
-        self,
-        batch: Iterable[Message],
-        *,
-        context: Mapping[str, Any] | None = None,
-        integrations: Mapping[str, Any] | None = None,
-    ) -> None:
-        calls: list[Call] = []
-        for message in batch:
-            if not isinstance(message, Call):
-                raise InvalidMessage(
-                    f"a batch holds calls, not {type(message).__name__}: "
-                    "pass Identify, Track, Page, Screen, Group or Alias",
-                    field="batch",
-                )
-            calls.append(message)
-        self._set(tuple(calls), None, context, integrations)
-
-    @classmethod
-    def of_lines(
-        cls,
-        lines: Sequence[bytes],
-        *,
-        context: Mapping[str, Any] | None = None,
-        integrations: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """Return a batch of calls that are encoded already, one JSON object a line."""
-        batch = cls.__new__(cls)
-        batch._set(None, tuple(lines), context, integrations)
-        return batch
-
-    @classmethod
-    def read(cls, form: Mapping[str, Any]) -> Self:
-        """Return the batch of a plain dict in wire form; see `Message.from_dict`."""
-        if not isinstance(form["batch"], Sequence):
-            raise InvalidMessage("batch must be a list: pass a list of calls", field="batch")
-        return cls(
-            [Call.read(call) for call in form["batch"]],
-            context=form.get("context"),
-            integrations=form.get("integrations"),
-        )
-
-    def _set(
-        self,
-        messages: tuple[Call, ...] | None,
-        lines: tuple[bytes, ...] | None,
-        context: Mapping[str, Any] | None,
-        integrations: Mapping[str, Any] | None,
-    ) -> None:
-        count = len(messages or lines or ())
-        if not count:
-            raise InvalidMessage(
-                "a batch of no messages (empty_batch): send it when there is one", field="batch"
-            )
-        if count > MAX_BATCH_MESSAGES:
-            raise InvalidMessage(
-                f"a batch of {count:,} messages, at most {MAX_BATCH_MESSAGES:,} are kept: "
-                "split it, or push them through a Batcher",
-                field="batch",
-            )
-        for name, value in (("context", context), ("integrations", integrations)):
-            if value is not None and not isinstance(value, Mapping):
-                raise InvalidMessage(f"{name} must be an object: pass a dict", field=name)
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "_lines", lines)
-        object.__setattr__(self, "_messages", messages)
-
-    @property
-    def batch(self) -> tuple[Call, ...]:
-        """The calls, in order; decoded on demand when the batch was made of lines."""
-        calls = self._messages
-        if calls is None:
-            calls = tuple(Call.read(decode(line)) for line in self.lines)
-            object.__setattr__(self, "_messages", calls)
-        return calls
-
-    @property
-    def lines(self) -> tuple[bytes, ...]:
-        """The calls encoded, one JSON object each."""
-        lines = self._lines
-        if lines is None:
-            lines = tuple(encode(call.to_dict()) for call in self.batch)
-            object.__setattr__(self, "_lines", lines)
-        return lines
-
-    @override
-    def to_dict(self) -> dict[str, Any]:
-        calls = [decode(line) for line in self.lines]
-        return {"batch": calls, **batch_fields(self.context, self.integrations)}
-
-    def __len__(self) -> int:
-        return len(self.lines if self._messages is None else self._messages)
-
-    @override
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Batch is frozen: make another to change its {name}")
-
-    @override
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Batch is frozen: make another to change its {name}")
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Batch):
-            return NotImplemented
-        return (self.batch, self.context, self.integrations) == (
-            other.batch, other.context, other.integrations
-        )  # fmt: skip
-
-    __hash__ = None  # type: ignore[assignment]
-
-    @override
-    def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(Batch, context=self.context, integrations=self.integrations)
-        return make, (self.batch,)
-
-    @override
-    def __repr__(self) -> str:
-        return f"<Batch of {len(self)} messages>"

@@ -108,6 +108,20 @@ class Settings:
         )
 
 
+def write_key_of(given: str | None) -> str | None:
+    """Return the write key given, else the environment's; None when there is neither.
+
+    Raises:
+        ConfigurationError: no text. Its own text never shows the key.
+    """
+    write_key = given or os.environ.get("SEGMENT_WRITE_KEY") or None
+    if write_key is None:
+        return None
+    if not isinstance(write_key, str) or not write_key.strip():
+        raise ConfigurationError("write_key must be text: copy it from the source's settings")
+    return write_key.strip()
+
+
 def _plain(value: Any) -> Any:
     """Return dicts and lists of any kind as plain ones, with what dictConfig resolves in them."""
     if isinstance(value, Mapping):

@@ -16,10 +16,11 @@ from typing import overload
 
 from typing_extensions import override
 
+from .batch import Batch
 from .encoding import decode
 from .errors import DeliveryError
 from .handler import SegmentHandler, divert
-from .messages import Batch, Call, Message
+from .messages import Call, Message
 from .outcomes import Fault, fault_of
 
 Answer = int | tuple[int, float] | BaseException | type[BaseException] | None

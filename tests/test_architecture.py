@@ -11,9 +11,10 @@ from .builders import PACKAGE, run_python
 
 ORDER = (
     "_version", "errors", "limits", "ids", "locks", "reports", "ends", "encoding", "rules", "wire",
-    "user", "messages", "batching", "outcomes", "client", "queues", "deadletters", "delivery",
-    "settings", "counts", "enqueuing", "listener", "pipeline", "context", "records", "diversion",
-    "handler", "testing", "__init__", "collector", "relay", "contrib", "cli", "__main__",
+    "user", "messages", "batch", "batching", "outcomes", "client", "queues", "deadletters",
+    "delivery", "settings", "counts", "enqueuing", "listener", "pipeline", "context", "records",
+    "diversion", "handler", "testing", "__init__", "collector", "relay", "contrib",
+    "cli", "__main__",
 )  # fmt: skip
 """Lowest first. A module imports only from those before it; a folder counts as one."""
 
@@ -122,10 +123,10 @@ class TestLayers(unittest.TestCase):
             )
 
     def test_small_files(self) -> None:
-        """No file is above 350 lines."""
+        """No file is above 300 lines."""
         for path in sorted(PACKAGE.rglob("*.py")):
             lines = len(path.read_text(encoding="utf-8").splitlines())
-            self.assertLessEqual(lines, 350, path.name)
+            self.assertLessEqual(lines, 300, path.name)
 
 
 class TestImport(unittest.TestCase):

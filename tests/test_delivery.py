@@ -10,9 +10,10 @@ from typing import Any
 from typing_extensions import override
 
 from segment_logging import DeliveryError, MessageTooLarge, SegmentError
+from segment_logging.batch import Batch
 from segment_logging.delivery import Delivery, End, Tally
 from segment_logging.encoding import encode
-from segment_logging.messages import Batch, Message, Track
+from segment_logging.messages import Message, Track
 from segment_logging.outcomes import RetryPolicy
 from segment_logging.testing import FakeClient
 

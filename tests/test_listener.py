@@ -18,11 +18,11 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging.batch import Batch
 from segment_logging.delivery import Delivery, End, Tally, Wait
 from segment_logging.encoding import encode
 from segment_logging.enqueuing import MessageQueueHandler
 from segment_logging.listener import MessageQueueListener, own_threads
-from segment_logging.messages import Batch
 from segment_logging.outcomes import RetryPolicy
 from segment_logging.queues.memory import MemoryQueue
 from segment_logging.testing import FakeClient

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from segment_logging import HttpClient, SegmentHandler
-from segment_logging.messages import Batch
+from segment_logging.batch import Batch
 from segment_logging.queues import MessageQueue
 from segment_logging.queues.adoption import MAX_QUARANTINE_BYTES
 from segment_logging.queues.journal import Journal

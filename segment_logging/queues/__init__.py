@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..messages import Batch
+from ..batch import Batch
 
 
 class MessageQueue(Protocol):

@@ -10,10 +10,10 @@ import os
 from collections import deque
 from collections.abc import Iterator
 
+from ..batch import Batch
 from ..batching import batches_of
 from ..encoding import decode
 from ..limits import MAX_MESSAGE_BYTES
-from ..messages import Batch
 from ..reports import report
 from .directory import JournalDirectory, directories, make_private, size_bytes_of
 

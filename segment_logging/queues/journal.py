@@ -18,12 +18,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
 
+from ..batch import Batch
 from ..batching import Batcher, batches_of
 from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
-from ..messages import Batch
 from .adoption import Adoption
 from .directory import JournalDirectory, JournalFile, live_path
-from .sync import Syncer, sync_data, sync_entry
+from .sync import sync_of
 
 _MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long as a comma
 _NEVER = 1 << 62
@@ -57,9 +57,8 @@ class Journal:
         self._live = live_path(os.path.abspath(root), write_key)
         self._wake = wake
         self._max_bytes = max_bytes
-        self._sync = sync
         self._clock = clock
-        self._syncer = Syncer()
+        self._sync = sync_of(sync)
         self._adoption = Adoption(
             self._live, os.path.join(os.path.abspath(root), "quarantine", "damaged-lines")
         )
@@ -133,10 +132,7 @@ class Journal:
         self._put += 1
         if self.trouble is not None:
             self.trouble = None
-        if self._sync == "interval":
-            self._syncer.wrote(file.descriptor)
-        elif self._sync == "emit":
-            sync_data(file.descriptor)
+        self._sync.wrote(file.descriptor)
         return True
 
     def _next_file(self) -> JournalFile:
@@ -151,18 +147,12 @@ class Journal:
             self._directory.close()
             self._directory = self._make_directory()
             self._file = self._directory.new_file()
-        if self._sync == "interval":
-            self._syncer.made_file_in(self._directory.path)
-        elif self._sync == "emit":
-            sync_entry(self._directory.path)
+        self._sync.made_file_in(self._directory.path)
         return self._file
 
     def _make_directory(self) -> JournalDirectory:
         directory = JournalDirectory.make(self._live)
-        if self._sync == "interval":
-            self._syncer.made_file_in(self._live)
-        elif self._sync == "emit":
-            sync_entry(self._live)
+        self._sync.made_file_in(self._live)
         return directory
 
     def _undo(self, file: JournalFile, written: int) -> None:
@@ -178,10 +168,7 @@ class Journal:
             return
         self._file = None
         self._sealed.append(file)  # first: a signal handler may raise after any call
-        if self._sync == "interval":
-            self._syncer.done_with(file.descriptor)
-        else:
-            os.close(file.descriptor)
+        self._sync.done_with(file.descriptor)
 
     # The listener's side. -----------------------------------------------------------------------
 
@@ -262,7 +249,7 @@ class Journal:
             self._size_bytes = 0
             self._put_back = False
             self._batches.clear()
-            self._syncer.finish()
+            self._sync.finish()
             self._released = self._put - self._acknowledged
         self._adoption.release()
         if directory is not None:
@@ -277,12 +264,9 @@ class Journal:
         self._adoption.abandon()
 
     @property
-    def _has_nothing_of_ours(self) -> bool:
-        return not self._sealed and self._file is None
-
-    @property
     def is_empty(self) -> bool:
-        return self._has_nothing_of_ours and self._adoption.is_empty and not self._put_back
+        has_own = self._put_back or bool(self._sealed) or self._file is not None
+        return not has_own and self._adoption.is_empty
 
     @property
     def has_full_batch(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+from ..batch import Batch
 from ..batching import Batcher
 from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
-from ..messages import Batch
 
 _NEVER = 1 << 62
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..messages import Batch
+from ..batch import Batch
 from .journal import Journal
 from .memory import MemoryQueue
 

@@ -1,7 +1,6 @@
-"""Making appended messages survive a power cut, beside the caller and the listener.
+"""When appended messages survive a power cut: never for sure, at once, or soon.
 
-Its own thread: the listener may sit in a request for many seconds, and just when the network is
-down the power may fail as well.
+The three have the same methods; the journal calls them while it writes, whatever was chosen.
 """
 
 from __future__ import annotations
@@ -9,6 +8,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from threading import RLock, Thread
+from typing import Protocol
+
+from typing_extensions import override
 
 from .bell import Bell
 
@@ -29,10 +31,63 @@ def sync_entry(directory: str) -> None:
             os.close(file)
 
 
-class Syncer:
-    """Has what is written to files on disk about `INTERVAL` seconds later.
+class Sync(Protocol):
+    """When what the journal writes is put on disk. Any thread."""
 
-    The thread starts with the first write and sleeps while there is none.
+    def wrote(self, file: int) -> None:
+        """Something was written to the open file `file`. May raise OSError: then it may be lost."""
+
+    def made_file_in(self, directory: str) -> None:
+        """A file or directory was made in `directory`."""
+
+    def done_with(self, file: int) -> None:
+        """Nothing more is written to `file`: close it."""
+
+    def finish(self) -> None:
+        """Nothing more is written for now."""
+
+
+def sync_of(mode: str) -> Sync:
+    """Return what the option `journal_sync` names: "off", "interval" or "emit"."""
+    modes: dict[str, type[Sync]] = {"off": NoSync, "interval": SyncSoon, "emit": SyncAtOnce}
+    return modes[mode]()
+
+
+class NoSync:
+    """Leave it to the operating system, which takes half a minute or so."""
+
+    def wrote(self, file: int) -> None:
+        """Nothing."""
+
+    def made_file_in(self, directory: str) -> None:
+        """Nothing."""
+
+    def done_with(self, file: int) -> None:
+        """Close it."""
+        os.close(file)
+
+    def finish(self) -> None:
+        """Nothing."""
+
+
+class SyncAtOnce(NoSync):
+    """On disk before the caller goes on."""
+
+    @override
+    def wrote(self, file: int) -> None:
+        sync_data(file)
+
+    @override
+    def made_file_in(self, directory: str) -> None:
+        sync_entry(directory)
+
+
+class SyncSoon:
+    """On disk about `INTERVAL` seconds later.
+
+    By a thread of its own, which starts with the first write and sleeps while there is none: the
+    listener may sit in a request for many seconds, and just when the network is down the power
+    may fail as well.
     """
 
     def __init__(self) -> None:
@@ -45,7 +100,7 @@ class Syncer:
         self._stopping = False
 
     def wrote(self, file: int) -> None:
-        """Something was written to `file`. Any thread; nearly free when that is known."""
+        """Remember it; nearly free when that is known already."""
         if file not in self._written:
             self._written[file] = None
             if not self._running:
@@ -53,11 +108,11 @@ class Syncer:
             self._bell.ring()
 
     def made_file_in(self, directory: str) -> None:
-        """A file was made in `directory`. Any thread."""
+        """Remember it."""
         self._grown[directory] = None
 
     def done_with(self, file: int) -> None:
-        """Nothing more is written to `file`: close it once it is synced. Any thread."""
+        """Close it once it is synced."""
         self._done.append(file)
         self.wrote(file)
 
