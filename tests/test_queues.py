@@ -817,13 +817,16 @@ journal = a_journal({str(self.root)!r})
 signal.signal(signal.SIGALRM, on_alarm)
 signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
 number = 0
+def put_all():
+    global is_armed, number
+    is_armed = True
+    while number < 30_000:
+        number += 1
+        journal.put(a_line())
+    is_armed = False
 while number < 30_000:
     try:
-        is_armed = True
-        while number < 30_000:
-            number += 1
-            journal.put(a_line())
-        is_armed = False
+        put_all()
     except TimeLimit:
         pass
 signal.setitimer(signal.ITIMER_REAL, 0)
