@@ -24,8 +24,8 @@ lint: $(VENV)/.installed-dev ## Check style and types
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy --strict
 
-examples: $(VENV)/.installed ## Run every example against a local collector
-	$(RUN) -m unittest -v tests.test_examples
+examples: $(VENV)/.installed-dev ## Run every example against a local collector
+	$(RUN) -W error -m tests xample
 
 bench: $(VENV)-bench/.installed ## Measure every budget, about fifteen minutes
 	@$(VENV)-bench/bin/python -m benchmarks
@@ -43,6 +43,7 @@ $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -m venv "$(VENV)"
 	@$(RUN) -m pip install --quiet --upgrade "pip>=25.1"
 	@$(RUN) -m pip install --quiet --editable .
+	@$(RUN) -m compileall -q segment_logging
 	@touch "$@"
 
 $(VENV)/.installed-dev: $(VENV)/.installed
@@ -57,4 +58,5 @@ $(VENV)-bench/.installed: pyproject.toml benchmarks/requirements.txt
 	@$(VENV)-bench/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	@$(VENV)-bench/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	@$(VENV)-bench/bin/python -m pip install --quiet --editable .
+	@$(VENV)-bench/bin/python -m compileall -q segment_logging
 	@touch "$@"

@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from .batch import Batch
 from .encoding import decode, encode
-from .errors import InvalidMessage, MessageTooLarge
+from .errors import InvalidMessage, MessageTooLarge, SegmentError
 from .ids import new_message_id
 from .limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
 from .messages import Call, Message
@@ -234,4 +234,8 @@ class AutoBatcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.flush()
+        try:
+            self.flush()
+        except SegmentError:  # nothing is lost: it waits for the next flush
+            if error is None:  # the block's own error tells more
+                raise

@@ -1,27 +1,23 @@
 """The seam to the network: `Client` is the shape, `HttpClient` the one that speaks HTTP.
 
-The only file that knows of requests. One `send` is one attempt: whether and when there is
-another is decided elsewhere.
+One `send` is one attempt: whether and when there is another is decided elsewhere.
 """
 
 from __future__ import annotations
 
-import gzip
-import math
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
-
-import requests
-import urllib3
 
 from ._version import __version__
 from .batch import Batch
 from .encoding import encode
 from .errors import ConfigurationError, DeliveryError, MessageTooLarge
+from .http import Answer, Connections, Timeout
 from .limits import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES
 from .messages import Call, Message
 from .outcomes import Fault, fault_of, parse_retry_after
@@ -31,7 +27,12 @@ from .wire import batch_body
 US_HOST = "https://api.segment.io"
 EU_HOST = "https://events.eu1.segmentapis.com"
 
-Timeout = float | tuple[float, float]
+
+class Tokens(Protocol):
+    """Gets tokens to authenticate with: `segment_logging.oauth.OAuth`."""
+
+    def token(self, post: Callable[[str, Mapping[str, str]], Answer]) -> str: ...
+    def forget(self) -> None: ...
 
 
 class Client(Protocol):
@@ -59,11 +60,12 @@ class HttpClient:
 
     Args:
         host: scheme and name, with or without `/v1`.
-        session: to send with; made on the first `send` when None. Sockets are not shared with a
-            forked child: it opens its own.
+        session: a `requests.Session` to send with; made on the first `send` when None. Sockets
+            are not shared with a forked child: it opens its own.
         timeout: seconds to connect and to wait for an answer, or one number for each of both.
         gzip: compress bodies, at level 1.
         proxies: scheme to proxy URL, as requests takes them; the environment's when None.
+        oauth: a `segment_logging.oauth.OAuth`, which gets tokens to authenticate with.
 
     Raises:
         ConfigurationError: a host without scheme or name, or a timeout that is no positive number.
@@ -73,20 +75,23 @@ class HttpClient:
         self,
         host: str = US_HOST,
         *,
-        session: requests.Session | None = None,
+        session: Any = None,
         timeout: Timeout = (3.05, 15.0),
         gzip: bool = False,
         proxies: Mapping[str, str] | None = None,
+        oauth: Tokens | None = None,
     ) -> None:
         self._base = _base_of(host)
-        self._session = session
-        self._timeout = _pair_of(timeout)
+        self._connections = Connections(session, timeout, proxies)
         self._gzip = gzip
-        self._proxies = dict(proxies) if proxies else None
-        self._pid = os.getpid()
+        self._oauth = oauth
+        self._good_token: str | None = None
         self._failed: tuple[Message, int] | None = None
-        self.deadline: Callable[[], float | None] = lambda: None
-        """Says the moment of `time.monotonic()` after which no answer is waited for, or None."""
+
+    def end_by(self, deadline: Callable[[], float | None]) -> None:
+        """Have `deadline` say the moment of `time.monotonic()` after which no answer is waited
+        for, None for never."""
+        self._connections.deadline = deadline
 
     def send(self, write_key: str, message: Message) -> None:
         """Send one message or batch, once, and return when Segment has taken it.
@@ -95,15 +100,19 @@ class HttpClient:
             DeliveryError: no answer, or one that is no 2xx.
             MessageTooLarge: above 32,000 bytes, or 500,000 for a batch; nothing was sent.
         """
+        if _instead is not None:
+            _instead(message)
+            return
         attempts = self._failed[1] if self._failed and self._failed[0] is message else 0
         self._failed = (message, attempts + 1)
-        self._post(write_key, message.type, _body_of(message), attempts)
+        # Beside a token the body has to say which source it is for.
+        also = {} if self._oauth is None else {"writeKey": write_key}
+        self._post(write_key, message.type, _body_of(message, also), attempts)
         self._failed = None
 
     def close(self) -> None:
         """Close the connections; the next `send` opens new ones."""
-        if self._session is not None:
-            self._session.close()
+        self._connections.close()
 
     def _post(self, write_key: str, kind: str, body: bytes, attempts: int) -> None:
         headers = {
@@ -114,71 +123,50 @@ class HttpClient:
             headers["X-Retry-Count"] = str(attempts)
         if self._gzip:
             headers["Content-Encoding"] = "gzip"
-            body = gzip.compress(body, compresslevel=1, mtime=0)
-        timeout = self._time_left()
+            packer = zlib.compressobj(1, wbits=31)  # 31: as gzip does
+            body = packer.compress(body) + packer.flush()
+        token = None if self._oauth is None else self._oauth.token(self._post_form)
+        authorization = _basic(write_key) if token is None else f"Bearer {token}"
+        answer = self._connections.post(f"{self._base}/v1/{kind}", body, headers, authorization)
         try:
-            with self._own_session().post(
-                f"{self._base}/v1/{kind}",
-                data=body,
-                headers=headers,
-                # As bytes: requests would take text as Latin-1. And never as a header, which an
-                # entry in .netrc overrides.
-                auth=(write_key.encode(), b""),  # type: ignore[arg-type]
-                timeout=timeout,  # type: ignore[arg-type]  # urllib3's, for its total
-                proxies=self._proxies,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                start = response.raw.read(_READ_BYTES, decode_content=True)
-        except _NEVER_RETRYABLE as error:
-            raise DeliveryError(
-                f"request to {self._base} cannot be made ({type(error).__name__}): "
-                "check host and proxies",
-                retryable=False,
-            ) from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise DeliveryError(
-                f"no answer from {self._base} ({type(error).__name__}): "
-                "check the network, or wait until it is back",
-            ) from error
-        _check_answer(self._base, response, start)
+            _check_answer(self._base, answer)
+        except DeliveryError as error:
+            if self._oauth is not None and error.status in _TOKEN_REFUSED:
+                self._oauth.forget()
+                if token == self._good_token:  # it was good before: another one may be
+                    raise DeliveryError(
+                        f"{self._base} takes the token no more: renewing it"
+                    ) from error
+            raise
+        self._good_token = token
 
-    def _own_session(self) -> requests.Session:
-        """This process's session: a forked child must not write to its parent's sockets."""
-        if self._session is None:
-            self._session = requests.Session()
-        elif self._pid != os.getpid():
-            self._session.close()
-        self._pid = os.getpid()
-        return self._session
+    def _post_form(self, url: str, form: Mapping[str, str]) -> Answer:
+        return self._connections.post(url, form, {}, None)
 
-    def _time_left(self) -> urllib3.Timeout:
-        connect, read = self._timeout
-        deadline = self.deadline()
-        if deadline is None:
-            return urllib3.Timeout(connect=connect, read=read)
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise DeliveryError("no time is left for another attempt: allow a longer timeout")
-        return urllib3.Timeout(total=left, connect=min(connect, left), read=min(read, left))
+
+_instead: Callable[[Message], None] | None = None
+
+
+def divert_sending(instead: Callable[[Message], None] | None) -> Callable[[Message], None] | None:
+    """Have every `HttpClient` hand over what it is to send instead of sending it, for tests; None
+    ends it. Returns what took the messages until now."""
+    global _instead
+    before, _instead = _instead, instead
+    return before
 
 
 _BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and white space
-_READ_BYTES = 4096  # of an answer; Segment's has 17, and an endless one must not hold us
-
-_NEVER_RETRYABLE = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidProxyURL,
-    requests.exceptions.InvalidHeader,
-)
+_TOKEN_REFUSED = (401, 403, 511)
 
 
-def _check_answer(base: str, response: requests.Response, start: bytes) -> None:
-    status = response.status_code
+def _basic(write_key: str) -> str:
+    return "Basic " + b64encode(f"{write_key}:".encode()).decode()
+
+
+def _check_answer(base: str, answer: Answer) -> None:
+    status = answer.status
     if 200 <= status < 300:
-        if start.lstrip(_BEFORE_TEXT)[:1] == b"<":
+        if answer.start.lstrip(_BEFORE_TEXT)[:1] == b"<":
             raise DeliveryError(
                 f"{base} answered {status} with a web page, which Segment never does: "
                 "check for a captive portal or a proxy in between",
@@ -192,7 +180,7 @@ def _check_answer(base: str, response: requests.Response, start: bytes) -> None:
     fault = fault_of(status)
     retry_after = None
     if fault is Fault.NETWORK:
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), now=time.time())
+        retry_after = parse_retry_after(answer.headers.get("Retry-After"), now=time.time())
     raise DeliveryError(
         f"{base} answered {phrase}: {_WAY_OUT[fault]}",
         status=status,
@@ -208,17 +196,19 @@ _WAY_OUT = {
 }
 
 
-def _body_of(message: Message) -> bytes:
+def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:
     now = time.time()
     if isinstance(message, Batch):
-        body = batch_body(message.lines, message.context, message.integrations, sent_at=now)
+        body = batch_body(
+            message.lines, message.context, message.integrations, sent_at=now, also=also
+        )
         if len(body) > MAX_BATCH_BYTES:
             raise MessageTooLarge(len(body), MAX_BATCH_BYTES, "batch")
         return body
     assert isinstance(message, Call)
     form = message.to_dict()
     del form["type"]  # the endpoint says it
-    body = encode({**form, "sentAt": write_timestamp(now)})
+    body = encode({**form, **also, "sentAt": write_timestamp(now)})
     if len(body) > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(len(body), MAX_MESSAGE_BYTES)
     return body
@@ -243,8 +233,10 @@ def host_of(host: str | None, region: str) -> str:
 def _base_of(host: str) -> str:
     base = host.rstrip("/").removesuffix("/v1").rstrip("/")
     if not _is_base(base):
+        shown = "" if "@" in host else f", not {host!r}"  # before an @ stands a password
         raise ConfigurationError(
-            "host must be a scheme and a name: write it like 'https://api.segment.io'"
+            f"host (or SEGMENT_HOST) must be a scheme and a name{shown}: "
+            "write it like 'https://api.segment.io'"
         )
     return base
 
@@ -256,16 +248,9 @@ def _is_base(text: str) -> bool:
     except ValueError:
         return False
     is_http = url.scheme in ("http", "https") and bool(url.hostname)
-    return is_http and not (url.query or url.fragment or url.username or url.password)
-
-
-def _pair_of(timeout: Timeout) -> tuple[float, float]:
-    pair: Sequence[Any] = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
-    if len(pair) != 2 or not all(
-        type(part) in (int, float) and 0 < part < math.inf for part in pair
-    ):
-        raise ConfigurationError(
-            "timeout must be seconds above zero, or a pair of them to connect and to read: "
-            "write 10 or [3.05, 15]"
-        )
-    return float(pair[0]), float(pair[1])
+    is_endpoint = "/v1/" in f"{url.path}/"  # then `/v1/batch` would be added to it
+    return (
+        is_http
+        and not is_endpoint
+        and not (url.query or url.fragment or url.username or url.password)
+    )

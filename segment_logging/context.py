@@ -1,6 +1,7 @@
 """Who the current context is about: a context variable that fills in records' identities.
 
-Read in the caller's thread, as the listener's does not see it. It never makes a record an event.
+Read in the caller's thread, as the listener's does not see it, and only for a record that is an
+event: what is bound may be costly to find out. It never makes a record an event.
 """
 
 from __future__ import annotations
@@ -9,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+
+class Bound(Protocol):
+    """What may be bound to a context: asked for each event, in the thread that logs it."""
+
+    @property
+    def context(self) -> Mapping[str, Any] | None:
+        """What goes under the event's own context."""
+
+    def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any]:
+        """Return both ids of an event, with what is None taken from here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +44,56 @@ class Identity:
             return user_id, anonymous_id
         return user_id, self.anonymous_id if anonymous_id is None else anonymous_id
 
+    def over(self, below: Bound) -> Bound:
+        """Return what is bound when this is added to `below`, which is not asked before it must."""
+        if isinstance(below, _Layers):
+            return below.add(self)
+        if not isinstance(below, Identity):
+            return _Layers(below=below, above=self)
+        user_id, anonymous_id = below.fill_in(self.user_id, self.anonymous_id)
+        return Identity(
+            user_id=user_id,
+            anonymous_id=anonymous_id,
+            context=merge(below.context, self.context),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layers:
+    """An identity on top of one that is asked only when an event is logged.
+
+    Adding to it gives what binding one by one to a known identity would, in at most three layers,
+    however often something is added: a connection may last for days.
+    """
+
+    below: Bound
+    above: Identity
+    is_another: bool = False
+    """Whether one user was bound over another: then the ids below are not this one's."""
+
+    @property
+    def context(self) -> Mapping[str, Any] | None:
+        return merge(self.below.context, self.above.context)
+
+    def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any]:
+        ids = self.above.user_id, self.above.anonymous_id
+        if not self.is_another:
+            ids = self.below.fill_in(*ids)
+        return Identity(user_id=ids[0], anonymous_id=ids[1]).fill_in(user_id, anonymous_id)
+
+    def add(self, added: Identity) -> _Layers:
+        before = self.above
+        if before.user_id is None and before.anonymous_id and added.user_id is not None:
+            return _Layers(below=self, above=added)  # whose anonymous id it is, only `below` knows
+        above = added.over(before)
+        assert isinstance(above, Identity)
+        changes = before.user_id is not None and str(above.user_id) != str(before.user_id)
+        return _Layers(below=self.below, above=above, is_another=self.is_another or changes)
+
 
 NOBODY = Identity()
 
-current_identity: ContextVar[Identity] = ContextVar("segment_logging.identity", default=NOBODY)
+current_identity: ContextVar[Bound] = ContextVar("segment_logging.identity", default=NOBODY)
 """The identity of the current thread, task or generator step."""
 
 
@@ -56,16 +114,24 @@ def bind(
         anonymous_id: likewise.
         context: merged into Segment's context object of every event.
     """
-    bound = current_identity.get()
-    user_id, anonymous_id = bound.fill_in(user_id, anonymous_id)
-    current_identity.set(
-        Identity(user_id=user_id, anonymous_id=anonymous_id, context=merge(bound.context, context))
-    )
+    added = Identity(user_id=user_id, anonymous_id=anonymous_id, context=context)
+    current_identity.set(added.over(current_identity.get()))
 
 
 def unbind() -> None:
     """Forget what was bound in this context."""
     current_identity.set(NOBODY)
+
+
+@contextmanager
+def under(bound: Bound) -> Iterator[None]:
+    """Have exactly `bound` bound inside the `with` block."""
+    before = current_identity.get()
+    current_identity.set(bound)
+    try:
+        yield
+    finally:
+        current_identity.set(before)  # not by token: a generator may end in another context
 
 
 @contextmanager
@@ -76,12 +142,9 @@ def identity(
     context: Mapping[str, Any] | None = None,
 ) -> Iterator[None]:
     """Fill in the identity of every event logged inside the `with` block; see `bind`."""
-    before = current_identity.get()
-    bind(user_id=user_id, anonymous_id=anonymous_id, context=context)
-    try:
+    added = Identity(user_id=user_id, anonymous_id=anonymous_id, context=context)
+    with under(added.over(current_identity.get())):
         yield
-    finally:
-        current_identity.set(before)  # not by token: a generator may end in another context
 
 
 def merge(

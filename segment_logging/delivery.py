@@ -19,7 +19,7 @@ from .encoding import decode
 from .errors import DeliveryError, MessageTooLarge, SegmentError
 from .messages import Message
 from .outcomes import Fault, Progress, RetryPolicy, fault_of
-from .reports import Reporter
+from .reports import Reporter, where
 
 OnError = Callable[[SegmentError, Sequence[Message]], object]
 """What `on_error` is: called on the listener's thread with the reason and the messages given up."""
@@ -93,6 +93,8 @@ class Delivery:
         self._dead_letters = dead_letters
         self._on_error = on_error
         self._reporter = Reporter()
+        self.trouble: SegmentError | None = None
+        """Why the last attempt failed; None when it did not."""
 
     def deliver(self, batch: Batch, wait: Wait) -> tuple[End, Tally]:
         """Deliver one batch, in order, and say how it ended and what became of its messages.
@@ -133,21 +135,36 @@ class Delivery:
             except (DeliveryError, MessageTooLarge) as error:
                 failure: SegmentError = error
             except Exception as error:  # a client of the user's may raise anything
-                failure = DeliveryError(f"client failed ({type(error).__name__}): see its own log")
+                failure = DeliveryError(
+                    f"client failed ({type(error).__name__} in {where(error)}): mend its `send`, "
+                    "or have it raise DeliveryError"
+                )
                 failure.__cause__ = error
             else:
-                self._reporter.over("given up")
-                self._reporter.over("kept")
+                self.trouble = None
+                for kind in ("trying", "kept", "given up"):
+                    self._reporter.over(kind)
                 return None
+            self.trouble = failure
             if _fault(failure) is not Fault.NETWORK:
                 return failure
             progress = progress.failed(getattr(failure, "retry_after", None))
+            if progress.counted == _ATTEMPTS_BEFORE_A_WORD:
+                self._reporter.once("trying", f"{failure}; trying again, messages wait meanwhile")
             seconds = self._policy.wait_before(progress, random=self._random())
             if seconds is None:
                 return failure
             if not wait(seconds, exactly=progress.retry_after is not None):
                 return _INTERRUPTED
             tally.retried += 1
+
+    def close(self) -> None:
+        """Close the client's connections until the next batch. Never raises."""
+        try:
+            self._client.close()
+        except Exception as error:
+            what = f"client.close failed ({type(error).__name__} in {where(error)}): mend it"
+            self._reporter.once("close", what)
 
     def _give_up(self, batch: Batch, error: SegmentError) -> bool:
         """Make dead letters of a batch; False when the queue had better keep it."""
@@ -173,6 +190,8 @@ class Delivery:
                 )
         return True
 
+
+_ATTEMPTS_BEFORE_A_WORD = 4  # a second and a half: a mere hiccup is over by then
 
 _INTERRUPTED = DeliveryError("the process ends before the next attempt")
 

@@ -19,11 +19,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
-from pathlib import PurePath
 from typing import Any
-from uuid import UUID
-
-from pythonjsonlogger import defaults
 
 from .errors import InvalidMessage
 
@@ -91,8 +87,6 @@ def default(value: Any) -> Any:
             return default(value.total_seconds())
         case Decimal():
             return default(float(value)) if value.is_finite() else None
-        case UUID() | PurePath():
-            return str(value)
         case bytes() | bytearray() | memoryview():
             return _text_of(bytes(value))
         case Mapping():
@@ -102,7 +96,7 @@ def default(value: Any) -> Any:
         case Sequence():
             return list(value)
         case BaseException():
-            return defaults.exception_default(value)
+            return f"{type(value).__name__}: {value}"
         case type():
             return value.__name__
     if dataclasses.is_dataclass(value):

@@ -10,25 +10,27 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from threading import RLock, get_ident
 from typing import Any
 
 from typing_extensions import override
 
-from .client import Client, Timeout
+from .client import Client, Tokens
 from .counts import Counts
 from .delivery import OnError
 from .diversion import Diversion, Enqueue
-from .errors import InvalidMessage, SegmentError
-from .ids import renew_message_ids
+from .errors import InvalidMessage
+from .http import Timeout
 from .listener import THREAD_NAME, own_threads
 from .locks import holds_logging_lock
-from .pipeline import Pipeline, abandon_parents
+from .pipeline import Pipeline
+from .pipelines import leave_parent
+from .reading import BeforeSend, Consent, Reading
 from .records import RecordReader
-from .reports import report, say
-from .settings import BeforeSend, Settings, write_key_of
+from .reports import report, say_refused
+from .settings import Settings, write_key_of
 
 
 class SegmentHandler(logging.Handler):
@@ -42,12 +44,10 @@ class SegmentHandler(logging.Handler):
     Args:
         write_key: of the Segment source; the environment's SEGMENT_WRITE_KEY when None. With
             neither, one warning is reported and records are ignored.
-        host: scheme and name to send to, with or without `/v1`; SEGMENT_HOST when None, else the
-            region's.
+        host: scheme and name to send to; SEGMENT_HOST when None, else the region's.
         region: "us" or "eu", where the workspace is.
         client: what sends, instead of an HttpClient of these options.
-        capture: "marked": a record is an event when it itself carries an analytics key; "all":
-            every record that reaches the handler is.
+        capture: "marked": records that carry an analytics key are events; "all": every one is.
         flush_interval: how long a message may wait for company.
         max_queue_messages: bound of the memory queue.
         max_queue_bytes: likewise, of the encoded messages.
@@ -61,12 +61,19 @@ class SegmentHandler(logging.Handler):
         timeout: to connect and to wait for an answer, or one number for each of both.
         gzip: compress request bodies.
         proxies: scheme to proxy URL; the environment's when None.
+        oauth: client_id, key_id and private_key (PEM, or its path) of an OAuth application.
         shutdown_timeout: how long `close` and the end of the process may take.
         context: merged under every message's context.
         integrations: merged under every message's integrations.
         include_extras: whether other extras become properties, or traits of identify and group.
         before_send: called with every message, in the caller's thread; returns the message to
             send, or None to send none.
+        redact: keys to leave out of properties, traits, context: "password", "*.pin", "context.ip".
+        hashed: likewise; the value becomes the SHA-256 of its text.
+        allow_events: patterns, as "Order *"; other tracks, pages and screens are ignored.
+        deny_events: likewise; these are ignored.
+        sample_rate: which part of the users is kept, with all of their messages: from 0 to 1.
+        consent: category ids to True or False; or what returns that, None if nothing is known.
         on_error: called with the error and the messages given up, in the listener's thread.
 
     Raises:
@@ -89,27 +96,34 @@ class SegmentHandler(logging.Handler):
         max_queue_bytes: int = 64 * 1024 * 1024,
         overflow: str = "drop",
         block_timeout: float = 10.0,
-        journal: str | None = None,
+        journal: str | os.PathLike[str] | None = None,
         journal_sync: str = "interval",
         max_journal_bytes: int = 1024 * 1024 * 1024,
-        dead_letters: str | None = None,
+        dead_letters: str | os.PathLike[str] | None = None,
         max_attempts: int = 11,
         timeout: Timeout = (3.05, 15.0),
         gzip: bool = False,
         proxies: Mapping[str, str] | None = None,
+        oauth: Mapping[str, str] | Tokens | None = None,
         shutdown_timeout: float = 5.0,
         context: Mapping[str, Any] | None = None,
         integrations: Mapping[str, Any] | None = None,
         include_extras: bool = True,
         before_send: BeforeSend | None = None,
+        redact: Sequence[str] = (),
+        hashed: Sequence[str] = (),
+        allow_events: Sequence[str] | None = None,
+        deny_events: Sequence[str] = (),
+        sample_rate: float = 1.0,
+        consent: Consent | None = None,
         on_error: OnError | None = None,
     ) -> None:
         given = locals()
-        options = {field.name: given[field.name] for field in fields(Settings)}
-        options["host"] = host or os.environ.get("SEGMENT_HOST") or None
-        self._settings = Settings(**options)
+        given["host"] = os.environ.get("SEGMENT_HOST") or None if host is None else host
+        self._settings = Settings(**{field.name: given[field.name] for field in fields(Settings)})
+        reading = Reading(**{field.name: given[field.name] for field in fields(Reading)})
         self._write_key = write_key_of(write_key)
-        self._reader = RecordReader(self._settings)
+        self._reader = RecordReader(reading)
         super().__init__()
         self._forget()
         _handlers.add(self)
@@ -184,18 +198,11 @@ class SegmentHandler(logging.Handler):
         if _diversion is not None and error is not None:
             _diversion.reject(record, error)
         elif logging.raiseExceptions and error is not None:
-            about = record.__dict__.get
-            ours = isinstance(error, SegmentError)  # others may quote the record's values
-            say(
-                f"{type(error).__name__}: {error if ours else 'raised while a record was read'}\n"
-                f'  File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
-            )
+            say_refused(record, error)
 
     def _open(self, record: logging.LogRecord) -> Enqueue | None:
-        """Return the way into this process's pipeline, None without a write key.
-
-        The first event of a process comes here, and any that carries another process's id.
-        """
+        """Return the way into this process's pipeline, None without a write key. The first event
+        of a process comes here, and any that carries another process's id."""
         if _diversion is not None:
             return _diversion.take(record)
         return self._open_pipeline()
@@ -209,7 +216,7 @@ class SegmentHandler(logging.Handler):
             pipeline = Pipeline(self._settings, self._write_key)
         with self._opening:
             if self._pipeline is not None and self._pipeline.pid != pipeline.pid:
-                _leave_parent()  # a fork that the interpreter was not told of: uWSGI's
+                leave_parent()  # a fork that the interpreter was not told of: uWSGI's
                 self._pipeline = None
             if self._pipeline is None:
                 self._pipeline = pipeline
@@ -283,15 +290,8 @@ def divert(diversion: Diversion | None) -> Diversion | None:
     return before
 
 
-def _leave_parent() -> None:
-    """In a forked child: threads, files and message ids are the parent's."""
-    own_threads.clear()
-    renew_message_ids()
-    abandon_parents()
-
-
 def _after_fork_in_child() -> None:
-    _leave_parent()
+    leave_parent()
     for handler in tuple(_handlers):
         handler._forget()
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from logging.handlers import QueueListener
-from queue import Empty, SimpleQueue
-from threading import Thread, get_ident
+from queue import Empty
+from threading import Lock, Thread, get_ident
 from typing import Any, cast
 
 from typing_extensions import override
@@ -68,13 +69,13 @@ class MessageQueueListener(QueueListener):
         self._bell = Bell()
         self._waiters: list[Bell] = []
         # What other threads ask for:
-        self._stopping = False
+        self._stopping = self._closing = False
         self.deadline: float | None = None
         """A moment of the clock after which nothing may go on; None for never."""
+        self._trying_now = False
         self._flush_to = 0
         # What the thread has done:
-        self._idle: SimpleQueue[None] = SimpleQueue()  # holds one token while no thread runs
-        self._idle.put(None)
+        self._running = Lock()  # held while a thread runs, and never waited for
         self._cut_short = False
         self._first_seen: float | None = None
         self._tally = Tally()  # replaced whole, so that any thread may read it
@@ -90,22 +91,21 @@ class MessageQueueListener(QueueListener):
     @property
     def running(self) -> bool:
         """Whether a thread delivers."""
-        return self._idle.empty()
+        return self._running.locked()
 
     @override
     def start(self) -> None:
-        """Start the thread unless it runs. Where none can be started any more, messages wait for
-        `run_here`."""
+        """Start the thread unless it runs. Where none can be, messages wait for `run_here`."""
         if self._begin():
             try:
                 Thread(target=self._run, name=THREAD_NAME, daemon=True).start()
             except RuntimeError:  # the interpreter is shutting down
-                self._idle.put(None)
+                self._running.release()
 
     @override
-    def stop(self) -> None:
-        """Ask the thread to end when everything is answered for. Does not wait for it."""
-        self._stopping = True
+    def stop(self, *, close: bool = False) -> None:
+        """Ask the thread to end, and `close` the client, when everything is answered for."""
+        self._stopping, self._closing = True, close
         self._bell.ring()
 
     def run_here(self, deadline: float) -> None:
@@ -113,6 +113,11 @@ class MessageQueueListener(QueueListener):
         if self._begin():
             self._stopping, self.deadline = True, deadline
             self._run()
+
+    def try_now(self) -> None:
+        """Cut the wait for another attempt short: somebody closes, and waits."""
+        self._trying_now = True
+        self._bell.ring()
 
     def hurry(self, deadline: float) -> None:
         """Cut the wait for another attempt short, and begin none that would end after `deadline`,
@@ -168,11 +173,8 @@ class MessageQueueListener(QueueListener):
     # The listener's thread. ---------------------------------------------------------------------
 
     def _begin(self) -> bool:
-        """Become the one thread; False when there is one. Taking the only token is atomic, also
-        for a signal handler in the middle of it."""
-        try:
-            self._idle.get_nowait()
-        except Empty:
+        """Become the one thread, asked for nothing yet; False when there is one."""
+        if not self._running.acquire(blocking=False):
             return False
         self._stopping, self.deadline, self._cut_short = False, None, False
         return True
@@ -185,7 +187,7 @@ class MessageQueueListener(QueueListener):
         except Empty:
             pass
         except BaseException:  # a client called sys.exit: the next message starts another thread
-            self._idle.put(None)
+            self._running.release()
             raise
         finally:
             own_threads.discard(get_ident())
@@ -263,7 +265,8 @@ class MessageQueueListener(QueueListener):
         before = self.deadline
         while self.deadline is None or end <= self.deadline:
             now = self._clock()
-            if now >= end:
+            if now >= end or (self._trying_now and not exactly):
+                self._trying_now = False
                 return True
             wake_at = self._chores(now)
             self._bell.wait((end if wake_at is None else min(end, wake_at)) - now)
@@ -275,8 +278,11 @@ class MessageQueueListener(QueueListener):
         if not self._has_nothing_to_do:
             return False
         self._messages.release()
-        self._idle.put(None)  # from here on, a message starts another thread
-        return self._has_nothing_to_do or not self._begin()
+        if self._closing:
+            self._delivery.close()
+        with suppress(RuntimeError):  # somebody else than our thread dequeues
+            self._running.release()  # from here on, a message starts another thread
+        return self._has_nothing_to_do or not self._running.acquire(blocking=False)
 
     @property
     def _has_nothing_to_do(self) -> bool:
@@ -285,8 +291,7 @@ class MessageQueueListener(QueueListener):
     @property
     def _is_over(self) -> bool:
         """Whether there is no time left, whatever still waits."""
-        late = self.deadline is not None and self._clock() >= self.deadline
-        return late or self._cut_short
+        return self._cut_short or (self.deadline is not None and self._clock() >= self.deadline)
 
     def _tell_waiters(self) -> None:
         for waiter in tuple(self._waiters):

@@ -11,15 +11,14 @@ import os
 import random
 import sys
 import time
-import weakref
 from collections.abc import Callable
 
-from . import reports
+from . import pipelines, reports
 from .client import HttpClient
 from .counts import Counts
 from .deadletters import DeadLetters
 from .delivery import Delivery
-from .ends import call_at_end, warn_without_threads
+from .ends import warn_without_threads
 from .enqueuing import MessageQueueHandler
 from .errors import InvalidMessage
 from .listener import MessageQueueListener
@@ -47,7 +46,7 @@ class Pipeline:
         self._shutdown_timeout = settings.shutdown_timeout
         self._client = settings.new_client()
         if isinstance(self._client, HttpClient) and settings.client is None:
-            self._client.deadline = lambda: self._listener.deadline
+            self._client.end_by(lambda: self._listener.deadline)
         path = settings.dead_letters_path
         self._dead_letters = None if path is None else DeadLetters(path)
         self._journal: Journal | None = None
@@ -55,16 +54,17 @@ class Pipeline:
         self._handler = MessageQueueHandler(
             self._queue, overflow=settings.overflow, block_timeout=settings.block_timeout
         )
+        self._delivery = Delivery(
+            self._client,
+            write_key,
+            policy=RetryPolicy(max_attempts=settings.max_attempts),
+            keeps=self._journal is not None,
+            dead_letters=self._dead_letters,
+            on_error=settings.on_error,
+        )
         self._listener = MessageQueueListener(
             self._queue,
-            Delivery(
-                self._client,
-                write_key,
-                policy=RetryPolicy(max_attempts=settings.max_attempts),
-                keeps=self._journal is not None,
-                dead_letters=self._dead_letters,
-                on_error=settings.on_error,
-            ),
+            self._delivery,
             flush_interval=settings.flush_interval,
             chores=self._do_chores,
         )
@@ -76,8 +76,7 @@ class Pipeline:
         self.pid = os.getpid()
         self.enqueue: Callable[[bytes], None] = self._handler.enqueue
         """Take in an encoded message. Any thread."""
-        _pipelines.add(self)
-        call_at_end(_deliver_at_exit)
+        pipelines.add(self)
         warn_without_threads()
 
     def _new_queue(self, settings: Settings, write_key: str) -> MessageQueue:
@@ -143,7 +142,8 @@ class Pipeline:
             self._dead_letters.write([error.refused], error, sync=False)
         except OSError as fault:
             self._reporter.once(
-                "dead letters", f"dead letters cannot be written ({fault.strerror}): mend {fault}"
+                "dead letters",
+                f"dead letters cannot be written ({fault.strerror}): mend their place",
             )
 
     def abandon(self) -> None:
@@ -181,13 +181,14 @@ class Pipeline:
         Args:
             wait: False to return at once, as when the caller holds a lock that others need.
         """
-        self._listener.stop()
+        self._listener.stop(close=True)
         if not wait:
             return
         # What is in memory goes on being delivered behind; what is in the journal is safe.
         deadline = self._bounded(time.monotonic() + self._shutdown_timeout)
         if self._is_stranded:
             self._listener.run_here(deadline)
+        self._listener.try_now()
         if self._journal is not None:
             self._listener.hurry(deadline)
         if not self._listener.wait_until_ended(deadline) and self._exit_by is None:
@@ -200,12 +201,16 @@ class Pipeline:
     def begin_exit(self) -> None:
         """The process ends: from now on, nothing may take longer than `shutdown_timeout`."""
         self._exit_by = self._bounded(time.monotonic() + self._shutdown_timeout)
+        self._hurry_to(self._exit_by)
+
+    def _hurry_to(self, deadline: float) -> None:
         self._listener.stop()
-        self._listener.hurry(self._exit_by)
+        self._listener.hurry(deadline)
 
     def end_exit(self) -> None:
         """Wait for what `begin_exit` began, and say what is lost."""
         assert self._exit_by is not None
+        self._hurry_to(self._exit_by)  # again: a message just before may have begun a new thread
         if self._is_stranded:
             self._listener.run_here(self._exit_by)
         self._listener.wait_until_ended(self._exit_by)
@@ -213,9 +218,10 @@ class Pipeline:
         self._drops.report(self._handler.dropped, now=math.inf)
         if self._queue.perishable:
             reports.say(
-                f"{self._queue.perishable} messages were not delivered within shutdown_timeout "
-                f"({self._shutdown_timeout:g} s) and are lost: "
-                "raise it, or set a journal to keep them for the next start"
+                f"{self._queue.perishable} messages were not delivered before the process ended, "
+                f"and are lost ({self._delivery.trouble or 'no answer came in time'}): raise "
+                f"shutdown_timeout ({self._shutdown_timeout:g} s), or set a journal to keep them "
+                "for the next start"
             )
 
     def count(self) -> Counts:
@@ -263,26 +269,3 @@ class Pipeline:
         if self._exit_by is not None:  # messages of other exit functions, after ours
             return min(deadline, max(self._exit_by, now + 1.0))
         return deadline
-
-
-def abandon_parents() -> None:
-    """In a forked child: close what the parent's pipelines hold, also those nobody keeps."""
-    for pipeline in list(_pipelines):
-        if pipeline.pid != os.getpid():
-            pipeline.abandon()
-
-
-_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-
-
-def _deliver_at_exit() -> None:
-    """Have every pipeline of this process deliver what it holds.
-
-    `logging.shutdown` alone is not enough: it knows neither a handler that dictConfig closed and
-    that code still uses, nor one that nobody keeps.
-    """
-    mine = [pipeline for pipeline in list(_pipelines) if pipeline.pid == os.getpid()]
-    for pipeline in mine:
-        pipeline.begin_exit()
-    for pipeline in mine:
-        pipeline.end_exit()

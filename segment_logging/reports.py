@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 
 _LOGGER_NAME = __package__
@@ -40,6 +41,27 @@ def say(text: str) -> None:
         print(f"{_LOGGER_NAME}: {text}", file=sys.stderr, flush=True)
     except Exception:  # no stderr (pythonw), or a closed one: nobody is left to tell
         return
+
+
+def where(error: BaseException) -> str:
+    """Return where an exception was raised, as `app.py, line 12`: its text may be personal data."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "raised nowhere"
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}"
+
+
+def say_refused(record: logging.LogRecord, error: BaseException) -> None:
+    """Say what was wrong with a record and where it was logged, and nothing of what it holds."""
+    ours = type(error).__module__.startswith(__package__ or "")
+    text = error if ours else f"raised while the record was read ({where(error)})"
+    about = record.__dict__.get
+    say(
+        f"{type(error).__name__}: {text}\n"
+        f'  File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
+    )
 
 
 class Reporter:

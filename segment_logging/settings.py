@@ -1,30 +1,33 @@
-"""The handler's options as checked, plain values.
-
-The one place that checks them. They arrive from code, from YAML and from `dictConfig`, whose own
-dict and list types hand out raw `cfg://` texts when they are encoded or copied.
-"""
+"""The options that say how messages wait and are delivered, as checked, plain values."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import Any
 
-from .client import Client, HttpClient, Timeout, host_of
+from .checks import (
+    check_callable,
+    check_choice,
+    check_number,
+    check_object,
+    check_switch,
+    check_text,
+    plain,
+)
+from .client import Client, HttpClient, host_of
 from .delivery import OnError
-from .encoding import encode
-from .errors import ConfigurationError, InvalidMessage
-from .messages import Message
+from .errors import ConfigurationError
+from .http import Timeout
 
-BeforeSend = Callable[[Message], "Message | None"]
-"""What `before_send` is: called in the caller's thread; returns the message to send, or None."""
+_OFF_IN_YAML: object = False  # in YAML 1.1, `off` is a way to write it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)  # the rest would double the import's time
 class Settings:
-    """What `SegmentHandler` was told, checked. Its docstring says what each option means.
+    """How messages are delivered. The docstring of `SegmentHandler` says what each option means.
 
     Raises:
         ConfigurationError: a value that cannot work; names the option.
@@ -33,7 +36,6 @@ class Settings:
     host: str | None
     region: str
     client: Client | None
-    capture: str
     flush_interval: float
     max_queue_messages: int
     max_queue_bytes: int
@@ -47,43 +49,39 @@ class Settings:
     timeout: Timeout
     gzip: bool
     proxies: Mapping[str, str] | None
+    oauth: Any
     shutdown_timeout: float
-    context: Mapping[str, Any] | None
-    integrations: Mapping[str, Any] | None
-    include_extras: bool
-    before_send: BeforeSend | None
     on_error: OnError | None
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            try:
-                value = _plain(getattr(self, field.name))
-            except RecursionError:
-                raise ConfigurationError(f"{field.name} holds itself: pass plain values") from None
-            object.__setattr__(self, field.name, value)
+            setattr(self, field.name, plain(field.name, getattr(self, field.name)))
         for name in ("journal", "dead_letters"):
-            _check_text(name, getattr(self, name))
-            if getattr(self, name) is not None:  # a later chdir must not move it
-                object.__setattr__(self, name, os.path.abspath(getattr(self, name)))
-        _check_choice("capture", self.capture, ("marked", "all"))
-        _check_choice("overflow", self.overflow, ("drop", "block"))
-        _check_choice("journal_sync", self.journal_sync, ("off", "interval", "emit"))
+            path = getattr(self, name)
+            path = os.fspath(path) if isinstance(path, os.PathLike) else path
+            check_text(name, path)
+            # A later chdir must not move it.
+            setattr(self, name, None if path is None else os.path.abspath(path))
+        if self.journal is not None and os.path.isfile(self.journal):
+            raise ConfigurationError(f"journal {self.journal!r} is a file: name a directory")
+        if self.dead_letters is not None and os.path.isdir(self.dead_letters):
+            raise ConfigurationError(
+                f"dead_letters {self.dead_letters!r} is a directory: name a file"
+            )
+        check_choice("overflow", self.overflow, ("drop", "block"))
+        if self.journal_sync == _OFF_IN_YAML:
+            self.journal_sync = "off"
+        check_choice("journal_sync", self.journal_sync, ("off", "interval", "emit"))
         for name in ("flush_interval", "block_timeout", "shutdown_timeout"):
-            _check_number(name, getattr(self, name), at_least=0)
+            check_number(name, getattr(self, name), at_least=0)
         for name in ("max_queue_messages", "max_queue_bytes", "max_journal_bytes", "max_attempts"):
-            _check_number(name, getattr(self, name), at_least=1, kind=int)
-        for name in ("gzip", "include_extras"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigurationError(f"{name} must be true or false")
-        _check_text("host", self.host)
-        for name in ("context", "integrations", "proxies"):
-            _check_object(name, getattr(self, name))
-        for name in ("before_send", "on_error"):
-            hook = getattr(self, name)
-            if hook is not None and not callable(hook):
-                raise ConfigurationError(
-                    f"{name} must be callable: in a dictConfig write 'ext://package.function'"
-                )
+            check_number(name, getattr(self, name), at_least=1, kind=int)
+        check_switch("gzip", self.gzip)
+        check_text("host", self.host)
+        check_object("proxies", self.proxies)
+        check_callable("on_error", self.on_error)
+        if self.oauth is not None and not isinstance(self.oauth, Mapping):
+            check_callable("oauth", getattr(self.oauth, "token", 0))
         if self.client is None:
             self.new_client()  # host, region, timeout: wrong ones fail here and now
         elif not callable(getattr(self.client, "send", None)):
@@ -105,7 +103,20 @@ class Settings:
             timeout=self.timeout,
             gzip=self.gzip,
             proxies=self.proxies,
+            oauth=_oauth_of(self.oauth),
         )
+
+
+def _oauth_of(oauth: Any) -> Any:
+    """Return what gets tokens. Imported only now: signing takes as long to import as all of us."""
+    if not isinstance(oauth, Mapping):
+        return oauth
+    try:
+        return import_module(".oauth", __package__).OAuth(**oauth)
+    except TypeError:
+        raise ConfigurationError(
+            "oauth must have client_id, key_id and private_key, and may have server and scope"
+        ) from None
 
 
 def write_key_of(given: str | None) -> str | None:
@@ -120,49 +131,3 @@ def write_key_of(given: str | None) -> str | None:
     if not isinstance(write_key, str) or not write_key.strip():
         raise ConfigurationError("write_key must be text: copy it from the source's settings")
     return write_key.strip()
-
-
-def _plain(value: Any) -> Any:
-    """Return dicts and lists of any kind as plain ones, with what dictConfig resolves in them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(value[key]) for key in value}
-    if isinstance(value, (list, tuple)):
-        return [_plain(value[index]) for index in range(len(value))]
-    return value
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigurationError(
-            f"{name} must be {' or '.join(map(repr, choices))}, not {_shown(value)}"
-        )
-
-
-def _check_number(
-    name: str, value: object, *, at_least: int, kind: type | tuple[type, ...] = (int, float)
-) -> None:
-    if (
-        not isinstance(value, kind) or isinstance(value, bool) or not at_least <= value < math.inf  # type: ignore[operator]
-    ):
-        whole = "a whole number" if kind is int else "a number"
-        raise ConfigurationError(f"{name} must be {whole} from {at_least}, not {_shown(value)}")
-
-
-def _check_text(name: str, value: object) -> None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigurationError(f"{name} must be text or None, not {_shown(value)}")
-
-
-def _check_object(name: str, value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} must be an object or None, not {type(value).__name__}")
-    try:
-        encode(value)
-    except InvalidMessage as error:
-        raise ConfigurationError(f"{name} cannot be written as JSON: pass plain values") from error
-
-
-def _shown(value: object) -> str:
-    return repr(value) if isinstance(value, (str, int, float, bool)) else type(value).__name__

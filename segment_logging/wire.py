@@ -255,6 +255,7 @@ def batch_body(
     integrations: Mapping[str, Any] | None = None,
     *,
     sent_at: float,
+    also: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the body of one batch request: a join of calls that are encoded already.
 
@@ -264,8 +265,10 @@ def batch_body(
         integrations: merged by Segment into every call's integrations.
         sent_at: seconds since the epoch, taken anew for every attempt: Segment corrects clock
             skew by it, so a stale one would move every event in time.
+        also: more keys.
     """
-    ending = encode({**batch_fields(context, integrations), "sentAt": write_timestamp(sent_at)})
+    fields = {**batch_fields(context, integrations), **(also or {})}
+    ending = encode({**fields, "sentAt": write_timestamp(sent_at)})
     return b"".join((b'{"batch":[', b",".join(lines), b"],", ending[1:]))
 
 

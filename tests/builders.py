@@ -53,7 +53,7 @@ def a_record(
 
 
 def some_settings(**options: Any) -> Settings:
-    """Return the handler's settings with its defaults, but a fake client."""
+    """Return the handler's settings of delivery with its defaults, but a fake client."""
     parameters = inspect.signature(SegmentHandler).parameters
     defaults = {field.name: parameters[field.name].default for field in fields(Settings)}
     return Settings(**{**defaults, "client": FakeClient(), **options})

@@ -297,6 +297,18 @@ class TestAutoBatcher(unittest.TestCase):
             raise KeyError
         self.assertEqual(len(client.messages), 1)
 
+    def test_own_error_of_the_block(self) -> None:
+        """An exception in the block is not replaced by that of the flush at its end."""
+        client = FakeClient([503, 503])
+        batcher = AutoBatcher(client, Batcher(), "key")
+        with self.assertRaises(ZeroDivisionError), batcher:
+            batcher.push(a_track())
+            raise ZeroDivisionError
+        with self.assertRaises(DeliveryError), batcher:
+            pass
+        batcher.flush()
+        self.assertEqual(len(client.messages), 1)
+
     def test_failed_batch_is_kept(self) -> None:
         """A batch that could not be sent is sent by the next flush, in order."""
         client = FakeClient([503, 503])

@@ -380,7 +380,7 @@ class TestNoAnswer(unittest.TestCase):
         with mute_server() as host:
             client = HttpClient(host, timeout=60)
             before = time.monotonic()
-            client.deadline = lambda: before + 0.1
+            client.end_by(lambda: before + 0.1)
             with self.assertRaises(DeliveryError) as caught:
                 client.send(KEY, a_track())
             client.close()
@@ -391,7 +391,7 @@ class TestNoAnswer(unittest.TestCase):
         """After the deadline nothing is sent any more."""
         with ScriptedServer() as server:
             client = HttpClient(server.host)
-            client.deadline = lambda: time.monotonic() - 1
+            client.end_by(lambda: time.monotonic() - 1)
             with self.assertRaises(DeliveryError) as caught:
                 client.send(KEY, a_track())
             client.close()

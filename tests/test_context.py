@@ -4,16 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+from collections.abc import Mapping
 from contextvars import copy_context
+from itertools import product
 from threading import Thread
 from typing import Any
 
 from segment_logging import bind, identity, unbind
-from segment_logging.context import NOBODY, Identity, current_identity, merge
+from segment_logging.context import (
+    NOBODY,
+    Bound,
+    Identity,
+    current_identity,
+    merge,
+    under,
+)
 
 
 def bound() -> Identity:
-    return current_identity.get()
+    """What is bound, which must be known."""
+    now = current_identity.get()
+    assert isinstance(now, Identity)
+    return now
+
+
+class Asked:
+    """What a framework binds: it finds out when it is asked, and counts how often."""
+
+    def __init__(self, **known: Any) -> None:
+        self.known = Identity(**known)
+        self.times = 0
+
+    @property
+    def context(self) -> Mapping[str, Any] | None:
+        self.times += 1
+        return self.known.context
+
+    def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any]:
+        self.times += 1
+        return self.known.fill_in(user_id, anonymous_id)
 
 
 def isolated(test: Any) -> Any:
@@ -120,6 +149,67 @@ class TestIdentity(unittest.TestCase):
             return bound().user_id
 
         self.assertEqual([who(), who()], ["u-17", "u-17"])
+
+
+class TestUnder(unittest.TestCase):
+    def test_ends(self) -> None:
+        """Inside, exactly that is bound; afterwards what was before."""
+        with identity(user_id="u-17", anonymous_id="a-1"):
+            with under(Identity(user_id="u-18")):
+                self.assertEqual(bound(), Identity(user_id="u-18"))
+            self.assertEqual(bound(), Identity(user_id="u-17", anonymous_id="a-1"))
+
+    def test_what_was_bound_inside(self) -> None:
+        """What was bound inside ends with it."""
+        with under(NOBODY):
+            bind(user_id="u-17")
+        self.assertIs(bound(), NOBODY)
+
+
+class TestAskedLater(unittest.TestCase):
+    def test_not_before_it_must(self) -> None:
+        """Adding to what is found out only on demand does not ask for it."""
+        asked = Asked(user_id="u-17", context={"ip": "192.0.2.1"})
+        with under(asked), identity(context={"locale": "de"}):
+            now = current_identity.get()
+            bind(anonymous_id="a-1")
+        self.assertEqual(asked.times, 0)
+        self.assertEqual(now.context, {"ip": "192.0.2.1", "locale": "de"})
+        self.assertEqual(now.fill_in(None, None), ("u-17", None))
+
+    def test_asked_each_time(self) -> None:
+        """Who logs in meanwhile is seen, also under what was bound before."""
+        asked = Asked(anonymous_id="a-1")
+        with under(asked), identity(context={"locale": "de"}):
+            asked.known = Identity(user_id="u-17", anonymous_id="a-1")
+            self.assertEqual(current_identity.get().fill_in(None, None), ("u-17", "a-1"))
+
+    def test_as_if_known(self) -> None:
+        """Whatever is bound in whatever order, the ids are those of binding to what is known."""
+        users, visitors = (None, "u-1", "u-2"), (None, "a-1", "a-2")
+        steps = [Identity(user_id=u, anonymous_id=a) for u, a in product(users, visitors)]
+        for first, *rest in product(steps, repeat=4):
+            known: Bound = first
+            asked: Bound = Asked(user_id=first.user_id, anonymous_id=first.anonymous_id)
+            for step in rest:
+                known, asked = step.over(known), step.over(asked)
+            for user_id in users:
+                self.assertEqual(
+                    known.fill_in(user_id, None), asked.fill_in(user_id, None), (first, *rest)
+                )
+
+    def test_no_growth(self) -> None:
+        """However often something is bound, as in a connection that lasts, no layers pile up."""
+
+        def depth(now: Any) -> int:
+            return 1 + depth(now.below) if hasattr(now, "below") else 0
+
+        with under(Asked(anonymous_id="a-1")):
+            for number in range(5_000):
+                bind(user_id=f"u-{number % 3}" if number % 2 else None, anonymous_id=f"a-{number}")
+            now = current_identity.get()
+        self.assertLessEqual(depth(now), 2)
+        self.assertEqual(now.fill_in(None, None), ("u-1", "a-4999"))
 
 
 class TestMerge(unittest.TestCase):

@@ -120,13 +120,17 @@ class TestOptions(HandlerTest):
             integrations={"All": True},
             include_extras=False,
             before_send=f"ext://{__name__}.a_choice",
+            redact=["password"],
+            hashed=["email"],
+            allow_events=["Order *"],
+            deny_events=["Debug *"],
+            sample_rate=0.5,
+            consent={"ads": False},
             on_error=f"ext://{__name__}.nothing",
         )
         settings = handler._settings
-        self.assertEqual(settings.context, {"app": {"name": "shop", "tags": ["a"]}})
         self.assertEqual(settings.timeout, [1, 2])
         self.assertEqual(settings.overflow, "block")
-        self.assertIs(settings.before_send, a_choice)
         self.assertIs(settings.on_error, nothing)
 
     def test_wrong_ones(self) -> None:
@@ -521,6 +525,18 @@ class TestLife(HandlerTest):
             handler.close()
         self.assertEqual(len(client.messages), 6)
         self.assertEqual(handler.counts().delivered, 6)
+
+    def test_closes_the_client(self) -> None:
+        """close closes the client, from the thread that used it; the next event sends again."""
+        client = FakeClient()
+        handler = SegmentHandler("key", client=client)
+        handler.handle(a_record(extra={"user_id": "u"}))
+        handler.close()
+        self.assertTrue(client.is_closed)
+        handler.handle(a_record(extra={"user_id": "u"}))
+        handler.drain(10)
+        self.assertEqual(len(client.messages), 2)
+        handler.close()
 
     def test_write_key_is_never_told(self) -> None:
         """No log record and no word on stderr holds the write key, whatever goes wrong."""

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import io
 import json
 import logging
+import logging.config
 import os
 import re
 import subprocess
 import sys
 import unittest
+from contextlib import redirect_stdout
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from segment_logging import Counts, InvalidMessage, SegmentHandler
+import yaml
+
+from segment_logging import Counts, SegmentHandler
 from segment_logging.collector import Collector
-from segment_logging.records import MARKS
+from segment_logging.forms import MARKS
 from segment_logging.testing import capture_segment
 
 from .builders import PROJECT
@@ -214,18 +221,57 @@ class TestExamples(unittest.TestCase):
             ("track", "Signup", "u-17", {"plan": "pro"}),
         )
 
-    def test_capturing(self) -> None:
-        """The testing example passes, and an event that Segment would drop fails it."""
+    def test_testing(self) -> None:
+        """The testing example passes; another event, and one Segment would drop, fail it."""
+        (example,) = (block for block in code_blocks("python") if "SegmentTestCase" in block)
         logger = logging.Logger("readme")
         logger.addHandler(SegmentHandler("key"))
 
-        def sign_up(user_id: str) -> None:
-            logger.info("Signup", extra={"user_id": user_id, "properties": {}})
+        def failures_of(user_id: Any, plan: str) -> int:
+            extra = {"user_id": user_id, "properties": {"plan": plan}}
+            names = {"sign_up": lambda _: logger.info("Signup", extra=extra), "__name__": __name__}
+            exec(example, names)
+            case: Any = names["TestSignUp"]
+            result = unittest.TestResult()
+            case("test_event").run(result)
+            self.assertEqual(result.testsRun, 1)
+            return len(result.failures) + len(result.errors)
 
-        (example,) = (block for block in code_blocks("python") if "capture_segment" in block)
-        exec(example, {"sign_up": sign_up})
-        with self.assertRaises(InvalidMessage):
-            exec(example, {"sign_up": lambda user_id: sign_up("")})
+        self.assertEqual(failures_of("u-17", "pro"), 0)
+        self.assertGreater(failures_of("u-17", "free"), 0)
+        self.assertGreater(failures_of("", "pro"), 0)
+
+    def test_typed_calls(self) -> None:
+        """The logger's example makes a track and an identify, and an ordinary record."""
+        (example,) = (block for block in code_blocks("python") if "SegmentLogger" in block)
+        with capture_segment() as captured:
+            exec(example, {})
+        self.assertEqual([message.type for message in captured], ["track", "identify"])
+        self.assertEqual({message.user.user_id for message in captured}, {"u-17"})
+
+    def test_yaml(self) -> None:
+        """The pieces of YAML are options, and a configuration, that work."""
+        options, formatting, sink = map(yaml.safe_load, code_blocks("yaml"))
+        SegmentHandler("key", **options).close()
+        logger = logging.getLogger("tests.readme")
+        self.addCleanup(logger.handlers.clear)
+        with redirect_stdout(io.StringIO()) as stdout:
+            logging.config.dictConfig(
+                {
+                    "version": 1,
+                    "disable_existing_loggers": False,
+                    **formatting,
+                    "loggers": {"tests.readme": {"handlers": ["stdout"], "level": "INFO"}},
+                }
+            )
+            logger.info("cache miss")
+            logger.info("Signup", extra={"user_id": "u-17"})
+        (line,) = stdout.getvalue().splitlines()
+        self.assertEqual(json.loads(line)["event"], "Signup")
+        sink = sink["sinks"]["segment"]
+        body = sink["payload_prefix"] + f"[{line}]" + sink["payload_suffix"]
+        self.assertEqual(json.loads(body)["batch"][0]["event"], "Signup")
+        self.assertLessEqual(sink["batch"]["max_events"], 2_500)
 
     def test_inline(self) -> None:
         """The one-liners work."""

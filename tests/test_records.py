@@ -625,6 +625,34 @@ class TestBeforeSend(unittest.TestCase):
 
         self.assertEqual(event_of(extra={}, before_send=rename).event, "SIGNUP")
 
+    def test_new_message(self) -> None:
+        """A message made anew keeps the id, the time and the context of the one it stands for."""
+
+        def anew(message: Message) -> Message:
+            return Track(user=User(user_id="u"), event="New")
+
+        message = event_of(extra={"message_id": "m"}, before_send=anew, context={"a": 1})
+        self.assertEqual(message.message_id, "m")
+        self.assertEqual(message.context, {"library": LIBRARY, "a": 1})
+        self.assertIsNotNone(message.timestamp)
+
+    def test_changes_nothing_else(self) -> None:
+        """What it changes inside a message stays there: no other message, and nobody's objects."""
+        properties, options = {"email": "a@b.c"}, {"context": {"app": {"n": 1}}}
+
+        def change(message: Any) -> Any:
+            message.context["ip"] = message.context["app"]["n"] = "1.1.1.1"
+            del message.properties["email"]
+            return message
+
+        extra = {"user_id": "u", "properties": properties}
+        messages_of(a_record(extra=extra), before_send=change, **options)
+        self.assertEqual(properties, {"email": "a@b.c"})
+        self.assertEqual(options, {"context": {"app": {"n": 1}}})
+        self.assertEqual(
+            event_of(extra={}, **options).context, {"library": LIBRARY, "app": {"n": 1}}
+        )
+
     def test_none(self) -> None:
         """None sends nothing."""
         record = a_record(extra={"user_id": "u"})
@@ -637,7 +665,7 @@ class TestBeforeSend(unittest.TestCase):
             raise KeyError("secret")
 
         refusal = refusal_of(a_record(extra={"user_id": "u"}), before_send=broken)
-        self.assertIn("KeyError", refusal)
+        self.assertIn("before_send raised KeyError (test_records.py, line ", refusal)
         self.assertNotIn("secret", refusal)
 
     def test_returns_nonsense(self) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 import logging.config
+import os
 import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
 from segment_logging import ConfigurationError, HttpClient, SegmentHandler
-from segment_logging.testing import FakeClient
+from segment_logging.reading import Reading
+from segment_logging.testing import FakeClient, capture_segment
 
 from .builders import some_settings
 
@@ -19,7 +23,7 @@ class TestSettings(unittest.TestCase):
         for value in values:
             with self.subTest(option=option, value=value):
                 with self.assertRaises(ConfigurationError) as caught:
-                    some_settings(**{option: value}, **others)
+                    SegmentHandler("key", **{option: value}, **others)
                 self.assertIn(option, str(caught.exception))
 
     def test_defaults(self) -> None:
@@ -30,7 +34,12 @@ class TestSettings(unittest.TestCase):
         """A word that is no choice is refused."""
         self.refused("capture", "some", "", None, True, 1, ["all"])
         self.refused("overflow", "raise", None, {})
-        self.refused("journal_sync", "always", False)
+        self.refused("journal_sync", "always", True, 0.5)
+
+    def test_off_in_yaml(self) -> None:
+        """What YAML 1.1 makes of `off` is understood."""
+        off: Any = False
+        self.assertEqual(some_settings(journal_sync=off).journal_sync, "off")
 
     def test_durations(self) -> None:
         """Durations are numbers from zero on."""
@@ -55,6 +64,17 @@ class TestSettings(unittest.TestCase):
         """Paths and hosts are text, and not empty."""
         for option in ("host", "journal", "dead_letters"):
             self.refused(option, "", 7, ["x"])
+
+    def test_paths(self) -> None:
+        """Paths may be path objects; a file in a directory's place is refused, and vice versa."""
+        with TemporaryDirectory() as directory:
+            settings = some_settings(journal=Path(directory), dead_letters=Path("letters.jsonl"))
+            self.assertEqual(settings.journal, directory)
+            self.assertEqual(settings.dead_letters, os.path.abspath("letters.jsonl"))
+            self.refused("dead_letters", directory)
+            file = Path(directory, "file")
+            file.touch()
+            self.refused("journal", str(file), file)
 
     def test_objects(self) -> None:
         """Context, integrations and proxies are objects that can be written as JSON."""
@@ -89,16 +109,16 @@ class TestSettings(unittest.TestCase):
     def test_snapshot(self) -> None:
         """What the caller changes later changes no setting."""
         context = {"app": {"name": "a"}}
-        settings = some_settings(context=context)
+        reading = Reading(context=context)
         context["app"]["name"] = "b"
-        self.assertEqual(settings.context, {"app": {"name": "a"}})
+        self.assertEqual(reading.context, {"app": {"name": "a"}})
 
     def test_plain(self) -> None:
         """Mappings of any kind become plain dicts."""
-        settings = some_settings(context=MappingProxyType({"a": MappingProxyType({"b": (1,)})}))
-        self.assertEqual(settings.context, {"a": {"b": [1]}})
-        assert settings.context is not None
-        self.assertIs(type(settings.context["a"]), dict)
+        reading = Reading(context=MappingProxyType({"a": MappingProxyType({"b": (1,)})}))
+        self.assertEqual(reading.context, {"a": {"b": [1]}})
+        assert reading.context is not None
+        self.assertIs(type(reading.context["a"]), dict)
 
     def test_dict_config(self) -> None:
         """`cfg://` values inside options arrive resolved, from dictConfig's own dict types."""
@@ -121,11 +141,11 @@ class TestSettings(unittest.TestCase):
         handler = logger.handlers[0]
         self.addCleanup(handler.close)
         self.addCleanup(logger.removeHandler, handler)
-        assert isinstance(handler, SegmentHandler)
-        self.assertEqual(
-            handler._settings.context,
-            {"app": {"name": "shop", "tags": ["a", "b"]}, "list": ["shop"]},
-        )
+        with capture_segment("tests.dict_config") as captured:
+            logger.info("Signup", extra={"user_id": "u"})
+        context = captured[0].to_dict()["context"]
+        self.assertEqual(context["app"], {"name": "shop", "tags": ["a", "b"]})
+        self.assertEqual(context["list"], ["shop"])
 
     def test_handler_is_keyword_only(self) -> None:
         """Only the write key may stand without its name, and a typo is an error."""

@@ -35,7 +35,7 @@ def live_path(root: str, write_key: str) -> str:
     return os.path.join(root, hashlib.sha256(write_key.encode()).hexdigest()[:12], "live")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class JournalFile:
     """A file of ours: being written, or sealed and waiting to be sent."""
 
@@ -43,6 +43,7 @@ class JournalFile:
     descriptor: int
     size_bytes: int = 0
     messages: int = 0
+    is_unlinked: bool = False
 
 
 class JournalDirectory:

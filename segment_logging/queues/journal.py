@@ -132,7 +132,7 @@ class Journal:
         self._put += 1
         if self.trouble is not None:
             self.trouble = None
-        self._sync.wrote(file.descriptor)
+        self._sync.wrote(file)
         return True
 
     def _next_file(self) -> JournalFile:
@@ -168,7 +168,7 @@ class Journal:
             return
         self._file = None
         self._sealed.append(file)  # first: a signal handler may raise after any call
-        self._sync.done_with(file.descriptor)
+        self._sync.done_with(file)
 
     # The listener's side. -----------------------------------------------------------------------
 
@@ -227,6 +227,7 @@ class Journal:
         file = self._sealed.popleft()
         with suppress(OSError):  # gone already; else the next start sends it once more
             os.unlink(file.path)
+        file.is_unlinked = True
         with self._writing:
             self._size_bytes -= file.size_bytes
 

@@ -6,6 +6,7 @@ The three have the same methods; the journal calls them while it writes, whateve
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from threading import RLock, Thread
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from .bell import Bell
+from .directory import JournalFile
 
 INTERVAL = 0.1
 """Seconds that the first unsynced message waits for others."""
@@ -34,13 +36,13 @@ def sync_entry(directory: str) -> None:
 class Sync(Protocol):
     """When what the journal writes is put on disk. Any thread."""
 
-    def wrote(self, file: int) -> None:
-        """Something was written to the open file `file`. May raise OSError: then it may be lost."""
+    def wrote(self, file: JournalFile) -> None:
+        """Something was written to `file`. May raise OSError: then it may be lost."""
 
     def made_file_in(self, directory: str) -> None:
         """A file or directory was made in `directory`."""
 
-    def done_with(self, file: int) -> None:
+    def done_with(self, file: JournalFile) -> None:
         """Nothing more is written to `file`: close it."""
 
     def finish(self) -> None:
@@ -56,15 +58,15 @@ def sync_of(mode: str) -> Sync:
 class NoSync:
     """Leave it to the operating system, which takes half a minute or so."""
 
-    def wrote(self, file: int) -> None:
+    def wrote(self, file: JournalFile) -> None:
         """Nothing."""
 
     def made_file_in(self, directory: str) -> None:
         """Nothing."""
 
-    def done_with(self, file: int) -> None:
+    def done_with(self, file: JournalFile) -> None:
         """Close it."""
-        os.close(file)
+        os.close(file.descriptor)
 
     def finish(self) -> None:
         """Nothing."""
@@ -74,8 +76,8 @@ class SyncAtOnce(NoSync):
     """On disk before the caller goes on."""
 
     @override
-    def wrote(self, file: int) -> None:
-        sync_data(file)
+    def wrote(self, file: JournalFile) -> None:
+        sync_data(file.descriptor)
 
     @override
     def made_file_in(self, directory: str) -> None:
@@ -93,13 +95,13 @@ class SyncSoon:
     def __init__(self) -> None:
         self._bell = Bell()
         self._syncing = RLock()
-        self._written: dict[int, None] = {}  # descriptors, in order
+        self._written: dict[JournalFile, None] = {}
         self._grown: dict[str, None] = {}  # directories with new files
-        self._done: list[int] = []
+        self._done: list[JournalFile] = []
         self._running = False
         self._stopping = False
 
-    def wrote(self, file: int) -> None:
+    def wrote(self, file: JournalFile) -> None:
         """Remember it; nearly free when that is known already."""
         if file not in self._written:
             self._written[file] = None
@@ -111,7 +113,7 @@ class SyncSoon:
         """Remember it."""
         self._grown[directory] = None
 
-    def done_with(self, file: int) -> None:
+    def done_with(self, file: JournalFile) -> None:
         """Close it once it is synced."""
         self._done.append(file)
         self.wrote(file)
@@ -132,20 +134,25 @@ class SyncSoon:
     def _run(self) -> None:
         while not self._stopping:
             self._bell.wait()
-            self._bell.wait(INTERVAL)
+            end = time.monotonic() + INTERVAL
+            while not self._stopping and (left := end - time.monotonic()) > 0:
+                self._bell.wait(left)  # it rings for each new file, too
             self._sync()
         self._running = False
 
     def _sync(self) -> None:
         with self._syncing:
             done, self._done = self._done, []
-            grown, self._grown = self._grown, {}
             written, self._written = self._written, {}
-            for directory in grown:
-                with suppress(OSError):  # answered and removed by now
-                    sync_entry(directory)
-            for file in written:
+            # Most are answered and unlinked by now, and then the disk need not hear of them.
+            needed = [file for file in written if not file.is_unlinked]
+            if needed:
+                grown, self._grown = self._grown, {}
+                for directory in grown:
+                    with suppress(OSError):  # removed by now
+                        sync_entry(directory)
+            for file in needed:
                 with suppress(OSError):  # what a broken disk keeps is not in our hands
-                    sync_data(file)
+                    sync_data(file.descriptor)
             for file in done:
-                os.close(file)
+                os.close(file.descriptor)

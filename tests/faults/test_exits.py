@@ -228,6 +228,28 @@ class TestExitsWithoutAnswers(unittest.TestCase):
             )
         self.assert_lost(done, 7, within=3)
 
+    def test_close_during_a_long_wait(self) -> None:
+        """close does not sit out the wait for another attempt: it has one at once."""
+        with Collector(answer=[503] * 6) as collector:  # 7.5 s of waiting and the next wait 8 s
+            self.ends(
+                "handler = attach(flush_interval=0); log('Signup', 7); time.sleep(4.5)\n"
+                "count = handler.counts(); handler.close()",
+                collector.url,
+            )
+            self.assertGreater(len(collector.requests), 4)
+
+    def test_cause_is_told(self) -> None:
+        """Who loses messages reads why, while the program runs and at its end."""
+        done = self.ends(
+            "handler = attach(flush_interval=0, shutdown_timeout=0.5); log('Signup')\n"
+            "handler.drain(2.5); print('waited', file=sys.stderr, flush=True)",
+            dead_host(),
+        )
+        before, after = done.stderr.split("waited")
+        for text in (before, after):
+            self.assertEqual(text.count("ConnectionError"), 1, done.stderr)
+        self.assertIn("trying again", before)
+
     def test_several_handlers(self) -> None:
         """Several handlers share one timeout."""
         with mute_server() as host:

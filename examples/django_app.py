@@ -1,0 +1,83 @@
+"""A shop on Django that tells Segment what its visitors do, by logging it.
+
+    pip install segment-logging django
+
+Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
+is its own first visitor, by Django's test client.
+"""
+
+import logging
+
+import django
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+settings.configure(
+    SECRET_KEY="of this example only",
+    ALLOWED_HOSTS=["testserver"],
+    ROOT_URLCONF=__name__,
+    INSTALLED_APPS=[
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+    ],
+    MIDDLEWARE=[
+        "segment_logging.contrib.django.SegmentMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    USE_TZ=True,
+    LOGGING={
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"segment": {"class": "segment_logging.SegmentHandler"}},
+        "loggers": {"shop": {"level": "INFO", "handlers": ["segment"]}},
+    },
+)
+django.setup()
+
+from django.contrib.auth import get_user_model, login  # noqa: E402  after the settings
+from django.core.management import call_command  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.urls import path  # noqa: E402
+
+logger = logging.getLogger("shop")
+
+
+def pricing(request: HttpRequest) -> HttpResponse:
+    logger.info("Pricing", extra={"type": "page"})
+    return HttpResponse("Free for one, 29 for all")
+
+
+def sign_up(request: HttpRequest) -> HttpResponse:
+    name, plan = request.POST["name"], request.POST["plan"]
+    login(request, get_user_model().objects.create_user(name))
+    logger.info("Profile saved", extra={"traits": {"name": name, "plan": plan}})
+    logger.info("Signed Up", extra={"properties": {"plan": plan}})
+    return HttpResponse("Welcome")
+
+
+def order(request: HttpRequest) -> HttpResponse:
+    if not request.user.is_authenticated:
+        return HttpResponse("Sign up first", status=401)
+    bought = {"order_id": "o-501", "revenue": 29.0, "currency": "EUR"}
+    logger.info("Order Completed", extra={"properties": bought})
+    return HttpResponse("Thank you")
+
+
+urlpatterns = [path("pricing", pricing), path("signup", sign_up), path("orders", order)]
+
+
+def main() -> None:
+    """Look around, sign up and buy."""
+    call_command("migrate", verbosity=0)
+    browser = Client()
+    browser.cookies["ajs_anonymous_id"] = "visitor-31"  # as analytics.js does
+    browser.get("/pricing")
+    browser.post("/signup", {"name": "Ada", "plan": "pro"})
+    browser.post("/orders")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""A shop on FastAPI that tells Segment what its visitors do, by logging it.
+
+    pip install segment-logging fastapi httpx itsdangerous
+
+Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
+is its own first visitor, by httpx.
+"""
+
+import asyncio
+import logging
+import logging.config
+
+import httpx
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+from starlette.middleware.sessions import SessionMiddleware
+
+from segment_logging.contrib.asgi import SegmentMiddleware
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"segment": {"class": "segment_logging.SegmentHandler"}},
+    "loggers": {"shop": {"level": "INFO", "handlers": ["segment"]}},
+}
+
+logger = logging.getLogger("shop")
+app = FastAPI()
+app.add_middleware(SessionMiddleware, secret_key="of this example only")
+app.add_middleware(SegmentMiddleware, user_id=lambda scope: scope["session"].get("user_id"))
+users: list[str] = []
+
+
+class NewUser(BaseModel):
+    name: str
+    plan: str
+
+
+@app.get("/pricing")
+async def pricing() -> str:
+    logger.info("Pricing", extra={"type": "page"})
+    return "Free for one, 29 for all"
+
+
+@app.post("/signup")
+async def sign_up(new: NewUser, request: Request) -> str:
+    users.append(new.name)
+    request.session["user_id"] = len(users)
+    logger.info("Profile saved", extra={"traits": {"name": new.name, "plan": new.plan}})
+    logger.info("Signed Up", extra={"properties": {"plan": new.plan}})
+    return "Welcome"
+
+
+@app.post("/orders")
+def order() -> str:  # not async: FastAPI runs it in a thread
+    bought = {"order_id": "o-501", "revenue": 29.0, "currency": "EUR"}
+    logger.info("Order Completed", extra={"properties": bought})
+    return "Thank you"
+
+
+async def main() -> None:
+    """Look around, sign up and buy."""
+    logging.config.dictConfig(LOGGING)
+    cookies = {"ajs_anonymous_id": "visitor-31"}  # as analytics.js does
+    server = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=server, base_url="http://shop.example", cookies=cookies
+    ) as browser:
+        await browser.get("/pricing")
+        await browser.post("/signup", json={"name": "Ada", "plan": "pro"})
+        await browser.post("/orders")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

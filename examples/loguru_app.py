@@ -1,0 +1,42 @@
+"""A program that logs by loguru: `SEGMENT_WRITE_KEY=... python examples/loguru_app.py`.
+
+The handler is one more sink. Every line, event or not, is written to stdout as before.
+"""
+
+import logging
+import sys
+
+from loguru import logger
+
+from segment_logging import SegmentHandler, identity
+
+
+def configure() -> None:
+    """Add the handler as a sink, and to the logger of a library that logs by `logging`."""
+    segment = SegmentHandler()
+    logger.remove()
+    logger.add(sys.stdout, colorize=False)
+    logger.add(segment, format="{message}")
+    payments = logging.getLogger("payments")
+    payments.setLevel(logging.INFO)
+    payments.addHandler(segment)
+
+
+def main() -> None:
+    """Sign up a user who then buys something."""
+    configure()
+    logger.info("Listening on port {port}", port=8080)
+    # Who it was, for all events inside. `logger.contextualize(user_id=...)` would make an event
+    # of every line.
+    with identity(user_id="u-1001"):
+        logger.info("Cache miss for {key}", key="plans")
+        logger.info("Profile", traits={"name": "Ada", "plan": "pro"})
+        logger.bind(user_id="u-1001").info("Signup", name="Ada")
+        logging.getLogger("payments").info(
+            "Order Completed", extra={"properties": {"total": 49.9, "currency": "EUR"}}
+        )
+    logger.complete()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The same calls with a method each: editors complete them, and type checkers find a misspelling.
+
+`SEGMENT_WRITE_KEY=... python examples/typed_calls.py`; SEGMENT_HOST sends elsewhere, for example to
+`python -m segment_logging.collector`.
+"""
+
+import logging.config
+
+from segment_logging import SegmentExtra, SegmentLogger
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(request)s %(funcName)s: %(message)s"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+        },
+        "segment": {"class": "segment_logging.SegmentHandler"},
+    },
+    "loggers": {"shop": {"level": "INFO", "handlers": ["console", "segment"]}},
+}
+
+shop = SegmentLogger("shop", context={"app": {"name": "shop"}}, properties={"currency": "EUR"})
+
+
+def check_out(user_id: int, request: str) -> None:
+    """Somebody buys a teapot. Who it is, is said once; each call adds what it knows."""
+    log = shop.bind(user_id=user_id, extra={"request": request})
+    log.page("Checkout", category="Shop", properties={"path": "/checkout"})
+    log.info("cache miss")  # an ordinary record: nothing for Segment, whoever is bound
+    log.identify(traits={"name": "Mia", "plan": "pro"})
+    log.group("c-7", traits={"name": "Teapots & Sons"})
+    log.track("Order 100% Completed", properties={"order_id": "o-501", "name": "teapot"})
+    log.info("Receipt Sent", extra=SegmentExtra(properties={"by": "mail"}))
+
+
+def main() -> None:
+    """Serve two requests."""
+    logging.config.dictConfig(LOGGING)
+    check_out(17, "r-1")
+    check_out(18, "r-2")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Any ASGI application: FastAPI, Starlette, Quart, Litestar and the like.
+
+    app.add_middleware(SegmentMiddleware)           # FastAPI, Starlette
+    app = SegmentMiddleware(app)                    # any
+
+Events that are logged while a request or a websocket is handled are about its visitor: the
+anonymous id of analytics.js, the user, address, browser, language and page. Background tasks and
+`asyncio.to_thread` count as part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from ..context import Identity, under
+from .headers import NAMES
+from .proxies import TrustedProxies
+from .visitor import Request, Visitor, check_user_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_NAMES = {name.encode(): name for name in (*NAMES, "host")}
+_JOINED = {"cookie": b"; ", "x-forwarded-for": b","}
+"""What may come as several headers, as cookies do in HTTP/2, and what stands between the values."""
+
+
+def starlette_user_id(scope: Scope) -> Any:
+    """Return the id of the user that Starlette's AuthenticationMiddleware has put there."""
+    user = scope.get("user")
+    if user is None or not getattr(user, "is_authenticated", False):
+        return None
+    try:
+        return user.identity
+    except (AttributeError, NotImplementedError):  # a user class without one
+        return None
+
+
+class SegmentMiddleware:
+    """Binds the visitor of each request and websocket while it is handled.
+
+    Args:
+        app: the application.
+        user_id: called with the scope, returns the id of who is logged in, or None. Called for
+            each event, in the middle of the logging call, so it must be cheap: it reads what other
+            middlewares have put there. The user of Starlette's AuthenticationMiddleware when None.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
+            "unix" for one over a Unix socket.
+
+    Raises:
+        ConfigurationError: an option that cannot work.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        user_id: Callable[[Scope], Any] | None = None,
+        trusted_proxies: Iterable[str] = (),
+    ) -> None:
+        check_user_id(user_id)
+        self.app = app
+        self._user_id = user_id or starlette_user_id
+        self._proxies = TrustedProxies(trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        visitor = Visitor(lambda: self._user_id(scope), lambda: _identify(scope, self._proxies))
+        with under(visitor):
+            await self.app(scope, receive, send)
+
+
+def _identify(scope: Scope, proxies: TrustedProxies) -> Identity:
+    headers: dict[str, str | bytes] = {}
+    for key, value in scope.get("headers", ()):
+        name = _NAMES.get(key)
+        if name is not None:
+            before = headers.get(name)
+            # Several of one name count as one, except where only one makes sense: the first.
+            if before is None:
+                headers[name] = value
+            elif isinstance(before, bytes) and name in _JOINED:
+                headers[name] = before + _JOINED[name] + value
+    client = scope.get("client")
+    request = Request(
+        headers=headers,
+        peer=client[0] if client else None,
+        scheme=scope.get("scheme"),
+        host=headers.get("host"),
+        path=scope["path"],
+        query=scope.get("query_string"),
+    )
+    return request.identify(proxies)

@@ -1,0 +1,124 @@
+"""Django: `"segment_logging.contrib.django.SegmentMiddleware"` in MIDDLEWARE, for WSGI and ASGI.
+
+Put it first, so that what the other middlewares log is about the visitor, too. Its options are a
+setting:
+
+    SEGMENT_LOGGING = {"trusted_proxies": ["10.0.0.0/8"], "user_id": "shop.analytics.user_id"}
+
+Events that are logged while a request is handled are about its visitor: the anonymous id of
+analytics.js, the user, address, browser, language and page. The user is never fetched: who it is
+counts from the moment when the program itself has loaded the user or the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.core.exceptions import DisallowedHost
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.functional import LazyObject, empty
+from django.utils.module_loading import import_string
+
+from ..context import Bound, Identity, current_identity, under
+from ..errors import ConfigurationError
+from .proxies import TrustedProxies
+from .steps import AsyncSteps, Steps, keeping
+from .visitor import Request, Visitor, check_user_id
+from .wsgi import headers_of
+
+SETTING = "SEGMENT_LOGGING"
+OPTIONS = ("trusted_proxies", "user_id")
+
+
+def loaded_user_id(request: HttpRequest) -> Any:
+    """Return the id of who is logged in, as far as that is known without asking a database."""
+    about = vars(request)
+    user = about.get("user")
+    if isinstance(user, LazyObject):  # AuthenticationMiddleware's; `login` puts a real one there
+        user = user._wrapped
+    if user is None or user is empty:
+        user = about.get("_acached_user")
+    if user is None:
+        session = getattr(about.get("session"), "_session_cache", None)
+        return session.get(SESSION_KEY) if session else None
+    return user.pk if getattr(user, "is_authenticated", False) else None
+
+
+class SegmentMiddleware:
+    """Binds the visitor of each request, until its response is closed.
+
+    Options, in the setting SEGMENT_LOGGING:
+        user_id: called with the request, or the dotted path of what is; returns the id of who is
+            logged in, or None. Called for each event, in the middle of the logging call, so it
+            must be cheap, and in async views it may not touch the database. `loaded_user_id` if
+            there is none.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
+            "unix" for one over a Unix socket.
+
+    Raises:
+        ConfigurationError: an option that cannot work.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        options = getattr(settings, SETTING, {})
+        if not isinstance(options, Mapping) or not options.keys() <= set(OPTIONS):
+            raise ConfigurationError(f"{SETTING} must be a dict of {' and '.join(OPTIONS)}")
+        user_id = options.get("user_id")
+        if isinstance(user_id, str):
+            user_id = import_string(user_id)
+        check_user_id(user_id)
+        self._user_id = user_id or loaded_user_id
+        self._proxies = TrustedProxies(options.get("trusted_proxies", ()))
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        visitor = Visitor(lambda: self._user_id(request), lambda: _identify(request, self._proxies))
+        if self._is_async:
+            return self._respond(request, visitor)
+        with under(visitor):
+            return _still_bound(self._get_response(request))
+
+    async def _respond(self, request: HttpRequest, visitor: Bound) -> HttpResponseBase:
+        with under(visitor):
+            return _still_bound(await self._get_response(request))
+
+
+def _identify(request: HttpRequest, proxies: TrustedProxies) -> Identity:
+    host: str | None
+    try:
+        host = request.get_host()  # as the settings of the project want it read
+    except DisallowedHost:
+        host = None
+    about = Request(
+        headers=headers_of(request.META),
+        peer=request.META.get("REMOTE_ADDR"),
+        scheme=request.scheme,
+        path=request.path,
+        query=request.META.get("QUERY_STRING"),
+        host=host,
+    )
+    return about.identify(proxies)
+
+
+def _still_bound(response: Any) -> Any:
+    """Have what is bound now bound while a streamed response is made, too."""
+    if not getattr(response, "streaming", False) or isinstance(response, FileResponse):
+        return response
+    bound = current_identity.get()
+    parts = response.streaming_content
+    response.streaming_content = (
+        AsyncSteps(parts, bound) if response.is_async else Steps(parts, bound)
+    )
+    response.close = keeping(bound, response.close)
+    return response

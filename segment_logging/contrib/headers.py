@@ -1,0 +1,138 @@
+"""What a request's header values say of its visitor, in Segment's words.
+
+Pure. Whoever sends the request chooses the values, so each is cleaned and bounded: nothing in them
+may reach a message as a control character, or make it too large for Segment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+NAMES = ("cookie", "user-agent", "accept-language", "referer", "x-forwarded-for")
+"""The headers that are read beside Host, in lower case."""
+
+_MAX_CHARACTERS = 512  # what a warehouse column of Segment's keeps
+_MAX_URL_CHARACTERS = 1_024
+_MAX_ID_CHARACTERS = 256
+_COOKIE = "ajs_anonymous_id"
+_NO_IDS = frozenset({"", "null", "undefined"})  # what scripts write for none
+_PATH_SAFE = "/!$&'()*+,;=:@~"  # as browsers leave it
+_HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
+_LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3})\s*(?:[;,]|$)")
+
+
+def clean(value: str | bytes | None, limit: int = _MAX_CHARACTERS) -> str | None:
+    """Return a header's value as text without control characters, None for nothing.
+
+    Args:
+        value: bytes, or text that servers made of bytes as ISO 8859-1; meant as UTF-8 if it is.
+        limit: characters to keep at most.
+    """
+    if not value:
+        return None
+    data = value if isinstance(value, bytes) else _bytes_of(value)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    if not text.isprintable():
+        text = "".join(filter(str.isprintable, text))
+    return text[:limit].strip() or None
+
+
+def _bytes_of(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode(errors="replace")  # it was text all along
+
+
+def anonymous_id_of(cookies: str | bytes | None) -> str | None:
+    """Return the anonymous id that analytics.js keeps in a cookie, None when there is none.
+
+    It is percent-encoded, and of older versions a JSON string. A shortened id would be another's,
+    so one that is too long or holds what no id does is ignored.
+
+    Args:
+        cookies: the value of the Cookie header; several such headers joined by semicolons.
+    """
+    if not cookies:
+        return None
+    text = cookies.decode("latin-1") if isinstance(cookies, bytes) else cookies
+    for cookie in text.split(";"):
+        name, _, value = cookie.partition("=")
+        if name.strip() == _COOKIE and (found := _id_in(value.strip())):
+            return found
+    return None
+
+
+def _id_in(value: str) -> str | None:
+    if len(value) > 4 * _MAX_ID_CHARACTERS:
+        return None
+    value = unquote(value)
+    if value.startswith('"'):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    if not isinstance(value, str) or value in _NO_IDS or len(value) > _MAX_ID_CHARACTERS:
+        return None
+    return value if value.isprintable() and "\ufffd" not in value else None
+
+
+def locale_of(accept_language: str | bytes | None) -> str | None:
+    """Return the language that comes first, as `en-US` or `zh-Hant-TW`."""
+    found = _LANGUAGE.match(clean(accept_language) or "")
+    if found is None:
+        return None
+    language, *others = re.split("[-_]", found[1])
+    return "-".join([language.lower(), *map(_subtag, others)])
+
+
+def _subtag(text: str) -> str:
+    """A region in capitals, a script with one, anything else in small letters."""
+    if len(text) == 2:
+        return text.upper()
+    return text.title() if len(text) == 4 and text.isalpha() else text.lower()
+
+
+def page_of(
+    *,
+    scheme: str | None,
+    host: str | bytes | None,
+    path: str | bytes,
+    query: str | bytes | None,
+    referrer: str | bytes | None,
+) -> dict[str, str]:
+    """Return Segment's `context.page`, as a browser would fill it in, without what is not known.
+
+    Args:
+        scheme: "https"; without it, or without a host, there is no `url`.
+        host: with the port, if it is not the usual one.
+        path: decoded, or its bytes in UTF-8.
+        query: still encoded, without the question mark.
+        referrer: the page before.
+    """
+    data = path if isinstance(path, bytes) else path.encode(errors="replace")
+    page = {"path": quote(data, safe=_PATH_SAFE)[:_MAX_URL_CHARACTERS] or "/"}
+    if search := clean(query, _MAX_URL_CHARACTERS):
+        page["search"] = f"?{search}"
+    if before := clean(referrer, _MAX_URL_CHARACTERS):
+        page["referrer"] = before
+    name = clean(host)
+    if scheme and name and _HOST.fullmatch(name):
+        page["url"] = f"{scheme}://{name}{page['path']}{page.get('search', '')}"
+    return page
+
+
+def context_of(headers: Mapping[str, str | bytes]) -> dict[str, Any]:
+    """Return what goes into a message's context of the headers that stand for themselves."""
+    found = {
+        "userAgent": clean(headers.get("user-agent")),
+        "locale": locale_of(headers.get("accept-language")),
+    }
+    return {key: value for key, value in found.items() if value is not None}

@@ -1,0 +1,80 @@
+"""Which address a request came from, when others may have passed it on.
+
+Pure: addresses and header values in, an address out. Anyone can send an X-Forwarded-For; it says
+something only as far as those who wrote it are trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from ..errors import ConfigurationError
+
+UNIX = "unix"
+"""Stands for a peer without an address: a proxy on the same machine, over a Unix socket."""
+
+
+class TrustedProxies:
+    """The proxies whose word counts.
+
+    Args:
+        proxies: addresses and networks ("10.0.0.0/8"), or "unix" for a peer without an address.
+
+    Raises:
+        ConfigurationError: one of them is neither.
+    """
+
+    def __init__(self, proxies: Iterable[str]) -> None:
+        self._networks: list[IPv4Network | IPv6Network] = []
+        self._trusts_unix = False
+        if isinstance(proxies, str) or not isinstance(proxies, Iterable):
+            raise ConfigurationError("trusted_proxies must be a list of addresses and networks")
+        for proxy in proxies:
+            if proxy == UNIX:
+                self._trusts_unix = True
+                continue
+            try:
+                self._networks.append(ip_network(proxy, strict=False))
+            except ValueError:
+                raise ConfigurationError(
+                    f"trusted_proxies: {proxy!r} is no address: "
+                    "write '10.0.0.1', '10.0.0.0/8' or 'unix'"
+                ) from None
+
+    def client_of(self, peer: str | None, forwarded_for: str | None) -> str | None:
+        """Return the address that a request came from, None when nothing trustworthy says it.
+
+        X-Forwarded-For is read from the right: each proxy adds there whom it was called by. The
+        first that is not trusted is the client.
+
+        Args:
+            peer: the address at the other end of the connection, None or empty without one.
+            forwarded_for: the value of X-Forwarded-For; several such headers joined by commas.
+        """
+        address = _address_of(peer) if peer else None
+        trusted = self._trusts(address) if peer else self._trusts_unix
+        if trusted and forwarded_for:
+            for hop in reversed(forwarded_for.split(",")):
+                address = _address_of(hop)
+                if not self._trusts(address):
+                    break
+        return None if address is None else str(address)
+
+    def _trusts(self, address: IPv4Address | IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._networks)
+
+
+def _address_of(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])  # without the zone, which is another machine's
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

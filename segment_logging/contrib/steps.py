@@ -1,0 +1,70 @@
+"""Responses that are made while they are sent, by code that may log.
+
+By then the view has returned and its thread or task may serve others, so the identity is put in
+place for each step and taken away after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+from typing_extensions import override
+
+from ..context import Bound, current_identity, under
+
+T = TypeVar("T")
+
+
+class Steps(Iterator[T], Generic[T]):
+    """Goes through `parts` with `bound` bound at each step, and with what the steps bind.
+
+    Each step may run in another thread.
+    """
+
+    def __init__(self, parts: Iterable[T], bound: Bound) -> None:
+        self._bound = bound
+        self._parts = parts
+        with under(bound):
+            self._iterator = iter(parts)
+
+    @override
+    def __next__(self) -> T:
+        with under(self._bound):
+            try:
+                return next(self._iterator)
+            finally:
+                self._bound = current_identity.get()
+
+    def close(self) -> None:
+        """Close what WSGI says must be closed, the iterable, wherever it was left."""
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            with under(self._bound):
+                close()
+
+
+class AsyncSteps(AsyncIterator[T], Generic[T]):
+    """Likewise for asynchronous parts."""
+
+    def __init__(self, parts: AsyncIterable[T], bound: Bound) -> None:
+        self._bound = bound
+        self._iterator = aiter(parts)
+
+    @override
+    async def __anext__(self) -> T:
+        with under(self._bound):
+            try:
+                return await anext(self._iterator)
+            finally:
+                self._bound = current_identity.get()
+
+
+def keeping(bound: Bound, function: Callable[[], None]) -> Callable[[], None]:
+    """Return the function with `bound` bound while it runs."""
+
+    def run() -> None:
+        with under(bound):
+            function()
+
+    return run

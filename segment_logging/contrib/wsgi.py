@@ -1,0 +1,86 @@
+"""Any WSGI application: `application = SegmentMiddleware(application)`.
+
+Events that are logged while a request is handled are about its visitor: the anonymous id of
+analytics.js, the user that `user_id` names, address, browser, language and page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..context import Identity, current_identity, under
+from .headers import NAMES
+from .proxies import TrustedProxies
+from .steps import Steps
+from .visitor import Request, Visitor, check_user_id
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_KEYS = {name: "HTTP_" + name.upper().replace("-", "_") for name in NAMES}
+
+
+class SegmentMiddleware:
+    """Binds the visitor of each request, until its response is closed.
+
+    Args:
+        app: the application.
+        user_id: called with the environ, returns the id of who is logged in, or None. Called for
+            each event, in the middle of the logging call, so it must be cheap: it reads what the
+            application has put there.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
+            "unix" for one over a Unix socket.
+
+    Raises:
+        ConfigurationError: an option that cannot work.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        user_id: Callable[[Environ], Any] | None = None,
+        trusted_proxies: Iterable[str] = (),
+    ) -> None:
+        check_user_id(user_id)
+        self._app = app
+        self._user_id = user_id
+        self._proxies = TrustedProxies(trusted_proxies)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        visitor = Visitor(
+            lambda: None if self._user_id is None else self._user_id(environ),
+            lambda: _identify(environ, self._proxies),
+        )
+        with under(visitor):
+            parts = self._app(environ, start_response)
+            bound = current_identity.get()
+        return parts if _runs_nothing(parts, environ) else Steps(parts, bound)
+
+
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that matter here, by their names in lower case."""
+    return {name: environ[key] for name, key in _KEYS.items() if key in environ}
+
+
+def _identify(environ: Environ, proxies: TrustedProxies) -> Identity:
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    request = Request(
+        headers=headers_of(environ),
+        host=environ.get("HTTP_HOST"),
+        peer=environ.get("REMOTE_ADDR"),
+        scheme=environ.get("wsgi.url_scheme"),
+        path=path.encode("latin-1", "replace"),  # PEP 3333: bytes in the guise of text
+        query=environ.get("QUERY_STRING"),
+    )
+    return request.identify(proxies)
+
+
+def _runs_nothing(parts: Iterable[bytes], environ: Environ) -> bool:
+    """Whether a response is ready, or a file: servers send those faster unwrapped."""
+    if type(parts) in (list, tuple) or hasattr(parts, "fileno"):
+        return True
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(parts, wrapper)

@@ -1,0 +1,93 @@
+"""Messages as lines of JSON, for an agent (Vector, Fluent Bit) to ship from stdout or a file.
+
+The same reading of records as the handler's, and nothing of its delivery.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+from typing_extensions import override
+
+from .reading import Consent, Reading
+from .records import RecordReader
+
+
+class SegmentJsonFormatter(JsonFormatter):
+    """Writes an event as the very message that Segment takes, any other record as usual.
+
+    An event is one JSON object with a `type`, as in a batch. Another record is what
+    python-json-logger makes of it; add `OnlyEvents` as a filter to leave these out.
+
+    Args:
+        args: of python-json-logger's `JsonFormatter`, and of other records.
+        capture: as those of `SegmentHandler`, and so are the rest.
+        context: merged under every message's context.
+        integrations: merged under every message's integrations.
+        include_extras: whether other extras become properties or traits.
+        redact: keys to leave out; of other records, too.
+        hashed: keys whose value becomes its SHA-256; likewise.
+        consent: category ids to True or False; or what returns that.
+        options: of python-json-logger's `JsonFormatter`.
+
+    Raises:
+        ConfigurationError: an option that cannot work.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        capture: str = "marked",
+        context: Mapping[str, Any] | None = None,
+        integrations: Mapping[str, Any] | None = None,
+        include_extras: bool = True,
+        redact: Sequence[str] = (),
+        hashed: Sequence[str] = (),
+        consent: Consent | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        self._reader = RecordReader(
+            Reading(
+                capture=capture,
+                context=context,
+                integrations=integrations,
+                include_extras=include_extras,
+                redact=redact,
+                hashed=hashed,
+                consent=consent,
+            )
+        )
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line.
+
+        Raises:
+            InvalidMessage: Segment would drop the event. The handler then says so, by the rules of
+                `logging.Handler.handleError`.
+        """
+        fields = self._reader.fields_of(record)
+        line = None if fields is None else self._reader.line_of(record, fields)
+        return super().format(record) if line is None else line.decode()
+
+    @override
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Redact an ordinary record likewise."""
+        redacted: dict[str, Any] = self._reader.redacted(super().process_log_record(log_data))
+        return redacted
+
+
+class OnlyEvents(logging.Filter):
+    """A filter that lets events pass and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader = RecordReader(Reading())
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._reader.fields_of(record) is not None

@@ -1,0 +1,177 @@
+"""What stands in the message of an event: its call in wire form.
+
+    call type      extra["type"]; else previous_id: alias, group_id with traits: group,
+                   traits: identify; else track
+    identity       the record's, then its logger's, then the current context's
+    event name     extra["event"]; else the template `record.msg`, never the formatted text
+    page, screen   the name is the message text
+    properties     extra["properties"] over the other extras; traits for identify and group
+    timestamp      extra["timestamp"]; else record.created
+    context        the handler's under the current context's under the logger's under the record's
+
+Runs in the caller's thread. Nothing here changes the record or keeps anything of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from ._version import __version__
+from .bound import BOUND, fill_in
+from .context import NOBODY, current_identity, merge
+from .dialects import arguments_of, forget_repeats, template_of, text_of
+from .ids import new_message_id
+from .reading import Reading, check_categories
+from .wire import CONSENT_EVENT, FIELDS, track_form, wire_form, write_group_id
+
+LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
+"""What every message's context says of who sent it."""
+
+MARKS = frozenset(
+    {
+        "type", "user_id", "anonymous_id", "event", "properties", "traits", "group_id",
+        "previous_id", "integrations", "message_id",
+    }
+)  # fmt: skip
+"""The extras that make a record an event."""
+
+_KEYS = MARKS | {"timestamp", "context", "category"}  # what is ours, `include_extras` or not
+_OWN_KEYS = {call_type: frozenset(names) for call_type, names in FIELDS.items()}
+
+
+class Forms:
+    """Makes the wire forms of events as the handler's options say.
+
+    Args:
+        reading: the options.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        consent = reading.consent
+        own = {**LIBRARY, **_consent_context(consent)} if isinstance(consent, Mapping) else LIBRARY
+        self._context = merge(own, reading.context)
+        self._ask_for_consent = None if isinstance(consent, Mapping) else consent
+        self._integrations = reading.integrations
+        self._include_extras = reading.include_extras
+
+    def usual_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what `of` would for the commonest call, a track of plain values; else None.
+
+        Half of what a call costs beyond logging itself is saved here.
+        """
+        user_id, properties, event = fields.get("user_id"), fields.get("properties"), record.msg
+        if (
+            type(user_id) is not str or not user_id
+            or type(properties) is not dict or len(fields) != 2
+            or type(event) is not str or not event or event == CONSENT_EVENT
+            or record.args
+            or self._integrations is not None
+            or self._ask_for_consent is not None
+            or current_identity.get() is not NOBODY
+        ):  # fmt: skip
+            return None
+        return track_form(
+            user_id,
+            event,
+            properties,
+            created=record.created,
+            context=self._context,
+            message_id=new_message_id(),
+        )
+
+    def of(self, record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the call in wire form, with name, identity, defaults and extras filled in."""
+        bound = fields.pop(BOUND, None)
+        call_type = fields.pop("type", None) or _call_type_of(fields)
+        if call_type == "track":
+            _name_event(record, fields)
+        elif call_type in ("page", "screen") and "name" not in fields:  # None: it has no name
+            fields["name"] = text_of(record) or None
+        own_keys = _OWN_KEYS.get(call_type) if isinstance(call_type, str) else None
+        if own_keys is not None and not fields.keys() <= own_keys:
+            forget_repeats(record, fields)
+            self._settle(call_type, fields, own_keys)
+        if bound:
+            fill_in(bound, fields, own_keys or ())
+        self._identify(fields)
+        if self._integrations is not None:
+            fields["integrations"] = _merge_under(self._integrations, fields.get("integrations"))
+        if fields.get("timestamp") is None:
+            fields["timestamp"] = record.created
+        if fields.get("message_id") is None:
+            fields["message_id"] = new_message_id()
+        return wire_form(call_type, fields)
+
+    def _identify(self, fields: dict[str, Any]) -> None:
+        """Fill in who it was, and the context: the handler's, what is bound, the record's."""
+        bound = current_identity.get()
+        context = self._context
+        if self._ask_for_consent is not None:
+            consent = self._ask_for_consent()
+            if consent is not None:
+                check_categories(consent)
+                context = merge(context, _consent_context(consent))
+        if bound is not NOBODY:
+            fields["user_id"], fields["anonymous_id"] = bound.fill_in(
+                fields.get("user_id"), fields.get("anonymous_id")
+            )
+            context = merge(context, bound.context)
+        own = fields.get("context")
+        fields["context"] = context if own is None else _merge_under(context, own)
+
+    def _settle(self, call_type: str, fields: dict[str, Any], own_keys: frozenset[str]) -> None:
+        """Move the extras that are no field of the call to where it can carry them.
+
+        A group id and traits belong into the context of a call that has no such field; the rest
+        become properties, or traits for identify and group. An alias has neither.
+        """
+        loose = {key: fields.pop(key) for key in fields.keys() - own_keys}
+        context: dict[str, Any] = {}
+        if loose.get("group_id") is not None:
+            context["groupId"] = write_group_id(loose.pop("group_id"))
+        if loose.get("traits") is not None:
+            context["traits"] = loose.pop("traits")
+        if context:
+            fields["context"] = _merge_under(context, fields.get("context"))
+        if not self._include_extras:
+            loose = {key: value for key, value in loose.items() if key in _KEYS}
+        name = "traits" if "traits" in own_keys else "properties"
+        if loose and name in own_keys:
+            fields[name] = _put_under(loose, fields.get(name))
+
+
+def _consent_context(categories: Mapping[str, bool]) -> dict[str, Any]:
+    return {"consent": {"categoryPreferences": dict(categories)}}
+
+
+def _call_type_of(fields: Mapping[str, Any]) -> str:
+    if fields.get("previous_id") is not None:
+        return "alias"
+    if fields.get("traits") is not None:
+        return "identify" if fields.get("group_id") is None else "group"
+    return "track"
+
+
+def _name_event(record: logging.LogRecord, fields: dict[str, Any]) -> None:
+    """Name a track call by its template; what the arguments made of it becomes a property."""
+    event = fields.get("event")
+    if event is None:
+        event = template_of(record)
+    fields["event"] = event.value if isinstance(event, Enum) else event
+    if arguments_of(record):
+        fields["properties"] = _put_under({"message": text_of(record)}, fields.get("properties"))
+
+
+def _merge_under(lower: Mapping[str, Any] | None, upper: Any) -> Any:
+    """Return `upper` merged over `lower`; one that is no object is left for the rules to refuse."""
+    return merge(lower, upper) if upper is None or isinstance(upper, Mapping) else upper
+
+
+def _put_under(lower: dict[str, Any], upper: Any) -> Any:
+    """Likewise, without looking into the values: an explicit property replaces a loose one."""
+    if upper is None:
+        return lower
+    return {**lower, **upper} if isinstance(upper, Mapping) else upper

@@ -1,0 +1,153 @@
+"""One POST: connections, timeouts, proxies. The only file that knows of requests.
+
+What an answer means is decided elsewhere; no answer is a DeliveryError.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import requests
+import urllib3
+
+from .errors import ConfigurationError, DeliveryError
+
+Timeout = float | tuple[float, float] | list[float]
+"""Seconds to connect and to wait for an answer, or one number for each of both."""
+
+_READ_BYTES = 4096  # of an answer; Segment's has 17, and an endless one must not hold us
+
+_NEVER_RETRYABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidHeader,
+)
+
+
+class Answer(NamedTuple):
+    """What a server answered: the status, the headers in any case, the first 4 KiB of the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    start: bytes
+
+
+class Connections:
+    """Posts bodies over connections that are kept. One thread at a time.
+
+    Redirects are never followed and `.netrc` is never read.
+
+    Args:
+        session: to send with; made with the first POST when None.
+        timeout: see `Timeout`.
+        proxies: scheme to proxy URL, as requests takes them; the environment's when None.
+
+    Raises:
+        ConfigurationError: a timeout that is no positive number.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session | None,
+        timeout: Timeout,
+        proxies: Mapping[str, str] | None,
+    ) -> None:
+        self._session = session
+        self._timeout = _pair_of(timeout)
+        self._proxies = dict(proxies) if proxies else None
+        self._pid = os.getpid()
+        self.deadline: Callable[[], float | None] = lambda: None
+        """Says the moment of `time.monotonic()` after which no answer is waited for, or None."""
+
+    def post(
+        self,
+        url: str,
+        body: bytes | Mapping[str, str],
+        headers: Mapping[str, str],
+        authorization: str | None,
+    ) -> Answer:
+        """Post once.
+
+        Args:
+            url: where to.
+            body: bytes, or a form.
+            headers: beside those that requests adds.
+            authorization: the header of that name.
+
+        Raises:
+            DeliveryError: no answer.
+        """
+        base = url.split("/v1/", maxsplit=1)[0]
+        timeout = self._time_left()
+
+        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            if authorization is not None:
+                request.headers["Authorization"] = authorization
+            return request
+
+        try:
+            with self._own_session().post(
+                url,
+                data=body,
+                headers=headers,
+                auth=authorize,  # not among the headers, where an entry in .netrc overrides it
+                timeout=timeout,  # type: ignore[arg-type]  # urllib3's, for its total
+                proxies=self._proxies,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                start = response.raw.read(_READ_BYTES, decode_content=True)
+        except _NEVER_RETRYABLE as error:
+            raise DeliveryError(
+                f"request to {base} cannot be made ({type(error).__name__}): "
+                "check host and proxies",
+                retryable=False,
+            ) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise DeliveryError(
+                f"no answer from {base} ({type(error).__name__}): "
+                "check the network, or wait until it is back",
+            ) from error
+        return Answer(response.status_code, response.headers, start)
+
+    def close(self) -> None:
+        """Close the connections; the next POST opens new ones."""
+        if self._session is not None:
+            self._session.close()
+
+    def _own_session(self) -> requests.Session:
+        """This process's session: a forked child must not write to its parent's sockets."""
+        if self._session is None:
+            self._session = requests.Session()
+        elif self._pid != os.getpid():
+            self._session.close()
+        self._pid = os.getpid()
+        return self._session
+
+    def _time_left(self) -> urllib3.Timeout:
+        connect, read = self._timeout
+        deadline = self.deadline()
+        if deadline is None:
+            return urllib3.Timeout(connect=connect, read=read)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DeliveryError("no time is left for another attempt: allow a longer timeout")
+        return urllib3.Timeout(total=left, connect=min(connect, left), read=min(read, left))
+
+
+def _pair_of(timeout: Timeout) -> tuple[float, float]:
+    pair: Sequence[Any] = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
+    if len(pair) != 2 or not all(
+        type(part) in (int, float) and 0 < part < math.inf for part in pair
+    ):
+        raise ConfigurationError(
+            "timeout must be seconds above zero, or a pair of them to connect and to read: "
+            "write 10 or [3.05, 15]"
+        )
+    return float(pair[0]), float(pair[1])

@@ -1,0 +1,126 @@
+"""What is left out: keys of personal data, events nobody wants, users outside the sample.
+
+Redaction looks at the message as it is written, so that no kind of value (a dataclass, a mapping
+of somebody's) hides a key from it. Pure: no clock, no thread, no I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import translate
+from hashlib import sha256
+from typing import Any
+
+from .encoding import decode, encode
+
+_WITHIN = ("properties", "traits", "context")  # what users fill; the rest Segment needs as it is
+
+
+class Redaction:
+    """Takes keys out of messages, or puts a hash in their values' place.
+
+    A pattern is compared with the end of a key's path, whatever case it is written in: "password"
+    is any key of that name, "card.number" one inside a card, and `*` stands for any one key.
+    Lists have no keys of their own.
+
+    Args:
+        removed: patterns of the keys to leave out.
+        hashed: patterns of the keys whose value becomes the SHA-256 of its text, in hexadecimal:
+            still good for joins, and no secret to who can guess the value.
+    """
+
+    def __init__(self, removed: Sequence[str], hashed: Sequence[str]) -> None:
+        self._removed = [_parts_of(pattern) for pattern in removed]
+        self._hashed = [_parts_of(pattern) for pattern in hashed]
+        last = {parts[-1] for parts in (*self._removed, *self._hashed)}
+        names = "|".join(".*?" if name == "*" else re.escape(name) for name in sorted(last))
+        self._concerns = re.compile(f'"(?:{names})":', re.IGNORECASE).search
+
+    def line_of(self, line: bytes) -> bytes:
+        """Return an encoded message without what is to be left out."""
+        if not self._concerns(line.decode()):
+            return line
+        return encode(self._redacted(decode(line), _WITHIN))
+
+    def values_of(self, values: Mapping[str, Any]) -> Any:
+        """Return likewise what is no message, None when it cannot even be written."""
+        try:
+            return self._redacted(decode(encode(values)), tuple(values))
+        except ValueError:
+            return None
+
+    def _redacted(self, form: Any, keys: Sequence[str]) -> Any:
+        for key in keys:
+            if isinstance(form, dict) and key in form:
+                self._look_through(form, key, (key.lower(),))
+        return form
+
+    def _look_through(self, within: dict[str, Any], key: str, path: tuple[str, ...]) -> None:
+        if _ends_with_any(path, self._removed):
+            del within[key]
+        elif _ends_with_any(path, self._hashed):
+            within[key] = _hash_of(within[key])
+        else:
+            self._look_into(within[key], path)
+
+    def _look_into(self, value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, dict):
+            for key in tuple(value):
+                self._look_through(value, key, (*path, key.lower()))
+        elif isinstance(value, list):
+            for item in value:
+                self._look_into(item, path)
+
+
+class Selection:
+    """Says which messages are wanted at all.
+
+    Args:
+        allow: patterns of event, page and screen names, as "Order *"; None for all.
+        deny: likewise; these are not wanted. Identify, group and alias have no name, and pass.
+        sample_rate: which part of the users is kept, from 0 to 1. A user is in the sample or not,
+            with all messages, in every process and at every restart.
+    """
+
+    def __init__(
+        self, allow: Sequence[str] | None, deny: Sequence[str], sample_rate: float
+    ) -> None:
+        self._allows = _matcher(allow) if allow is not None else None
+        self._denies = _matcher(deny) if deny else None
+        self._below = sample_rate * 2**32
+
+    def wants(self, form: Mapping[str, Any]) -> bool:
+        """Return whether a call in wire form is to be sent."""
+        name = form.get("event") or form.get("name")
+        if form["type"] in ("track", "page", "screen"):
+            if self._allows is not None and not (name and self._allows(name)):
+                return False
+            if self._denies is not None and name and self._denies(name):
+                return False
+        user = form.get("userId") or form.get("anonymousId") or ""
+        number = sha256(user.encode("utf-8", "replace")).digest()[:4]
+        return int.from_bytes(number, "big") < self._below
+
+
+def _parts_of(pattern: str) -> tuple[str, ...]:
+    return tuple(pattern.lower().split("."))
+
+
+def _ends_with_any(path: tuple[str, ...], patterns: Sequence[tuple[str, ...]]) -> bool:
+    return any(
+        len(parts) <= len(path)
+        and all(part in ("*", key) for part, key in zip(parts, path[-len(parts) :]))
+        for parts in patterns
+    )
+
+
+def _hash_of(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else encode(value).decode()
+    return sha256(text.encode()).hexdigest()
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
+    return re.compile("|".join(map(translate, patterns)) or "(?!)").match

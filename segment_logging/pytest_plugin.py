@@ -1,0 +1,96 @@
+"""The pytest plugin: the fixture `segment_events`, and a switch that makes sending an error.
+
+Every run of pytest imports this where the package is installed, so it imports nothing itself:
+what a fixture or an option needs, when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .testing import Captured
+
+_SWITCH = "make it an error that a test sends anything to Segment"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("segment").addoption(
+        "--segment-forbid-sending", action="store_true", default=False, help=_SWITCH
+    )
+    parser.addini("segment_forbid_sending", _SWITCH, type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("segment_forbid_sending") or config.getini("segment_forbid_sending"):
+        config.pluginmanager.register(_ForbidSending(), "segment_forbid_sending")
+
+
+@pytest.fixture
+def segment_events() -> Iterator[Captured]:
+    """What the test logs to Segment, captured: nothing is sent.
+
+    `segment_events.assert_tracked("Signup", user_id="u-17", properties={"plan": "pro"})`, and
+    likewise `assert_not_tracked`, `assert_identified`, `assert_sent` and `assert_not_sent`.
+    An event that Segment would drop fails the test with its reason.
+    """
+    from .testing import capture_segment  # noqa: PLC0415
+
+    with capture_segment(allow_invalid=True) as captured:
+        yield captured
+    captured.assert_valid()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the test itself for an event that was refused, and not only its teardown."""
+    result = yield
+    captured = getattr(item, "funcargs", {}).get("segment_events")
+    assert_valid = getattr(captured, "assert_valid", None)
+    if assert_valid is not None:
+        try:
+            assert_valid()
+        except AssertionError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
+    return result
+
+
+class _ForbidSending:
+    """Forbids it in each phase apart, so that the phase fails that sends."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, Any, Any]:
+        try:
+            return (yield from _forbidding())
+        except pytest.fail.Exception as error:  # no test is there yet that could fail
+            raise pytest.UsageError(str(error)) from None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
+        return (yield from _forbidding())
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        return (yield from _forbidding())
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
+        return (yield from _forbidding())
+
+
+def _forbidding() -> Generator[None, Any, Any]:
+    from .testing import forbid_sending  # noqa: PLC0415
+
+    ended = False
+    try:
+        with forbid_sending():
+            result = yield
+            ended = True
+    except AssertionError as error:
+        if not ended:
+            raise
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    return result

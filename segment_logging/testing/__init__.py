@@ -1,0 +1,29 @@
+"""For tests, the project's own and yours: captured events, assertions, a client without a network.
+
+    class SignUp(SegmentTestCase):
+        def test_event(self):
+            sign_up("u-17")
+            self.assertTracked("Signup", user_id="u-17", properties={"plan": "pro"})
+
+Without unittest: `capture_segment()`, and for pytest the fixture `segment_events`.
+"""
+
+from .captured import Captured
+from .capturing import capture_segment
+from .case import SegmentTestCase
+from .failures import PassedOver
+from .fake import Answer, FakeClient, Script
+from .forbidding import SendingForbidden, allow_sending, forbid_sending
+
+__all__ = [
+    "Answer",
+    "Captured",
+    "FakeClient",
+    "PassedOver",
+    "Script",
+    "SegmentTestCase",
+    "SendingForbidden",
+    "allow_sending",
+    "capture_segment",
+    "forbid_sending",
+]

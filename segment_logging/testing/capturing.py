@@ -1,0 +1,208 @@
+"""Leads every handler's messages to a test instead of into the pipelines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from typing_extensions import override
+
+from ..dialects import template_of
+from ..diversion import Diversion, Enqueue
+from ..encoding import decode
+from ..forms import MARKS
+from ..handler import SegmentHandler, divert
+from ..messages import Call
+from .captured import Captured
+from .failures import PassedOver
+from .fake import FakeClient
+from .layers import Layers
+from .sightings import Sightings
+
+_layers: Layers[Diversion] = Layers(divert)
+
+
+@contextmanager
+def capture_segment(
+    logger: str | None = None, *, level: int | str = logging.INFO, allow_invalid: bool = False
+) -> Iterator[Captured]:
+    """Capture what is logged to Segment inside a `with` block; nothing is sent.
+
+    Works with the program's own handlers, whose options then hold, and without any: what reaches
+    the logger is then read as a SegmentHandler with default options reads it. Messages are
+    captured in the caller's thread, at once: there is nothing to flush or to wait for.
+
+    - All threads and tasks are captured. A forked child captures for itself; one that is spawned
+      knows nothing of the block.
+    - Blocks may nest: the inner one captures for itself, the outer one goes on afterwards. Of two
+      that overlap, as in concurrent tasks, the one begun later captures.
+    - Loggers with `propagate=False` are captured, too, if they exist when the block begins; of
+      others, what reaches a SegmentHandler of the program's.
+    - Levels hold, but that `logger` lets `level` through; `logging.disable` is lifted as far as
+      `level`. A logger that dictConfig has disabled stays so.
+    - A record behind a QueueHandler is captured at once, and once. One that does not reach
+      `logger` is when the QueueListener passes it on: stop that before the block ends. The event
+      is then named by the formatted text, as QueueHandlers format their records.
+    - loguru does not log through `logging`: captured is what reaches a SegmentHandler among its
+      sinks.
+
+    Args:
+        logger: the logger to capture from; None for all.
+        level: down to which `logger` is opened meanwhile, unless it is open further.
+        allow_invalid: do not raise at the end when an event was refused.
+
+    Raises:
+        InvalidMessage: an event was logged that Segment would drop; at the end of the block.
+    """
+    captured = Captured()
+    capturing = _Capturing(captured, logger, outer=_layers.top)
+    onlooker = _Onlooker(capturing)
+    with ExitStack() as stack:
+        stack.callback(onlooker.close)
+        stack.enter_context(_attached(onlooker, logger))
+        stack.enter_context(_opened(logging.getLogger(logger), level))
+        stack.enter_context(_layers.add(capturing))
+        yield captured
+    if not allow_invalid:
+        captured.raise_refused()
+
+
+class _Capturing:
+    """Takes the messages of every handler: into `captured`, or past it to the block outside.
+
+    Args:
+        captured: takes what is logged to `logger`.
+        logger: name of a logger; None for all.
+        outer: takes the rest; None: it goes nowhere.
+    """
+
+    def __init__(self, captured: Captured, logger: str | None, outer: Diversion | None) -> None:
+        self._captured = captured
+        self._logger = logger
+        self._outer = outer
+        self._taken = Sightings()
+        self._refused = Sightings()
+        self._kept = Sightings()
+
+    def take(self, record: logging.LogRecord) -> Enqueue:
+        """Return what takes the record's message: once, however many handlers it comes past."""
+        if not self._is_ours(record):
+            return _nowhere if self._outer is None else self._outer.take(record)
+        return self._keeper_of(record) if self._taken.is_new(record) else _nowhere
+
+    def _keeper_of(self, record: logging.LogRecord) -> Callable[[bytes], None]:
+        def keep(line: bytes) -> None:
+            self._kept.is_new(record)
+            self._captured.messages.append(Call.read(decode(line)))
+
+        return keep
+
+    def reject(self, record: logging.LogRecord, error: BaseException) -> None:
+        """Keep why an event was refused: once, however many handlers it comes past."""
+        if not self._is_ours(record):
+            if self._outer is not None:
+                self._outer.reject(record, error)
+        elif self._refused.is_new(record):
+            self._captured.refuse(error, self._pass_over(record, f"refused: {error}"))
+
+    def look_at(self, record: logging.LogRecord) -> None:
+        """Remember a record that has come past all handlers and became no message."""
+        if record not in self._kept and record not in self._refused and self._is_ours(record):
+            self._pass_over(record, _reason_of(record))
+
+    def _pass_over(self, record: logging.LogRecord, reason: str) -> PassedOver:
+        about = record.__dict__.get  # from which a filter may have taken anything
+        place = f"{about('pathname')}:{about('lineno')}"
+        passed_over = PassedOver(template_of(record) or "", place, reason)
+        self._captured.passed_over.append(passed_over)
+        return passed_over
+
+    def _is_ours(self, record: logging.LogRecord) -> bool:
+        return _is_below(self._logger, record.name)
+
+
+class _Onlooker(SegmentHandler):
+    """Reads what no handler of the program's does, and sees what became no message."""
+
+    def __init__(self, capturing: _Capturing) -> None:
+        super().__init__("captured", client=FakeClient())
+        self._capturing = capturing
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        if not any(
+            isinstance(handler, SegmentHandler) and not isinstance(handler, _Onlooker)
+            for handler in _handlers_for(record.name)
+        ):
+            super().emit(record)
+        self._capturing.look_at(record)
+
+
+@contextmanager
+def _attached(handler: logging.Handler, name: str | None) -> Iterator[None]:
+    """Attach a handler so that all records below a logger reach it, and no record twice."""
+    loggers = [logging.getLogger(name)]
+    for other in list(logging.root.manager.loggerDict.values()):
+        if isinstance(other, logging.Logger) and not other.propagate and other is not loggers[0]:
+            loggers.extend([other] if _is_below(name, other.name) else [])
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+@contextmanager
+def _opened(logger: logging.Logger, level: int | str) -> Iterator[None]:
+    """Have a logger let records of `level` through."""
+    before, disabled = logger.level, logging.root.manager.disable
+    logger.setLevel(level)
+    wanted = logger.level
+    if before != logging.NOTSET:
+        logger.setLevel(min(before, wanted))
+    opened = logger.level
+    logging.disable(min(disabled, wanted - 1))
+    lifted = logging.root.manager.disable
+    try:
+        yield
+    finally:  # what was configured inside the block stays
+        if logger.level == opened:
+            logger.setLevel(before)
+        if logging.root.manager.disable == lifted:
+            logging.disable(disabled)
+
+
+def _is_below(name: str | None, other: str) -> bool:
+    return name is None or other == name or other.startswith(f"{name}.")
+
+
+def _handlers_for(name: str) -> Iterable[logging.Handler]:
+    """The handlers that a record of this name comes past. Makes no logger."""
+    known = logging.root.manager.loggerDict
+    while name and not isinstance(known.get(name), logging.Logger):
+        name = name.rpartition(".")[0]
+    logger: logging.Logger | None = logging.getLogger(name) if name else logging.root
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _reason_of(record: logging.LogRecord) -> str:
+    keys = record.__dict__.keys() - _PLAIN.keys()
+    if isinstance(record.msg, Mapping):
+        keys |= record.msg.keys() - {"event"}
+    names = sorted(str(key) for key in keys if not str(key).startswith("_"))
+    if keys.isdisjoint(MARKS | {"segment"}):
+        has = f"only {', '.join(names)}" if names else "nothing"
+        return f"no event: it has {has} in extra; pass user_id, event or segment=True"
+    return "held back by its handler: by its level, a filter, before_send or another option"
+
+
+def _nowhere(line: bytes) -> None:
+    """Take a message that somebody else has taken already."""
+
+
+_PLAIN = logging.makeLogRecord({}).__dict__

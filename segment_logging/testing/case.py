@@ -1,0 +1,129 @@
+"""A unittest.TestCase that captures what each test logs to Segment."""
+
+from __future__ import annotations
+
+import logging
+import unittest
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from ..messages import Call, Identify, Track
+from .captured import Captured
+from .capturing import capture_segment
+from .forbidding import forbid_sending
+
+__unittest = True  # unittest then shows the line of the test, and none of these
+
+
+class SegmentTestCase(unittest.TestCase):
+    """Captures around each test, from before `setUp` until after `tearDown`; nothing is sent.
+
+        class SignUp(SegmentTestCase):
+            def test_event(self):
+                sign_up("u-17")
+                self.assertTracked("Signup", user_id="u-17", properties={"plan": "pro"})
+
+    Goes before other test cases: `class SignUp(SegmentTestCase, django.test.TestCase)`, or
+    `unittest.IsolatedAsyncioTestCase`. An event that Segment would drop fails the test with its
+    reason, and so does any attempt to send.
+
+    Attributes:
+        captured: what the test logged until now.
+        segment_logger: name of the logger to capture from; None for all.
+        segment_level: down to which that logger is opened meanwhile.
+    """
+
+    captured: Captured
+    segment_logger: ClassVar[str | None] = None
+    segment_level: ClassVar[int | str] = logging.INFO
+
+    @override
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        with self._capturing():
+            return super().run(result)
+
+    @override
+    def debug(self) -> None:
+        with self._capturing():
+            super().debug()
+
+    @contextmanager
+    def _capturing(self) -> Iterator[None]:
+        """Begin to capture. The last cleanup of the test ends it, so that it is the test that
+        fails; a test that is skipped has no cleanups."""
+        with ExitStack() as stack:
+            stack.enter_context(forbid_sending())
+            self.captured = stack.enter_context(
+                capture_segment(self.segment_logger, level=self.segment_level, allow_invalid=True)
+            )
+            self.addCleanup(self._end, stack)
+            yield
+
+    def _end(self, stack: ExitStack) -> None:
+        stack.close()
+        self.captured.assert_valid()
+
+    def assertTracked(
+        self,
+        event: Any = ...,
+        *,
+        user_id: Any = ...,
+        anonymous_id: Any = ...,
+        properties: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        times: int | None = None,
+    ) -> Track:
+        """Fail unless the test tracked this; see `Captured.assert_tracked`."""
+        return self.captured.assert_tracked(
+            event,
+            user_id=user_id,
+            anonymous_id=anonymous_id,
+            properties=properties,
+            context=context,
+            times=times,
+        )
+
+    def assertNotTracked(
+        self,
+        event: Any = ...,
+        *,
+        user_id: Any = ...,
+        anonymous_id: Any = ...,
+        properties: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Fail when the test tracked this, without arguments anything."""
+        self.captured.assert_not_tracked(
+            event,
+            user_id=user_id,
+            anonymous_id=anonymous_id,
+            properties=properties,
+            context=context,
+        )
+
+    def assertIdentified(
+        self,
+        user_id: Any = ...,
+        *,
+        anonymous_id: Any = ...,
+        traits: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        times: int | None = None,
+    ) -> Identify:
+        """Fail unless the test identified this user; see `Captured.assert_identified`."""
+        return self.captured.assert_identified(
+            user_id, anonymous_id=anonymous_id, traits=traits, context=context, times=times
+        )
+
+    def assertSent(
+        self, call_type: str | None = None, *, times: int | None = None, **fields: Any
+    ) -> Call:
+        """Fail unless the test sent such a call: `assertSent("page", name="Pricing")`."""
+        return self.captured.assert_sent(call_type, times=times, **fields)
+
+    def assertNotSent(self, call_type: str | None = None, **fields: Any) -> None:
+        """Fail when the test sent such a call, without arguments any."""
+        self.captured.assert_not_sent(call_type, **fields)

@@ -1,0 +1,161 @@
+"""What a failed assertion says: what was captured instead, nearest first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..messages import Call
+from ..wire import read_form
+from .expectation import Difference, Expectation, likeness
+
+SHOWN_MESSAGES = 5
+SHOWN_DIFFERENCES = 5
+SHOWN_CHARACTERS = 60
+"""Of a value, at most; properties and traits may have twice as many."""
+
+_NOTHING_CAME_PAST = (
+    "nothing was captured: no record came past, so look at the loggers' levels and whether "
+    "dictConfig disabled them (disable_existing_loggers)"
+)
+_BESIDES = ("timestamp", "message_id", "context", "integrations")  # every message has them
+
+
+class PassedOver(NamedTuple):
+    """A record that became no message."""
+
+    text: str
+    """The record's message, without its arguments."""
+    place: str
+    """File and line of the call."""
+    reason: str
+
+
+def no_match(
+    expectation: Expectation,
+    times: int | None,
+    messages: Sequence[Call],
+    passed_over: Sequence[PassedOver],
+) -> str:
+    """Return why a test fails that expected messages."""
+    count = sum(1 for call in messages if not expectation.differences(call))
+    lines = [f"{_title(expectation)} was {_times(count)}"]
+    if times is not None:
+        lines[0] += f", expected {'once' if times == 1 else f'{times} times'}"
+    if messages:
+        distances = [expectation.distance(call) for call in messages]
+        order = sorted(range(len(messages)), key=lambda index: distances[index])
+        lines.append(f"captured {len(messages)}, nearest first:")
+        for index in order[:SHOWN_MESSAGES]:
+            lines.append(f"  [{index}] {title_of(messages[index])}")
+            lines.extend(_difference_lines(expectation.differences(messages[index])))
+        lines.extend(_rest(len(messages) - SHOWN_MESSAGES, "  "))
+    else:
+        lines.append("nothing was captured" if passed_over else _NOTHING_CAME_PAST)
+    return "\n".join([*lines, *_passed_over_lines(expectation, messages, passed_over)])
+
+
+def unwanted(expectation: Expectation, messages: Sequence[Call]) -> str:
+    """Return why a test fails that expected no such messages."""
+    found = [
+        f"  [{index}] {title_of(call)}"
+        for index, call in enumerate(messages)
+        if not expectation.differences(call)
+    ]
+    lines = [
+        f"{_title(expectation)} was {_times(len(found))}, expected never:",
+        *found[:SHOWN_MESSAGES],
+    ]
+    return "\n".join([*lines, *_rest(len(found) - SHOWN_MESSAGES, "  ")])
+
+
+def refused(records: Sequence[PassedOver]) -> str:
+    """Return why a test fails whose events Segment would drop."""
+    lines = ["Segment would drop what was logged:", *_record_lines(records[:SHOWN_MESSAGES])]
+    return "\n".join([*lines, *_rest(len(records) - SHOWN_MESSAGES, "  ")])
+
+
+def title_of(call: Call) -> str:
+    """Return a message in one line, as `track 'Signup' user_id='u-17' properties={...}`."""
+    call_type, fields, _ = read_form(call.to_dict())
+    parts = [call_type]
+    if "event" in fields:
+        parts.append(_short(fields["event"]))
+    for name, value in fields.items():
+        if value != {} and name != "event" and name not in _BESIDES:
+            parts.append(f"{name}={_short(value)}")
+    return " ".join(parts)
+
+
+def _title(expectation: Expectation) -> str:
+    parts = [expectation.call_type or "message"]
+    values = expectation.values()
+    if "event" in expectation.fields:
+        parts.append(_short(expectation.name))
+        values = [(name, value) for name, value in values if name != "event"]
+    if values:
+        parts.append("with " + ", ".join(f"{name}={_expected(value)}" for name, value in values))
+    return " ".join(parts)
+
+
+def _times(count: int) -> str:
+    return {0: "not captured", 1: "captured once"}.get(count, f"captured {count} times")
+
+
+def _difference_lines(differences: Sequence[Difference]) -> list[str]:
+    shown = [
+        f"      ! {where}: expected {_expected(expected)}, got {_beside(actual, expected)}"
+        for where, expected, actual in differences[:SHOWN_DIFFERENCES]
+    ]
+    return [*shown, *_rest(len(differences) - SHOWN_DIFFERENCES, "      ")]
+
+
+def _passed_over_lines(
+    expectation: Expectation, messages: Sequence[Call], passed_over: Sequence[PassedOver]
+) -> list[str]:
+    """Records that may have been meant: of a like name; without one, or a message, any."""
+    name = expectation.name
+    meant = [
+        one for one in passed_over if name is None or likeness(str(name), one.text) >= 0.6
+    ] or ([] if messages else list(passed_over))
+    if not meant:
+        return []
+    return ["records that became no message:", *_record_lines(meant[-SHOWN_MESSAGES:])]
+
+
+def _record_lines(records: Sequence[PassedOver]) -> list[str]:
+    return [
+        line
+        for one in records
+        for line in (f"  {_short(one.text)} at {one.place}", f"      ! {one.reason}")
+    ]
+
+
+def _rest(count: int, indent: str) -> list[str]:
+    return [f"{indent}and {count} more"] if count > 0 else []
+
+
+def _expected(value: Any) -> str:
+    if value is ...:
+        return "anything"
+    return "nothing" if value is None else _short(value)
+
+
+def _beside(actual: Any, expected: Any) -> str:
+    """The value so cut that the difference from the one expected is in sight."""
+    if actual is None:
+        return "nothing"
+    if isinstance(actual, str) and isinstance(expected, str):
+        same = next(
+            (i for i, (one, other) in enumerate(zip(actual, expected)) if one != other),
+            min(len(actual), len(expected)),
+        )
+        if same > SHOWN_CHARACTERS // 2:
+            return f"{_short(actual[same:])} after {same} characters that are the same"
+    return _short(actual)
+
+
+def _short(value: Any) -> str:
+    limit = SHOWN_CHARACTERS * (2 if isinstance(value, (dict, list)) else 1)
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 10]}...{text[-7:]}"

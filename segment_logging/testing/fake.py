@@ -1,0 +1,89 @@
+"""A client without a network, which answers as a script says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import RLock
+
+from ..batch import Batch
+from ..errors import DeliveryError
+from ..messages import Call, Message
+from ..outcomes import Fault, fault_of
+
+Answer = int | tuple[int, float] | BaseException | type[BaseException] | None
+"""What the network answers one request: a status; a status and the seconds of its Retry-After;
+an exception to raise; None for 200."""
+
+Script = Iterable[Answer] | Callable[[Message], Answer]
+
+
+class FakeClient:
+    """A `Client` without a network.
+
+    Args:
+        script: the answers, one for each request in turn and 200 when they are used up; or a
+            function from the message sent to its answer.
+
+    Attributes:
+        requests: everything sent, with its repetitions, whatever was answered.
+        batches: the batches that were answered with a 2xx.
+        messages: the calls that were, alone or in batches, in order.
+        write_keys: the write key of each request.
+        is_closed: whether `close` was the last thing called.
+    """
+
+    def __init__(self, script: Script = ()) -> None:
+        self._answer = script if callable(script) else _answers(script)
+        self._lock = RLock()
+        self.requests: list[Message] = []
+        self.batches: list[Batch] = []
+        self.messages: list[Call] = []
+        self.write_keys: list[str] = []
+        self.is_closed = False
+
+    def send(self, write_key: str, message: Message) -> None:
+        """Answer as the script says.
+
+        Raises:
+            DeliveryError: the script says another status than 2xx; or what it says to raise.
+        """
+        self.is_closed = False
+        with self._lock:
+            self.requests.append(message)
+            self.write_keys.append(write_key)
+            answer = self._answer(message)
+        _raise_unless_taken(answer)
+        with self._lock:
+            if isinstance(message, Batch):
+                self.batches.append(message)
+                self.messages.extend(message.batch)
+            elif isinstance(message, Call):
+                self.messages.append(message)
+
+    def close(self) -> None:
+        """Remember that it was called."""
+        self.is_closed = True
+
+
+def _answers(script: Iterable[Answer]) -> Callable[[Message], Answer]:
+    answers = iter(script)
+    return lambda message: next(answers, None)
+
+
+def _raise_unless_taken(answer: Answer) -> None:
+    match answer:
+        case None:
+            return
+        case int():
+            status, retry_after = answer, None
+        case (status, retry_after):
+            pass
+        case _:
+            raise answer
+    if not 200 <= status < 300:
+        raise DeliveryError(
+            f"the fake answered {status}: change its script",
+            status=status,
+            retry_after=retry_after,
+            retryable=fault_of(status) is Fault.NETWORK,
+        )

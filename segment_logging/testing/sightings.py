@@ -1,0 +1,37 @@
+"""Which records were seen already."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections import Counter
+from threading import RLock, get_ident
+
+
+class Sightings:
+    """Counts each record once, however many handlers it comes past.
+
+    A QueueHandler passes a copy of the record to another thread. It has no mark of its own, so
+    copies are told by time and place: of records that agree in these, as many are new as were
+    seen directly or as came by a queue, whichever is more.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._records: weakref.WeakSet[logging.LogRecord] = weakref.WeakSet()
+        self._seen: dict[bool, Counter[tuple[object, ...]]] = {True: Counter(), False: Counter()}
+
+    def is_new(self, record: logging.LogRecord) -> bool:
+        """Return whether the record was not seen before; from now on it was."""
+        about = record.__dict__.get
+        place = tuple(map(about, ("created", "process", "thread", "pathname", "lineno")))
+        by_queue = about("thread") != get_ident()
+        with self._lock:
+            if record in self._records:
+                return False
+            self._records.add(record)
+            self._seen[by_queue][place] += 1
+            return self._seen[by_queue][place] > self._seen[not by_queue][place]
+
+    def __contains__(self, record: logging.LogRecord) -> bool:
+        return record in self._records

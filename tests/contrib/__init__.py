@@ -1,0 +1,1 @@
+"""The framework integrations, each under the real framework; skipped where one is missing."""

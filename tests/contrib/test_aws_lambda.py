@@ -1,0 +1,152 @@
+"""What a function logs is delivered before it returns, as far as time allows."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+import unittest
+from contextlib import redirect_stderr
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import ConfigurationError, Message, SegmentHandler
+from segment_logging.contrib import aws_lambda
+from segment_logging.contrib.aws_lambda import flush_after, seconds_left
+from segment_logging.reports import Reporter
+from segment_logging.testing import FakeClient
+
+
+class Context:
+    """What Lambda passes along."""
+
+    def __init__(self, milliseconds: int) -> None:
+        self.milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+class TestSecondsLeft(unittest.TestCase):
+    def test_by_the_context(self) -> None:
+        """What Lambda has left, without the margin."""
+        self.assertEqual(seconds_left(({}, Context(2_000)), timeout=5.0, margin=0.5), 1.5)
+
+    def test_by_the_timeout(self) -> None:
+        """Never more than the timeout."""
+        self.assertEqual(seconds_left(({}, Context(60_000)), timeout=5.0, margin=0.5), 5.0)
+
+    def test_none_left(self) -> None:
+        """Never less than nothing."""
+        self.assertEqual(seconds_left(({}, Context(100)), timeout=5.0, margin=0.5), 0.0)
+
+    def test_no_context(self) -> None:
+        """Where nothing tells the deadline it is the timeout."""
+        self.assertEqual(seconds_left(({}, None), timeout=2.0, margin=0.5), 2.0)
+
+
+class TestFlushAfter(unittest.TestCase):
+    @override
+    def setUp(self) -> None:
+        self.addCleanup(setattr, aws_lambda, "_reporter", aws_lambda._reporter)
+        aws_lambda._reporter = Reporter()
+        self.released = threading.Event()
+        self.released.set()
+        self.addCleanup(self.released.set)
+        self.clients = [FakeClient(self.answer), FakeClient(self.answer)]
+        self.loggers = [logging.Logger(f"function {number}") for number in range(2)]
+        for logger, client in zip(self.loggers, self.clients):
+            handler = SegmentHandler("key", client=client, flush_interval=30)
+            logger.addHandler(handler)
+            self.addCleanup(handler.close)
+            self.addCleanup(self.released.set)
+
+    def answer(self, message: Message) -> None:
+        """Answer when it is allowed."""
+        self.released.wait(10)
+
+    def log(self) -> None:
+        """Log an event to each of two handlers."""
+        for logger in self.loggers:
+            logger.info("Seen", extra={"user_id": "u-1"})
+
+    def arrived(self) -> list[int]:
+        """How many messages each handler has delivered."""
+        return [len(client.messages) for client in self.clients]
+
+    def test_delivers(self) -> None:
+        """When the function has returned, what every handler had is delivered."""
+
+        @flush_after
+        def function(event: int, context: object) -> int:
+            """Do it."""
+            self.log()
+            return event + 1
+
+        self.assertEqual(function(1, Context(5_000)), 2)
+        self.assertEqual(self.arrived(), [1, 1])
+        self.assertEqual((function.__name__, function.__doc__), ("function", "Do it."))
+
+    def test_again(self) -> None:
+        """Each call delivers its own: the process goes on after it was thawed."""
+        function = flush_after(self.log)
+        for calls in range(1, 4):
+            function()
+            self.assertEqual(self.arrived(), [calls, calls])
+
+    def test_error(self) -> None:
+        """A function that raises delivers, too, and its exception goes on."""
+
+        @flush_after(timeout=5.0, margin=1.0)
+        def function() -> None:
+            self.log()
+            raise LookupError
+
+        with self.assertRaises(LookupError):
+            function()
+        self.assertEqual(self.arrived(), [1, 1])
+
+    def test_async(self) -> None:
+        """An async function delivers without holding up the loop."""
+
+        @flush_after(timeout=10.0)
+        async def function() -> str:
+            asyncio.get_running_loop().call_soon(self.released.set)
+            self.log()
+            self.released.clear()
+            return "ok"
+
+        self.assertEqual(asyncio.run(function()), "ok")
+        self.assertEqual(self.arrived(), [1, 1])
+
+    def test_no_time(self) -> None:
+        """With no time left it returns at once, says so once, and delivers behind."""
+        self.released.clear()
+        function = flush_after(lambda event, context: self.log())
+        stderr = io.StringIO()
+        with redirect_stderr(stderr):
+            function({}, Context(100))
+            function({}, Context(100))
+        self.assertEqual(self.arrived(), [0, 0])
+        self.assertEqual(stderr.getvalue().count("not everything was delivered"), 1)
+        self.released.set()
+        flush_after(lambda: None)()
+        self.assertEqual(self.arrived(), [2, 2])
+
+    def test_nothing_logged(self) -> None:
+        """Without events there is nothing to wait for."""
+        self.released.clear()
+        self.assertEqual(flush_after(timeout=600.0)(lambda: "ok")(), "ok")
+
+    def test_options(self) -> None:
+        """A wrong option fails at the start."""
+        wrong: Any = "2"
+        for options in ({"timeout": wrong}, {"margin": -1.0}):
+            with self.subTest(options), self.assertRaises(ConfigurationError):
+                flush_after(**options)
+
+
+if __name__ == "__main__":
+    unittest.main()

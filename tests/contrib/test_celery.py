@@ -1,0 +1,251 @@
+"""Celery: whose request started a task is whom the task's events are about."""
+
+from __future__ import annotations
+
+import io
+import unittest
+from contextlib import redirect_stderr
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+from typing_extensions import override
+
+from segment_logging import bind, identity
+from segment_logging.context import NOBODY, Identity, current_identity, under
+
+from ..faults.subprocesses import run
+from .frameworks import CollectorTest, FrameworkTest, captured, context_of, has, log, who
+
+if not has("celery"):
+    raise unittest.SkipTest("needs Celery")
+
+from celery import Celery, signals
+from celery.app.trace import build_tracer
+
+from segment_logging.contrib import celery as celery_module
+from segment_logging.contrib.celery import HEADER, connect
+from segment_logging.reports import Reporter
+
+
+def sent(headers: dict[str, Any] | None = None) -> Any:
+    """Return what travels with a task that is sent now."""
+    headers = {} if headers is None else headers
+    signals.before_task_publish.send("a task", headers=headers)
+    return headers.get(HEADER)
+
+
+class CeleryTest(FrameworkTest):
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        connect()
+        self.app = Celery("tests", set_as_current=False)
+        self.app.conf.task_always_eager = True
+        self.task = self.app.task(log)
+
+    def run_task(self, header: object = None) -> None:
+        """Run the task as a worker does that got this header."""
+        request = {"id": "a-task", "is_eager": False, "args": (), "kwargs": {}}
+        if header is not None:
+            request[HEADER] = header
+        build_tracer(self.task.name, self.task, app=self.app)("a-task", (), {}, request)
+
+
+class TestSend(CeleryTest):
+    def test_what_is_bound(self) -> None:
+        """What is bound travels as text, whatever the types of the ids."""
+        uuid = UUID("6b1fd3a4-2e55-4b6c-a4d1-3c0f2f4e9a77")
+        with identity(user_id=17, anonymous_id=uuid, context={"ip": "192.0.2.7"}):
+            self.assertEqual(
+                sent(), f'{{"user_id":17,"anonymous_id":"{uuid}","context":{{"ip":"192.0.2.7"}}}}'
+            )
+
+    def test_nobody(self) -> None:
+        """When nobody is bound, nothing travels; what came with a task that is retried stays."""
+        self.assertIsNone(sent())
+        self.assertEqual(sent({HEADER: "{}"}), "{}")
+
+    def test_connected_twice(self) -> None:
+        """Connecting again changes nothing."""
+        before = len(signals.task_prerun.receivers)
+        connect()
+        self.assertEqual(len(signals.task_prerun.receivers), before)
+
+    def test_what_cannot_be_written(self) -> None:
+        """An identity that cannot be written costs no task, and is said once."""
+        self.addCleanup(setattr, celery_module, "_reporter", celery_module._reporter)
+        celery_module._reporter = Reporter()
+        stderr = io.StringIO()
+
+        class Unwritable:
+            @override
+            def __str__(self) -> str:
+                raise LookupError
+
+        with redirect_stderr(stderr), identity(user_id=Unwritable()):
+            self.assertIsNone(sent())
+            self.assertIsNone(sent())
+        self.assertEqual(stderr.getvalue().count("sent without its identity"), 1)
+
+
+class TestRun(CeleryTest):
+    def test_what_came_along(self) -> None:
+        """The events of a task are about whom came along with it."""
+        header = '{"user_id":17,"anonymous_id":"a-1","context":{"ip":"192.0.2.7"}}'
+        with captured() as events:
+            self.run_task(header)
+        self.assertEqual(who(events), [("17", "a-1")])
+        self.assertEqual(context_of(events), {"ip": "192.0.2.7"})
+        self.assertIs(current_identity.get(), NOBODY)
+
+    def test_there_and_back(self) -> None:
+        """What is sent is what is bound."""
+        with identity(user_id="u-1", context={"page": {"path": "/"}}):
+            header = sent()
+        with captured() as events:
+            self.run_task(header)
+        self.assertEqual(who(events), [("u-1", None)])
+        self.assertEqual(context_of(events), {"page": {"path": "/"}})
+
+    def test_strange_headers(self) -> None:
+        """A header that somebody else wrote is nobody's, and costs no task."""
+
+        def other() -> None:
+            log(user_id="u-9")
+
+        self.task = self.app.task(other)
+        for header in ("", "no JSON", "[]", "17", '{"context": 17}', 17, {"user_id": "u-1"}, b"{}"):
+            with self.subTest(header=header), captured() as events:
+                self.run_task(header)
+                self.assertEqual(who(events), [("u-9", None)])
+
+    def test_left_over(self) -> None:
+        """A task does not see what was bound before it, nor leaves behind what it binds."""
+
+        def left_over() -> None:
+            log(anonymous_id="none")
+            bind(user_id="u-1")
+
+        self.task = self.app.task(left_over)
+        with captured() as events, under(Identity(user_id="u-5")):
+            self.run_task()
+            self.assertEqual(current_identity.get(), Identity(user_id="u-5"))
+        self.assertEqual(who(events), [(None, "none")])
+
+    def test_eager(self) -> None:
+        """A task that runs eagerly is a call: it is about whom its caller is."""
+        with captured() as events, identity(user_id="u-5"):
+            self.task.delay()
+            self.assertEqual(current_identity.get(), Identity(user_id="u-5"))
+        self.assertEqual(who(events), [("u-5", None)])
+
+    def test_error(self) -> None:
+        """A task that fails leaves nobody bound."""
+
+        def fail() -> None:
+            raise LookupError
+
+        self.task = self.app.task(fail, throws=(LookupError,))
+        self.run_task('{"user_id":17}')
+        self.assertIs(current_identity.get(), NOBODY)
+
+
+TASKS = """
+from celery import Celery
+from celery.signals import setup_logging
+
+from segment_logging import bind, identity
+from segment_logging.contrib.celery import connect
+
+attach(flush_interval=30)
+setup_logging.connect(lambda **_: None, weak=False)
+app = Celery("program", broker="filesystem://", backend=None)
+app.conf.broker_transport_options = {
+    "data_folder_in": os.environ["FOLDER"],
+    "data_folder_out": os.environ["FOLDER"],
+    "control_folder": os.environ["FOLDER"] + "/control",
+}
+done = os.environ["FOLDER"] + "/../done"
+
+
+def note(event, number, **extra):
+    logger.info(event, extra={"properties": {"number": number}, **extra})
+    bind(user_id="left over", context={"left": "over"})
+    with open(done, "a") as file:
+        print(event, file=file, flush=True)
+
+
+@app.task
+def work(number):
+    more.delay(number)
+    note("Work", number)
+
+
+@app.task
+def more(number):
+    note("More", number)
+
+
+@app.task(bind=True)
+def again(self, number):
+    if not self.request.retries:
+        raise self.retry(countdown=0)
+    note("Again", number)
+
+
+@app.task
+def alone(number):
+    note("Alone", number, anonymous_id="none")
+
+
+if __name__ == "__main__":
+    for number in range(5):
+        alone.delay(number)  # by a client that does not connect
+    connect()
+    for number in range(20):
+        with identity(user_id=f"u-{number}", anonymous_id=f"a-{number}"):
+            work.delay(number)
+            if number % 4 == 0:
+                again.delay(number)
+    worker = app.Worker(pool="prefork", concurrency=2, max_tasks_per_child=7, quiet=True)
+
+    def stop_when_done():
+        while not os.path.exists(done) or len(open(done).readlines()) < 50:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop_when_done, daemon=True).start()
+    worker.start()
+"""
+
+
+class TestWorker(CollectorTest):
+    def test_prefork(self) -> None:
+        """In a worker's processes, which are replaced while it runs, each event is about whom it
+        should be, and arrives when its process ends; in tasks of tasks and retries, too."""
+        with TemporaryDirectory() as directory:
+            folder = f"{directory}/queue"
+            done = run(f"os.makedirs({folder!r})\n" + TASKS, self.collector.url, FOLDER=folder)
+        found: dict[str, set[tuple[Any, ...]]] = {}
+        for message in self.collector.messages:
+            number = message["properties"]["number"]
+            self.assertNotIn("left", message["context"])
+            ids = (number, message.get("userId"), message.get("anonymousId"))
+            found.setdefault(message["event"], set()).add(ids)
+        everybody = {(number, f"u-{number}", f"a-{number}") for number in range(20)}
+        self.assertEqual(
+            found,
+            {
+                "Alone": {(number, None, "none") for number in range(5)},
+                "Work": everybody,
+                "More": everybody,
+                "Again": {one for one in everybody if one[0] % 4 == 0},
+            },
+            done.stderr,
+        )
+        self.assertEqual(len(self.collector.messages), 50)
+
+
+if __name__ == "__main__":
+    unittest.main()

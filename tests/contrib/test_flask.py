@@ -1,0 +1,226 @@
+"""Flask, with and without Flask-Login."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from segment_logging import ConfigurationError
+
+from .frameworks import COOKIE, FrameworkTest, captured, context_of, has, log, who
+
+if not has("flask"):
+    raise unittest.SkipTest("needs Flask")
+
+import flask
+from flask import Flask, Response, g, session, stream_with_context
+
+from segment_logging.contrib.flask import SegmentLogging
+
+
+def application(view: Callable[[], Any], **options: Any) -> Flask:
+    """Return an application of one page, whose events have visitors."""
+    app = Flask(__name__)
+    app.secret_key = "of the tests"
+    app.testing = True
+    SegmentLogging(app, **options)
+    app.add_url_rule("/", view_func=view, endpoint="view")
+    return app
+
+
+def get(app: Flask, *, user_id: str | None = None, **headers: str) -> Any:
+    """Request the page as visitor 1, who may be logged in by Flask-Login."""
+    browser = app.test_client()
+    browser.set_cookie(COOKIE, "a-1")
+    if user_id is not None:
+        with browser.session_transaction() as data:
+            data["_user_id"] = user_id
+    with browser.get("/", headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.7"}) as response:
+        response.get_data()  # all of it, also of what is streamed
+        return response
+
+
+def seen() -> str:
+    """A view that logs one event."""
+    log()
+    return "ok"
+
+
+class TestFlask(FrameworkTest):
+    def test_anonymous(self) -> None:
+        """An event in a request is about its visitor."""
+        with captured() as events:
+            self.assertEqual(get(application(seen)).text, "ok")
+        self.assertEqual(who(events), [(None, "a-1")])
+        self.assertEqual(context_of(events)["page"]["url"], "http://localhost/")
+
+    def test_init_app(self) -> None:
+        """`init_app` does the same later."""
+        app = Flask(__name__)
+        app.add_url_rule("/", view_func=seen)
+        SegmentLogging(user_id=lambda: "u-7").init_app(app)
+        with captured() as events:
+            get(app)
+        self.assertEqual(who(events), [("u-7", "a-1")])
+
+    def test_trusted_proxies(self) -> None:
+        """`trusted_proxies` says whose X-Forwarded-For counts."""
+        with captured() as events:
+            app = application(seen, trusted_proxies=["192.0.2.0/24"])
+            get(app, **{"x-forwarded-for": "203.0.113.9"})
+        self.assertEqual(context_of(events)["ip"], "203.0.113.9")
+
+    def test_user_id(self) -> None:
+        """`user_id` is asked inside the request."""
+
+        def view() -> str:
+            g.who = "u-5"
+            return seen()
+
+        with captured() as events:
+            get(application(view, user_id=lambda: g.get("who")))
+        self.assertEqual(who(events), [("u-5", "a-1")])
+
+    def test_user_id_without_request(self) -> None:
+        """When its request is gone, `user_id` is not asked any more."""
+
+        def view() -> Response:
+            return Response(parts())
+
+        def parts() -> Iterator[str]:
+            yield seen()
+
+        with captured() as events:
+            get(application(view, user_id=lambda: flask.request.path))
+        self.assertEqual(who(events), [(None, "a-1")])
+
+    def test_wrong_option(self) -> None:
+        """A wrong option fails at the start."""
+        with self.assertRaisesRegex(ConfigurationError, "user_id"):
+            SegmentLogging(user_id="u-1")  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ConfigurationError, "trusted_proxies"):
+            application(seen, trusted_proxies=["here"])
+
+    def test_error(self) -> None:
+        """An exception in the view goes on as it was."""
+
+        def fail() -> str:
+            log()
+            raise LookupError
+
+        with captured() as events, self.assertRaises(LookupError):
+            get(application(fail))
+        self.assertEqual(who(events), [(None, "a-1")])
+
+
+class TestSession(FrameworkTest):
+    def test_logged_in(self) -> None:
+        """Who is logged in by Flask-Login is known from the session."""
+        with captured() as events:
+            get(application(seen), user_id="17")
+        self.assertEqual(who(events), [("17", "a-1")])
+
+    def test_no_trace(self) -> None:
+        """Looking at the session is not seen by anyone: what caches may keep stays the same."""
+        app = application(seen)
+        with captured():
+            response = get(app, user_id="17")
+        self.assertNotIn("Vary", response.headers)
+        self.assertNotIn("Set-Cookie", response.headers)
+
+    def test_login_and_logout(self) -> None:
+        """Who logs in or out in the view does so for the events, too."""
+
+        def view() -> str:
+            log()
+            session["_user_id"] = "18"
+            log()
+            del session["_user_id"]
+            return seen()
+
+        with captured() as events:
+            get(application(view))
+        self.assertEqual([user for user, _ in who(events)], [None, "18", None])
+
+    def test_streaming(self) -> None:
+        """A response that is made while it is sent is about its user to its end."""
+
+        def parts() -> Iterator[str]:
+            for _ in range(2):
+                yield seen()
+
+        for make in (parts, lambda: stream_with_context(parts())):
+            with self.subTest(make=make), captured() as events:
+                app = application(lambda make=make: Response(make()))  # type: ignore[misc]
+                self.assertEqual(get(app, user_id="17").text, "okok")
+                self.assertEqual(who(events), [("17", "a-1")] * 2)
+
+    def test_without_sessions(self) -> None:
+        """An application without a secret key has no sessions, and no trouble."""
+        app = application(seen)
+        app.secret_key = None
+        with captured() as events:
+            get(app)
+        self.assertEqual(who(events), [(None, "a-1")])
+
+
+@unittest.skipUnless(has("flask_login"), "needs Flask-Login")
+class TestFlaskLogin(FrameworkTest):
+    def application(self, view: Callable[[], Any]) -> Flask:
+        """Return an application with Flask-Login, whose users must not be loaded for an event."""
+        import flask_login  # noqa: PLC0415
+
+        class User(flask_login.UserMixin):  # type: ignore[misc]
+            def __init__(self, user_id: str) -> None:
+                self.id = user_id
+
+        self.login = flask_login
+        self.User = User
+        self.loaded: list[str] = []
+        app = application(view)
+        manager = flask_login.LoginManager(app)
+
+        @manager.user_loader  # type: ignore[untyped-decorator]
+        def load(user_id: str) -> User:
+            self.loaded.append(user_id)
+            return User(user_id)
+
+        manager.request_loader(
+            lambda request: User("of a token") if "Authorization" in request.headers else None
+        )
+        return app
+
+    def test_not_loaded(self) -> None:
+        """The user is not loaded for an event."""
+        with captured() as events:
+            get(self.application(seen), user_id="17")
+        self.assertEqual((who(events), self.loaded), ([("17", "a-1")], []))
+
+    def test_login_and_logout(self) -> None:
+        """`login_user` and `logout_user` count at once."""
+
+        def view() -> str:
+            self.login.login_user(self.User("18"))
+            log()
+            self.login.logout_user()
+            return seen()
+
+        with captured() as events:
+            get(self.application(view))
+        self.assertEqual(who(events), [("18", "a-1"), (None, "a-1")])
+
+    def test_token(self) -> None:
+        """A user of a token is in no session, and known once the view has asked for the user."""
+
+        def view() -> str:
+            self.assertTrue(self.login.current_user.is_authenticated)
+            return seen()
+
+        with captured() as events:
+            get(self.application(view), Authorization="token")
+        self.assertEqual(who(events), [("of a token", "a-1")])
+
+
+if __name__ == "__main__":
+    unittest.main()

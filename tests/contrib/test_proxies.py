@@ -1,0 +1,89 @@
+"""Where a request came from, and whose word for it counts."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+
+from segment_logging import ConfigurationError
+from segment_logging.contrib.proxies import TrustedProxies
+
+CLIENT, FORGED = "203.0.113.9", "198.51.100.1"
+
+
+class TestClient(unittest.TestCase):
+    def client(self, peer: str | None, forwarded_for: str | None, *proxies: str) -> str | None:
+        return TrustedProxies(proxies).client_of(peer, forwarded_for)
+
+    def test_peer(self) -> None:
+        """Without proxies it is the peer."""
+        self.assertEqual(self.client(CLIENT, None), CLIENT)
+
+    def test_anyone_can_send_it(self) -> None:
+        """X-Forwarded-For of a peer that is not trusted does not count."""
+        self.assertEqual(self.client(CLIENT, FORGED), CLIENT)
+        self.assertEqual(self.client(CLIENT, FORGED, "10.0.0.0/8"), CLIENT)
+
+    def test_one_proxy(self) -> None:
+        """A trusted peer's word counts: the last address is the one that it was called by."""
+        self.assertEqual(self.client("10.0.0.1", f"{FORGED}, {CLIENT}", "10.0.0.1"), CLIENT)
+
+    def test_two_proxies(self) -> None:
+        """Addresses of trusted proxies are passed over, from the right."""
+        chain = f"{FORGED}, {CLIENT}, 10.1.1.1"
+        self.assertEqual(self.client("10.0.0.1", chain, "10.0.0.0/8"), CLIENT)
+
+    def test_all_trusted(self) -> None:
+        """When every address is trusted, the request began at the first."""
+        self.assertEqual(self.client("10.0.0.1", "10.2.2.2, 10.1.1.1", "10.0.0.0/8"), "10.2.2.2")
+
+    def test_trusted_without_header(self) -> None:
+        """A trusted peer that passes nothing on speaks for itself, as a health check does."""
+        self.assertEqual(self.client("10.0.0.1", None, "10.0.0.0/8"), "10.0.0.1")
+
+    def test_garbage_on_the_way(self) -> None:
+        """What is no address, as "unknown", ends the chain: nobody says who was there."""
+        for garbage in ("unknown", "", "1.2.3", "x" * 10_000):
+            with self.subTest(garbage=garbage[:10]):
+                self.assertIsNone(self.client("10.0.0.1", f"{FORGED}, {garbage}", "10.0.0.0/8"))
+
+    def test_ports(self) -> None:
+        """Some proxies write the port, too."""
+        for text in (f"{CLIENT}:4711", f'"{CLIENT}:4711"'):
+            self.assertEqual(self.client("10.0.0.1", text, "10.0.0.1"), CLIENT)
+        for text in ("[2001:db8::1]:4711", "[2001:DB8::1]", "2001:db8::1"):
+            self.assertEqual(self.client("10.0.0.1", text, "10.0.0.1"), "2001:db8::1")
+
+    def test_ipv6(self) -> None:
+        """IPv6 peers and networks; an IPv4 address in IPv6 clothes is the IPv4 address."""
+        self.assertEqual(self.client("2001:db8::1", CLIENT, "2001:db8::/32"), CLIENT)
+        self.assertEqual(self.client("::ffff:10.0.0.1", CLIENT, "10.0.0.0/8"), CLIENT)
+        self.assertEqual(self.client("fe80::1%eth0", None), "fe80::1")
+
+    def test_unix_socket(self) -> None:
+        """A peer without an address counts when "unix" is trusted."""
+        for peer in (None, ""):
+            self.assertEqual(self.client(peer, CLIENT, "unix"), CLIENT)
+            self.assertIsNone(self.client(peer, CLIENT, "10.0.0.0/8"))
+            self.assertIsNone(self.client(peer, None, "unix"))
+
+    def test_peer_that_is_none(self) -> None:
+        """What a test client calls itself is no address, and is not trusted as a Unix socket."""
+        self.assertIsNone(self.client("testclient", CLIENT, "unix"))
+
+
+class TestConfiguration(unittest.TestCase):
+    def test_no_address(self) -> None:
+        """A proxy that is no address fails at the start, and the error names it."""
+        with self.assertRaisesRegex(ConfigurationError, "'proxy.local'"):
+            TrustedProxies(["proxy.local"])
+
+    def test_text(self) -> None:
+        """One text instead of a list would be read letter by letter."""
+        text: Any = "10.0.0.1"
+        with self.assertRaisesRegex(ConfigurationError, "list"):
+            TrustedProxies(text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,238 @@
+"""The visitor of a request: found out when an event is logged, once, and never at its cost."""
+
+from __future__ import annotations
+
+import io
+import unittest
+from contextlib import redirect_stderr
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import ConfigurationError, bind, identity, unbind
+from segment_logging.context import Identity, current_identity, under
+from segment_logging.contrib import visitor as visitors
+from segment_logging.contrib.proxies import TrustedProxies
+from segment_logging.contrib.visitor import Request, Visitor, check_user_id
+from segment_logging.reports import Reporter
+
+from .frameworks import FrameworkTest, captured, context_of, log, logger, who
+
+
+class Asked:
+    """A visitor whose answers can change, and who counts the questions."""
+
+    def __init__(self, user_id: Any = None, **known: Any) -> None:
+        self.user_id = user_id
+        self.known = Identity(**known)
+        self.times = 0
+        self.visitor = Visitor(self.tell, self.identify)
+
+    def tell(self) -> Any:
+        if isinstance(self.user_id, Exception):
+            raise self.user_id
+        return self.user_id
+
+    def identify(self) -> Identity:
+        self.times += 1
+        return self.known
+
+
+class TestVisitor(FrameworkTest):
+    def test_fills_in(self) -> None:
+        """Events without ids get the visitor's, and the context."""
+        asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
+        with captured() as events, under(asked.visitor):
+            log()
+        self.assertEqual(who(events), [("u-1", "a-1")])
+        self.assertEqual(context_of(events), {"locale": "de"})
+
+    def test_not_before_an_event(self) -> None:
+        """Without an event nothing is read, whatever else is logged or bound."""
+        asked = Asked()
+        with captured(), under(asked.visitor), identity(context={"locale": "de"}):
+            logger.info("no event")
+            bind(user_id="u-1")
+        self.assertEqual(asked.times, 0)
+
+    def test_once(self) -> None:
+        """The request is read once, however many events there are."""
+        asked = Asked(anonymous_id="a-1")
+        with captured() as events, under(asked.visitor):
+            for _ in range(5):
+                log()
+        self.assertEqual((asked.times, len(events)), (1, 5))
+
+    def test_login(self) -> None:
+        """Who logs in or out in the middle of a request does so for the events, too."""
+        asked = Asked(anonymous_id="a-1")
+        with captured() as events, under(asked.visitor):
+            for asked.user_id in (None, "u-1", None, "u-2"):
+                log()
+        self.assertEqual([user for user, _ in who(events)], [None, "u-1", None, "u-2"])
+
+    def test_event_about_another_user(self) -> None:
+        """An event about another user does not get this visitor's anonymous id."""
+        asked = Asked("u-1", anonymous_id="a-1")
+        with captured() as events, under(asked.visitor):
+            log(user_id="u-2")
+        self.assertEqual(who(events), [("u-2", None)])
+
+    def test_sign_up(self) -> None:
+        """An event that names the user whom nobody knows yet links both ids."""
+        asked = Asked(anonymous_id="a-1")
+        with captured() as events, under(asked.visitor):
+            log(user_id="u-1")
+        self.assertEqual(who(events), [("u-1", "a-1")])
+
+    def test_bound_on_top(self) -> None:
+        """What the program binds in a request stands over the visitor, and `unbind` ends both."""
+        asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
+        with captured() as events, under(asked.visitor):
+            bind(context={"app": {"name": "shop"}})
+            log()
+            unbind()
+            log(user_id="u-3")
+        self.assertEqual(who(events), [("u-1", "a-1"), ("u-3", None)])
+        self.assertLessEqual({"locale", "app"}, (events[0].context or {}).keys())
+        self.assertNotIn("locale", events[1].context or {})
+
+    def test_never_an_event(self) -> None:
+        """A record without analytics data is none in a request, either."""
+        with captured() as events, under(Asked("u-1").visitor):
+            logger.info("Seen")
+        self.assertEqual(len(events), 0)
+
+    def test_empty_user_id(self) -> None:
+        """An empty user id is none, as an absent REMOTE_USER is in some servers."""
+        with captured() as events, under(Asked("", anonymous_id="a-1").visitor):
+            log()
+        self.assertEqual(who(events), [(None, "a-1")])
+
+    def test_user_id_that_logs(self) -> None:
+        """An event that is logged while the user is found out is about nobody; no recursion."""
+
+        def user_id() -> str:
+            log("Inner", anonymous_id="a-2")
+            return "u-1"
+
+        with captured() as events, under(Visitor(user_id, Identity)):
+            log()
+        self.assertEqual(who(events), [(None, "a-2"), ("u-1", None)])
+
+
+class TestErrors(FrameworkTest):
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(setattr, visitors, "_reporter", visitors._reporter)
+        visitors._reporter = Reporter()
+
+    def said(self, asked: Asked, times: int = 1) -> tuple[list[Any], str]:
+        """Return whom the events are about, and what stderr says."""
+        stderr = io.StringIO()
+        with redirect_stderr(stderr), captured() as events, under(asked.visitor):
+            for _ in range(times):
+                log(user_id="u-9" if asked.known.anonymous_id is None else None)
+        return who(events), stderr.getvalue()
+
+    def test_user_id_raises(self) -> None:
+        """It costs no event, and is said once."""
+        asked = Asked(KeyError("REMOTE_USER"), anonymous_id="a-1")
+        events, said = self.said(asked, times=3)
+        self.assertEqual(events, [(None, "a-1")] * 3)
+        self.assertEqual(said.count("user_id raised KeyError"), 1)
+        self.assertNotIn("REMOTE_USER", said)
+
+    def test_request_that_cannot_be_read(self) -> None:
+        """Likewise, and it is not tried again."""
+        asked = Asked()
+
+        def identify() -> Identity:
+            asked.times += 1
+            raise RuntimeError
+
+        asked.visitor = Visitor(lambda: None, identify)
+        events, said = self.said(asked, times=3)
+        self.assertEqual((events, asked.times), ([("u-9", None)] * 3, 1))
+        self.assertEqual(said.count("reading a request raised RuntimeError"), 1)
+
+    def test_options(self) -> None:
+        """A user_id that is not callable, or async, fails at the start."""
+
+        async def user_id(request: object) -> str:
+            return "u-1"
+
+        for wrong in ("u-1", user_id):
+            with self.subTest(wrong=wrong), self.assertRaisesRegex(ConfigurationError, "user_id"):
+                check_user_id(wrong)
+        check_user_id(None)
+
+
+class TestRequest(unittest.TestCase):
+    def identify(self, *proxies: str, host: str = "", **headers: str | bytes) -> Identity:
+        request = Request(
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+            peer="192.0.2.7",
+            scheme="https",
+            host=host,
+            path="/signup",
+            query="plan=pro",
+        )
+        return request.identify(TrustedProxies(proxies))
+
+    def test_whole(self) -> None:
+        """Everything that Segment has a word for."""
+        self.assertEqual(
+            self.identify(
+                "192.0.2.0/24",
+                cookie="ajs_anonymous_id=%22a-1%22",
+                user_agent="Mozilla/5.0",
+                accept_language="de-DE,de;q=0.9",
+                referer="https://search.example/",
+                host="shop.example",
+                x_forwarded_for=b"203.0.113.9",
+            ),
+            Identity(
+                anonymous_id="a-1",
+                context={
+                    "userAgent": "Mozilla/5.0",
+                    "locale": "de-DE",
+                    "ip": "203.0.113.9",
+                    "page": {
+                        "path": "/signup",
+                        "search": "?plan=pro",
+                        "referrer": "https://search.example/",
+                        "url": "https://shop.example/signup?plan=pro",
+                    },
+                },
+            ),
+        )
+
+    def test_hostile(self) -> None:
+        """No header can make a message that Segment would not take."""
+        known = self.identify(
+            cookie="ajs_anonymous_id=" + "x" * 60_000,
+            user_agent="\U0001f600\x00".encode() * 9_000,
+            accept_language="en-" * 20_000,
+            referer=b"\xff\xfe\r\n" * 9_000,
+            host="a" * 60_000,
+            x_forwarded_for="," * 60_000,
+        )
+        with captured() as events, under(known):
+            log(user_id="u-1", properties={"text": "x" * 20_000})
+        self.assertEqual((len(events), len(events.invalid)), (1, 0))
+
+
+class TestContextVariable(FrameworkTest):
+    def test_compares_cheaply(self) -> None:
+        """Comparing what is bound asks nothing: asgiref does so whenever a thread hands over."""
+        asked = Asked("u-1")
+        with under(asked.visitor), identity(context={"locale": "de"}):
+            self.assertEqual(current_identity.get(), current_identity.get())
+            self.assertNotEqual(current_identity.get(), Identity())
+        self.assertEqual(asked.times, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,279 @@
+"""Any WSGI application under SegmentMiddleware."""
+
+from __future__ import annotations
+
+import io
+import unittest
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+from typing import Any
+from wsgiref.util import FileWrapper, setup_testing_defaults
+
+from typing_extensions import override
+
+from segment_logging import ConfigurationError, bind
+from segment_logging.context import NOBODY, current_identity
+from segment_logging.contrib.wsgi import Environ, SegmentMiddleware, StartResponse
+
+from .frameworks import COOKIE, MANY, FrameworkTest, captured, context_of, log, number_of, who
+
+
+def environ(**given: Any) -> Environ:
+    """Return a request's environ as a server makes it."""
+    request: Environ = {"REMOTE_ADDR": "192.0.2.7", **given}
+    setup_testing_defaults(request)
+    return request
+
+
+def visit(number: int, **given: Any) -> Environ:
+    """Return the request of one of many visitors."""
+    return environ(HTTP_COOKIE=f"{COOKIE}=a-{number}", REMOTE_USER=f"u-{number}", **given)
+
+
+def start_response(*args: Any) -> None:
+    """Take the status as a server would."""
+
+
+def get(app: Any, request: Environ) -> bytes:
+    """Return an application's answer, gone through and closed as by a server."""
+    parts = app(request, start_response)
+    try:
+        return b"".join(parts)
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+
+
+def wrapped(app: Callable[[Environ, StartResponse], Iterable[bytes]], **options: Any) -> Any:
+    """Return the application under the middleware, with REMOTE_USER as the user."""
+    options.setdefault("user_id", lambda environ: environ.get("REMOTE_USER"))
+    return SegmentMiddleware(app, **options)
+
+
+def seen(environ: Environ, start_response: StartResponse) -> list[bytes]:
+    """An application that logs one event."""
+    log()
+    return [b"ok"]
+
+
+class TestWsgi(FrameworkTest):
+    def test_ids(self) -> None:
+        """An event in a request is about its visitor and user."""
+        with captured() as events:
+            self.assertEqual(get(wrapped(seen), visit(1)), b"ok")
+        self.assertEqual(who(events), [("u-1", "a-1")])
+
+    def test_context(self) -> None:
+        """The context says address, browser, language and page."""
+        with captured() as events:
+            get(
+                wrapped(seen),
+                visit(
+                    1,
+                    SCRIPT_NAME="/shop",
+                    PATH_INFO="/café".encode().decode("latin-1"),
+                    QUERY_STRING="plan=pro",
+                    HTTP_HOST="shop.example",
+                    HTTP_USER_AGENT="Mozilla/5.0",
+                    HTTP_ACCEPT_LANGUAGE="de-DE,de",
+                    HTTP_REFERER="https://search.example/",
+                ),
+            )
+        self.assertEqual(
+            context_of(events),
+            {
+                "ip": "192.0.2.7",
+                "userAgent": "Mozilla/5.0",
+                "locale": "de-DE",
+                "page": {
+                    "path": "/shop/caf%C3%A9",
+                    "search": "?plan=pro",
+                    "url": "http://shop.example/shop/caf%C3%A9?plan=pro",
+                    "referrer": "https://search.example/",
+                },
+            },
+        )
+
+    def test_proxies(self) -> None:
+        """X-Forwarded-For counts from those who are trusted alone."""
+        for proxies, address in (((), "192.0.2.7"), (["192.0.2.7"], "203.0.113.9")):
+            with self.subTest(proxies=proxies), captured() as events:
+                request = visit(1, HTTP_X_FORWARDED_FOR="203.0.113.9")
+                get(wrapped(seen, trusted_proxies=proxies), request)
+                self.assertEqual(context_of(events)["ip"], address)
+
+    def test_no_user_id(self) -> None:
+        """Without `user_id` the events have no user."""
+        with captured() as events:
+            get(SegmentMiddleware(seen), visit(1))
+        self.assertEqual(who(events), [(None, "a-1")])
+
+    def test_wrong_option(self) -> None:
+        """A wrong option fails when the middleware is made."""
+        for options in ({"user_id": "REMOTE_USER"}, {"trusted_proxies": ["here"]}):
+            with self.subTest(**options), self.assertRaises(ConfigurationError):
+                wrapped(seen, **options)
+
+    def test_nothing_is_read_without_an_event(self) -> None:
+        """A request that logs no event is not looked into."""
+
+        class Untouched(dict[str, Any]):
+            @override
+            def __getitem__(self, key: str) -> Any:
+                raise AssertionError(key)
+
+            @override
+            def get(self, key: str, default: Any = None) -> Any:
+                raise AssertionError(key)
+
+        app = wrapped(lambda environ, start_response: [b"ok"], user_id=Untouched.get)
+        self.assertEqual(get(app, Untouched()), b"ok")
+
+    def test_error(self) -> None:
+        """After an exception nobody is bound, and it goes on as it was."""
+
+        def fail(environ: Environ, start_response: StartResponse) -> list[bytes]:
+            log()
+            raise LookupError
+
+        with captured() as events, self.assertRaises(LookupError):
+            get(wrapped(fail), visit(1))
+        self.assertEqual(who(events), [("u-1", "a-1")])
+        self.assertIs(current_identity.get(), NOBODY)
+
+    def test_bound_in_a_request(self) -> None:
+        """What a view binds ends with its request."""
+
+        def view(environ: Environ, start_response: StartResponse) -> list[bytes]:
+            log()
+            bind(user_id="u-9")
+            return [b"ok"]
+
+        app = wrapped(view, user_id=None)
+        with captured() as events:
+            get(app, visit(1))
+            get(app, visit(2))
+        self.assertEqual(who(events), [(None, "a-1"), (None, "a-2")])
+
+
+class TestStreaming(FrameworkTest):
+    def stream(self, environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        try:
+            log("First")
+            bind(context={"app": {"name": "shop"}})
+            yield b"1"
+            log("Second")
+            yield b"2"
+        finally:
+            log("Last")
+
+    def test_each_step(self) -> None:
+        """A response that is made while it is sent is about its visitor, to its end."""
+        with captured() as events:
+            self.assertEqual(get(wrapped(self.stream), visit(1)), b"12")
+        self.assertEqual(who(events), [("u-1", "a-1")] * 3)
+
+    def test_between_steps(self) -> None:
+        """Between two steps the thread is free for others."""
+        parts = wrapped(self.stream)(visit(1), start_response)
+        with captured() as events:
+            for _ in parts:
+                self.assertIs(current_identity.get(), NOBODY)
+                get(wrapped(seen), visit(2))
+        self.assertEqual([user for user, _ in who(events)], ["u-1", "u-2", "u-1", "u-2", "u-1"])
+
+    def test_what_a_step_binds(self) -> None:
+        """What a step binds holds for the next ones."""
+        with captured() as events:
+            get(wrapped(self.stream), visit(1))
+        self.assertNotIn("app", events[0].context or {})
+        self.assertEqual((events[1].context or {})["app"], {"name": "shop"})
+        self.assertIn("page", events[1].context or {})
+
+    def test_what_the_view_binds(self) -> None:
+        """What the view binds holds for the response that it leaves to be made."""
+
+        def view(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+            bind(user_id="u-9")
+            return self.stream(environ, start_response)
+
+        with captured() as events:
+            get(wrapped(view, user_id=None), visit(1))
+        self.assertEqual(who(events), [("u-9", "a-1")] * 3)
+
+    def test_visitor_who_leaves(self) -> None:
+        """A response that is closed early is about its visitor while it is."""
+        with captured() as events:
+            parts = wrapped(self.stream)(visit(1), start_response)
+            next(parts)
+            parts.close()
+        self.assertEqual([event.to_dict()["event"] for event in events], ["First", "Last"])
+        self.assertEqual(who(events), [("u-1", "a-1")] * 2)
+
+    def test_error(self) -> None:
+        """A step that raises leaves nobody bound."""
+
+        def fail(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+            yield b"1"
+            raise LookupError
+
+        with self.assertRaises(LookupError):
+            get(wrapped(fail), visit(1))
+
+    def test_other_threads(self) -> None:
+        """The steps may run in threads of their own."""
+        parts = wrapped(self.stream)(visit(1), start_response)
+        with captured() as events, ThreadPoolExecutor(1) as pool:
+            next(parts)
+            pool.submit(next, parts).result(10)
+            parts.close()
+        self.assertEqual(who(events), [("u-1", "a-1")] * 3)
+
+    def test_unwrapped(self) -> None:
+        """A ready response, or a file, comes out as it went in: servers send those faster."""
+
+        def answer(parts: Any, environ: Environ, start_response: StartResponse) -> Any:
+            return parts
+
+        for parts in ([b"ok"], (b"ok",), FileWrapper(io.BytesIO(b"ok"))):
+            app = wrapped(partial(answer, parts))
+            request = visit(1, **{"wsgi.file_wrapper": FileWrapper})
+            self.assertIs(app(request, start_response), parts)
+        with open(__file__, "rb") as file:  # uWSGI's wrapper returns the very file
+            app = wrapped(partial(answer, file))
+            request = visit(1, **{"wsgi.file_wrapper": lambda file: file})
+            self.assertIs(app(request, start_response), file)
+
+
+class TestManyRequests(FrameworkTest):
+    def test_threads(self) -> None:
+        """Of many requests at the same time, each logs about its own visitor only."""
+        all_in = Barrier(MANY)
+
+        def view(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+            number = int(environ["QUERY_STRING"])
+            log(properties={"number": number})
+            all_in.wait(30)
+            log(properties={"number": number})
+            return stream(number)
+
+        def stream(number: int) -> Iterator[bytes]:
+            yield b"1"
+            all_in.wait(30)
+            log(properties={"number": number})
+
+        app = wrapped(view)
+        with captured() as events, ThreadPoolExecutor(MANY) as pool:
+            requests = [visit(number, QUERY_STRING=str(number)) for number in range(MANY)]
+            answers = pool.map(partial(get, app), requests)
+            self.assertEqual(set(answers), {b"1"})
+        self.assertEqual(len(events), 3 * MANY)
+        for event, ids in zip(events, who(events)):
+            number = number_of(event)
+            self.assertEqual(ids, (f"u-{number}", f"a-{number}"))
+
+
+if __name__ == "__main__":
+    unittest.main()
