@@ -1,0 +1,146 @@
+"""What one call costs the thread that makes it.
+
+Each client runs in a process of its own, together with the floor: the same log call to a handler
+that does nothing. Blocks of calls alternate between the two, and everything is delivered between
+two blocks, so that none is timed while the delivery thread of the one before still works. What is
+timed is the calling thread's CPU; "on the clock" is what the same calls took in passing time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import median
+from typing import Any
+
+from . import runs
+from .clients import LABELS, open_subject
+from .collector import Collector
+
+# What runs together in a process: what is measured, and what it is measured against.
+PAIRS = (
+    ("stock", "nothing"),
+    ("ours", "nothing"),
+    ("ours-plain", "nothing"),
+    ("journal", "ours"),
+    ("journal-plain", "ours-plain"),
+    ("journal-off", "ours"),
+    ("segment", "nothing"),
+    ("posthog", "nothing"),
+    ("rudder", "nothing"),
+)
+CALLS = 800  # of a block: nearly a full batch, and eight requests of an SDK
+
+Figures = dict[str, list[float]]
+
+
+def child(name: str, base: str, url: str, journal: str, blocks: int) -> dict[str, Any]:
+    """Return the medians over the blocks: costs, ratio and difference; and the events sent.
+
+    A block of one and the next of the other make one ratio and one difference.
+    """
+    subjects = [
+        open_subject(which, url, journal=journal, upload_interval=0.05) for which in (name, base)
+    ]
+    found = defaultdict(list)
+    for block in range(-1, blocks):  # the first one warms up
+        pair, bare = [(0.0, 0.0)] * 2, [(0.0, 0.0)] * 2
+        for side in (0, 1) if block % 2 else (1, 0):
+            subject = subjects[side]
+            pair[side] = runs.timed(subject.calls, CALLS)
+            subject.flush()
+            if subject.bare is not None:
+                bare[side] = runs.timed(subject.bare, CALLS)
+        if block >= 0:
+            found["cpu"].append(pair[0][0])
+            found["clock"].append(pair[0][1])
+            found["base"].append(pair[1][0])
+            found["ratio"].append(pair[0][0] / pair[1][0])
+            found["difference"].append(pair[0][0] - pair[1][0])
+            found["bare"].append(bare[0][0] - bare[1][0])
+    sending = sum(which not in ("nothing", "stock") for which in (name, base))
+    medians = {key: median(values) for key, values in found.items()}
+    return {**medians, "sent": sending * (blocks + 1) * CALLS}
+
+
+def run(short: bool) -> list[runs.Row]:
+    """Measure and print all of it."""
+    rounds, blocks = (3, 7) if short else (7, 15)
+    found: dict[str, Figures] = defaultdict(lambda: defaultdict(list))
+    with Collector() as collector, runs.directory() as journal:
+        for name, base in runs.in_turns(PAIRS, rounds):
+            collector.reset()
+            result = runs.child(
+                "call_cost",
+                name=name,
+                base=base,
+                url=collector.url,
+                journal=journal,
+                blocks=blocks,
+            )
+            counts = collector.counts()
+            if counts["events"] != result["sent"]:
+                raise SystemExit(f"{name}: {result['sent']} sent, {counts['events']} arrived")
+            for key, value in result.items():
+                found[name][key].append(value)
+            found[name]["bytes"].append(counts["bytes"] / max(1, counts["events"]))
+    _print(found)
+    return _rows(found)
+
+
+def _print(found: dict[str, Figures]) -> None:
+    floor = [cost for name, base in PAIRS if base == "nothing" for cost in found[name]["base"]]
+    lines = [[LABELS["nothing"], f"{median(floor):.2f}", f"{median(floor):.2f}", "1", "", ""]]
+    for name, base in PAIRS:
+        figures = found[name]
+        line = [LABELS[name], f"{median(figures['cpu']):.2f}", f"{median(figures['clock']):.2f}"]
+        if base == "nothing":
+            ratio = figures["ratio"]
+            over = runs.ratios(ratio, found["ours"]["ratio"])
+            line += [f"{median(values):.2f} ({runs.spread(values)})" for values in (ratio, over)]
+        else:
+            share = figures["difference"]
+            line += [f"its journal: {median(share):.2f} ({runs.spread(share)})", ""]
+        line.append(f"{median(figures['bytes']):.0f}" if any(figures["bytes"]) else "")
+        lines.append(line)
+    header = ("one call, µs", "CPU", "clock", "to the floor", "to ours", "bytes sent")
+    runs.show(header, lines)
+
+
+def _rows(found: dict[str, Figures]) -> list[runs.Row]:
+    rows = []
+    for name, extra, to_floor, to_sdk in (
+        ("ours", "with speed", 1.7, 2.5),
+        ("ours-plain", "without", 2.7, 1.6),
+    ):
+        ratio = found[name]["ratio"]
+        journal = found[name.replace("ours", "journal")]
+        rows += [
+            runs.Row(
+                what=f"one call against a no-op handler's, {extra}", budget=to_floor, values=ratio
+            ),
+            runs.Row(
+                what=f"faster than `analytics.track()`, {extra}",
+                budget=to_sdk,
+                values=runs.ratios(found["segment"]["ratio"], ratio),
+                at_least=True,
+            ),
+            runs.Row(
+                what=f"the journal's share of a call, {extra}",
+                budget=3.0,
+                values=journal["difference"],
+                unit="µs",
+            ),
+        ]
+    rows.append(
+        runs.Row(
+            what="a record that is not an event, over a no-op handler's",
+            budget=0.5,
+            values=found["ours"]["bare"],
+            unit="µs",
+        )
+    )
+    return rows
+
+
+if __name__ == "__main__":
+    runs.main(run, child)

@@ -1,0 +1,73 @@
+"""Whether the collector holds anybody up: what it takes, beside what the clients send.
+
+A bare socket sends it ready-made requests as fast as it answers, as large as an SDK's (100
+events) and as a full batch of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from statistics import median
+from time import perf_counter
+
+from . import runs
+from .clients import LABELS, PROPERTIES
+from .collector import Collector
+
+NAMES = ("ours", "segment")
+
+
+def _rate_of(port: int, events: int, requests: int) -> tuple[float, float]:
+    """Return requests and megabytes a second, for bodies of so many events."""
+    event = {"type": "track", "event": "Order Completed", "properties": PROPERTIES}
+    line = json.dumps(event).ljust(560).encode()
+    body = b'{"batch":[' + b",".join([line] * events) + b"]}"
+    head = f"POST /v1/batch HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+    request = head.encode() + body
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        began = perf_counter()
+        for _ in range(requests):
+            peer.sendall(request)
+            if not peer.recv(65536).endswith(b"}"):
+                raise SystemExit("the collector's answer came in pieces")
+        rate = requests / (perf_counter() - began)
+    return rate, rate * len(body) / 1e6
+
+
+def run(short: bool) -> list[runs.Row]:
+    """Measure and print all of it; there is no budget for it."""
+    rounds, count = (1, 8_000) if short else (5, 20_000)
+    lines = []
+    with Collector() as collector, runs.directory() as journal:
+        taken = {}
+        for events in (100, 870):
+            rates = [_rate_of(collector.port, events, 300) for _ in range(rounds)]
+            requests, megabytes = (median(values) for values in zip(*rates))
+            taken[events] = megabytes
+            lines.append(
+                [f"taken, bodies of {events} events", f"{requests:,.0f}", f"{megabytes:,.0f}", ""]
+            )
+        for name in runs.in_turns(NAMES, 1):
+            collector.reset()
+            result = runs.child(
+                "cpu_per_event", name=name, url=collector.url, journal=journal, count=count
+            )
+            counts = collector.counts()
+            megabytes = counts["bytes"] / counts["events"] * result["rate"] / 1e6
+            requests = counts["requests"] / counts["events"] * result["rate"]
+            spare = taken[870 if name == "ours" else 100] / megabytes
+            lines.append(
+                [
+                    f"sent by {LABELS[name]}",
+                    f"{requests:,.0f}",
+                    f"{megabytes:,.0f}",
+                    f"{spare:.0f}x",
+                ]
+            )
+    runs.show(("the collector", "requests/s", "MB/s", "to spare"), lines)
+    return []
+
+
+if __name__ == "__main__":
+    runs.main(run)

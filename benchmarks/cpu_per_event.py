@@ -1,0 +1,126 @@
+"""CPU of the whole process for each event delivered, and events a second from call to collector.
+
+User and system time of the process from when the client is set up until everything has arrived;
+imports are not in it. What arrived is counted by the collector. The SDKs get a queue that holds
+all of it and a proper flush; what they lose as shipped, when the program just ends, is measured
+apart.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections import defaultdict
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from . import runs
+from .clients import LABELS, open_subject
+from .collector import Collector
+
+NAMES = ("ours", "ours-plain", "journal", "segment", "posthog", "rudder")
+WARM_UP = 500
+WITHOUT_FLUSH = ("no flush, stderr a file", "no flush, stderr nowhere")
+
+
+def child(
+    name: str, url: str, journal: str, count: int, stderr: str | None = None
+) -> dict[str, Any]:
+    """Send `count` events and return what that took.
+
+    Args:
+        name: the client.
+        url: the collector's.
+        journal: directory for the variants with one.
+        count: of the events.
+        stderr: as shipped and without a flush, what the client says going to this file. Where it
+            goes matters: a line for each dropped event lets the delivery thread catch up.
+    """
+    subject = open_subject(name, url, journal=journal, as_shipped=stderr is not None)
+    if stderr is not None:
+        os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT), 2)
+        subject.calls(count)
+        return {}
+    subject.calls(WARM_UP)
+    subject.flush()
+    began, before = perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    subject.calls(count)
+    called = perf_counter() - began
+    subject.flush()
+    took, after = perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    return {
+        "cpu": (user + system) / count * 1e6,
+        "system": system / count * 1e6,
+        "rate": count / took,
+        "calling": called / took,
+    }
+
+
+def run(short: bool) -> list[runs.Row]:
+    """Measure and print all of it."""
+    rounds, count = (3, 8_000) if short else (7, 20_000)
+    found = defaultdict(lambda: defaultdict(list))
+    with Collector() as collector, runs.directory() as journal:
+        for name in runs.in_turns(NAMES, rounds):
+            collector.reset()
+            result = runs.child(
+                "cpu_per_event", name=name, url=collector.url, journal=journal, count=count
+            )
+            counts = collector.counts()
+            for key, value in result.items():
+                found[name][key].append(value)
+            found[name]["arrived"].append(counts["events"] - WARM_UP)
+            found[name]["requests"].append(counts["requests"])
+        kept = {} if short else _kept(collector, journal, count)
+    lines = []
+    for name in NAMES:
+        figures = found[name]
+        over = runs.ratios(figures["cpu"], found["ours"]["cpu"])
+        lines.append(
+            [
+                LABELS[name],
+                f"{median(figures['cpu']):.1f}",
+                f"{median(figures['system']):.1f}",
+                f"{median(over):.2f} ({runs.spread(over)})",
+                f"{median(figures['rate']):,.0f}",
+                f"{min(figures['arrived']):,} of {count:,}",
+                f"{median(figures['requests']):.0f}",
+                *(f"{min(v):,}-{max(v):,}" for v in kept.get(name, ())),
+            ]
+        )
+    header = ("a delivered event", "CPU µs", "in system", "to ours", "events/s", "arrived",
+              "requests", *WITHOUT_FLUSH[: 2 * bool(kept)])  # fmt: skip
+    runs.show(header, lines)
+    return [
+        runs.Row(
+            what=f"less CPU per delivered event than the SDK, {extra}",
+            budget=budget,
+            values=runs.ratios(found["segment"]["cpu"], found[name]["cpu"]),
+            at_least=True,
+        )
+        for name, extra, budget in (("ours", "with speed", 4.0), ("ours-plain", "without", 2.5))
+    ]
+
+
+def _kept(collector: Collector, journal: str, count: int) -> dict[str, list[list[int]]]:
+    """Return how many events of a program arrive that makes its calls and ends, each way."""
+    kept: dict[str, list[list[int]]] = {name: [[], []] for name in NAMES}
+    for name in runs.in_turns(NAMES, 5):
+        for way, stderr in enumerate((os.path.join(journal, "stderr"), os.devnull)):
+            collector.reset()
+            runs.child(
+                "cpu_per_event",
+                name=name,
+                url=collector.url,
+                journal=journal,
+                count=count,
+                stderr=stderr,
+            )
+            kept[name][way].append(collector.settled_counts()["events"])
+    return kept
+
+
+if __name__ == "__main__":
+    runs.main(run, child)

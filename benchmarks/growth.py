@@ -1,0 +1,195 @@
+"""Cost of a call as the work grows: threads, larger events, processes on one journal directory.
+
+Always the calling thread's CPU for one call, so that what is seen is contention and not how few
+cores there are; and always as a ratio to a handler that does nothing, timed in between in the
+same thread. Writes `growth.svg`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from threading import Barrier, Thread
+
+from . import runs
+from .clients import LABELS, open_subject, properties_of
+from .collector import Collector
+
+THREADS = (1, 2, 4, 8)
+SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
+PROCESSES = (1, 2, 4, 8, 16)
+OURS = ("ours", "ours-plain")
+WARM_UP = 200
+BLOCKS = 20  # of each thread
+PICTURE = Path(__file__).with_name("growth.svg")
+
+
+def child(  # noqa: PLR0917
+    name: str,
+    url: str,
+    journal: str,
+    threads: int = 1,
+    size: int | None = None,
+    calls: int = 8_000,
+    start_at: float = 0.0,
+) -> float:
+    """Make `calls` calls in so many threads; return the CPU of one, to the floor's.
+
+    Every thread alternates blocks of the client's calls with blocks of the floor's.
+    """
+    properties = None if size is None else properties_of(size)
+    floor, subject = (
+        open_subject(which, url, journal=journal, properties=properties, upload_interval=0.05)
+        for which in ("nothing", name)
+    )
+    floor.calls(200)
+    subject.calls(WARM_UP)
+    subject.flush()
+    time.sleep(max(0.0, start_at - time.time()))
+    ready, ratios = Barrier(threads), []
+
+    def work() -> None:
+        ready.wait()
+        for _ in range(BLOCKS):
+            base, _ = runs.timed(floor.calls, calls // threads // BLOCKS)
+            cost, _ = runs.timed(subject.calls, calls // threads // BLOCKS)
+            ratios.append(cost / base)
+            if threads == 1:
+                subject.flush()
+
+    workers = [Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    subject.flush()
+    return median(ratios)
+
+
+Curves = dict[str, dict[int, list[float]]]
+
+
+def run(short: bool) -> list[runs.Row]:
+    """Measure, print and draw all of it; there is no budget for it."""
+    rounds = 1 if short else 3
+    with Collector() as collector, runs.directory() as journal:
+        threads = _curves("threads", THREADS, (*OURS, "segment"), collector, rounds)
+        sizes = _curves("size", SIZES, (*OURS, "segment"), collector, rounds)
+        processes = _processes(collector, journal, rounds)
+    panels = (
+        ("threads of one process", threads),
+        ("bytes of properties in an event", sizes),
+        ("processes on one journal directory", processes),
+    )
+    for title, curves in panels:
+        xs = sorted(next(iter(curves.values())))
+        runs.show(
+            (f"CPU of a call to the floor's, by {title}", *(f"{x:,}" for x in xs)),
+            [[LABELS[n], *(f"{median(ys[x]):.1f}" for x in xs)] for n, ys in curves.items()],
+        )
+        print()
+    if not short:
+        PICTURE.write_text(picture_of(panels))
+        print(f"{PICTURE.name} is written")
+    return []
+
+
+def _curves(
+    parameter: str, xs: Sequence[int], names: Sequence[str], collector: Collector, rounds: int
+) -> Curves:
+    curves: Curves = {name: defaultdict(list) for name in names}
+    for x, name in runs.in_turns([(x, name) for x in xs for name in names], rounds):
+        calls = 1_000 if parameter == "size" and x >= 10_000 else 8_000
+        result = runs.child(
+            "growth", name=name, url=collector.url, journal="", calls=calls, **{parameter: x}
+        )
+        curves[name][x].append(result)
+    return curves
+
+
+def _processes(collector: Collector, journal: str, rounds: int) -> Curves:
+    curves: Curves = {"journal": defaultdict(list)}
+    for count in runs.in_turns(PROCESSES, rounds):
+        collector.reset()
+        start_at = time.time() + 0.7 + 0.3 * count  # once all of them are up
+        children = [
+            runs.start(
+                "growth",
+                name="journal",
+                url=collector.url,
+                journal=journal,
+                calls=4_000,
+                start_at=start_at,
+            )
+            for _ in range(count)
+        ]
+        costs = [runs.result_of(process) for process in children]
+        arrived = collector.settled_counts()["events"]
+        sent = count * (4_000 + WARM_UP)
+        if arrived != sent:
+            raise SystemExit(f"{count} processes: {sent} sent, {arrived} arrived")
+        curves["journal"][count].append(median(costs))
+    return curves
+
+
+# The picture. -----------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, MARGIN = 250, 190, 46
+COLOURS = {"ours": "#0b6e4f", "ours-plain": "#6bbf9a", "journal": "#2b5c9e", "segment": "#b5542c"}
+SHORT = {
+    "ours": "with speed",
+    "ours-plain": "without",
+    "journal": "with speed and journal",
+    "segment": "segment-analytics-python",
+}
+
+
+def picture_of(panels: Sequence[tuple[str, Curves]]) -> str:
+    """Return the curves as SVG, one panel each, from zero up."""
+    step = WIDTH + MARGIN + 14
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{step * len(panels) + 20}" '
+        f'height="{HEIGHT + 104}" font-family="sans-serif" font-size="11" fill="#222">',
+        '<rect width="100%" height="100%" fill="#fdfdfb"/>',
+    ]
+    for number, (title, curves) in enumerate(panels):
+        parts += [f'<g transform="translate({MARGIN + number * step},30)">']
+        parts += [*_panel(title, curves), "</g>"]
+    shown = list(dict.fromkeys(name for _, curves in panels for name in curves))
+    for number, name in enumerate(shown):
+        x, y = MARGIN + number * 172, HEIGHT + 84
+        parts.append(f'<rect x="{x}" y="{y - 8}" width="14" height="4" fill="{COLOURS[name]}"/>')
+        parts.append(f'<text x="{x + 20}" y="{y - 2}">{SHORT[name]}</text>')
+    return "\n".join((*parts, "</svg>\n"))
+
+
+def _panel(title: str, curves: Curves) -> list[str]:
+    xs = sorted(next(iter(curves.values())))
+    across = {x: WIDTH * index / (len(xs) - 1) for index, x in enumerate(xs)}
+    peak = max(median(ys[x]) for ys in curves.values() for x in xs)
+    top = next(
+        step * 10**power for power in range(6) for step in (1, 2, 3, 5) if step * 10**power >= peak
+    )
+    parts = [f'<text x="0" y="-12" font-weight="bold">times the floor, by {title}</text>']
+    for tenth in range(0, 11, 2):
+        y = HEIGHT * (1 - tenth / 10)
+        parts.append(f'<path d="M0 {y:.1f}H{WIDTH}" stroke="#ddd"/>')
+        parts.append(f'<text x="-6" y="{y + 4:.1f}" text-anchor="end">{top * tenth / 10:g}</text>')
+    for x in xs:
+        parts.append(
+            f'<text x="{across[x]:.1f}" y="{HEIGHT + 16}" text-anchor="middle">{x:,}</text>'
+        )
+    for name, ys in curves.items():
+        points = [(across[x], HEIGHT * (1 - median(ys[x]) / top)) for x in xs]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        colour = COLOURS[name]
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
+    return parts
+
+
+if __name__ == "__main__":
+    runs.main(run, child)

@@ -1,0 +1,68 @@
+"""What importing the handler takes, beside `import requests`, which it needs.
+
+`import segment_logging` alone is not what is measured: it imports the rest when that is first used.
+
+Fresh processes in turn; the CPU of the import alone, without the interpreter's start.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from statistics import median
+
+from . import runs
+
+IMPORTS = {
+    "requests": "import requests",
+    "segment_logging": "from segment_logging import SegmentHandler",
+    "segment.analytics": "import segment.analytics",
+    "posthog": "import posthog",
+    "rudderstack.analytics": "import rudderstack.analytics",
+}
+_PROGRAM = """
+import time
+began = time.process_time()
+import {module}
+print(time.process_time() - began)
+"""
+
+
+def _seconds_of(module: str) -> float:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(statement=IMPORTS[module])],
+        cwd=runs.ROOT,
+        env=runs.environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    return float(done.stdout)
+
+
+def run(short: bool) -> list[runs.Row]:
+    """Measure and print all of it."""
+    names = [*IMPORTS][: 2 if short else None]
+    for name in names:
+        _seconds_of(name)  # compiles it
+    found = defaultdict(list)
+    for name in runs.in_turns(names, 9 if short else 21):
+        found[name].append(_seconds_of(name) * 1000)
+    runs.show(
+        ("import", "ms", "spread"),
+        [[name, f"{median(found[name]):.0f}", runs.spread(found[name])] for name in names],
+    )
+    more = [ours - theirs for ours, theirs in zip(found["segment_logging"], found["requests"])]
+    return [
+        runs.Row(
+            what="import of `SegmentHandler`, over `import requests`",
+            budget=20.0,
+            values=more,
+            unit="ms",
+        )
+    ]
+
+
+if __name__ == "__main__":
+    runs.main(run)

@@ -1,0 +1,190 @@
+"""Where the microseconds of one call go, stage by stage.
+
+The stages are the package's own functions, timed alone on a ready record; those that run one
+inside the other are told apart by subtraction, block by block. The client answers at once and in
+the process, and nothing is delivered while anything is timed. One process for each encoder.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import repeat
+from statistics import median
+from typing import Any
+
+from . import runs
+from .clients import NAME, PROPERTIES, USER, Nothing
+
+CALLS = 400
+
+
+class Silent:
+    """A client without a network."""
+
+    def send(self, write_key: str, message: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
+    """Return the median of each stage, µs."""
+    if plain:
+        sys.modules["orjson"] = None
+    from segment_logging import SegmentHandler  # noqa: PLC0415
+    from segment_logging.encoding import encode  # noqa: PLC0415
+    from segment_logging.forms import LIBRARY  # noqa: PLC0415
+    from segment_logging.ids import new_message_id  # noqa: PLC0415
+    from segment_logging.rules import write_timestamp  # noqa: PLC0415
+    from segment_logging.wire import track_form  # noqa: PLC0415
+
+    handlers = {
+        "nothing": Nothing(),
+        "memory": SegmentHandler("bench", client=Silent(), flush_interval=3600.0),
+        "journal": SegmentHandler("bench", client=Silent(), flush_interval=3600.0, journal=journal),
+    }
+    loggers = {name: _logger(name, handler) for name, handler in handlers.items()}
+    extra = {"user_id": USER, "properties": PROPERTIES}
+    record = loggers["nothing"].makeRecord(
+        "bench", logging.INFO, __file__, 1, NAME, (), None, None, extra
+    )
+    reader = handlers["memory"]._reader
+    fields = reader.fields_of(record)
+    assert fields is not None
+    message_id = new_message_id()
+
+    def write_form() -> dict[str, Any]:
+        return track_form(
+            USER, NAME, PROPERTIES, created=record.created, context=LIBRARY, message_id=message_id
+        )
+
+    line = encode(write_form()) + b"\n"
+    file = os.open(os.path.join(journal, "written"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    stages: dict[str, Callable[[], object]] = {
+        "logging": lambda: loggers["nothing"].info(NAME, extra=extra),
+        "all": lambda: loggers["memory"].info(NAME, extra=extra),
+        "all, journal": lambda: loggers["journal"].info(NAME, extra=extra),
+        "nothing": lambda: handlers["nothing"].handle(record),
+        "handle": lambda: handlers["memory"].handle(record),
+        "handle, journal": lambda: handlers["journal"].handle(record),
+        "fields": lambda: reader.fields_of(record),
+        "form": lambda: reader._forms.usual_of(record, fields),
+        "line": lambda: reader.line_of(record, fields),
+        "id": new_message_id,
+        "timestamp": lambda: write_timestamp(record.created),
+        "wire": write_form,
+        "write": lambda: os.write(file, line),
+        "empty": lambda: None,
+    }
+    found: dict[str, list[float]] = defaultdict(list)
+    for block in range(-1, blocks):
+        # Both queues are empty: the first message wakes the listener, and the journal makes a file.
+        first = {key: runs.timed(_loop_of(stages[key]), 1)[0] for key in ("all", "all, journal")}
+        order = list(stages) if block % 2 else list(reversed(stages))
+        took = {key: runs.timed(_loop_of(stages[key]), CALLS)[0] for key in order}
+        for key in ("memory", "journal"):
+            handlers[key].drain(10)
+        if block >= 0:
+            for key, value in (*_told_apart(took).items(), *_extra(first, took).items()):
+                found[key].append(value)
+    os.close(file)
+    return {key: median(values) for key, values in found.items()}
+
+
+def _loop_of(stage: Callable[[], object]) -> Callable[[int], None]:
+    def loop(count: int) -> None:
+        for _ in repeat(None, count):
+            stage()
+
+    return loop
+
+
+def _logger(name: str, handler: logging.Handler) -> logging.Logger:
+    logger = logging.getLogger(f"profile.{name}")
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    return logger
+
+
+def _told_apart(took: dict[str, float]) -> dict[str, float]:
+    """Return what each stage takes by itself, from stages that hold one another."""
+    took = {key: value - took["empty"] for key, value in took.items()}  # the loop's own
+    return {
+        "logging": took["logging"],
+        "spared": -took["nothing"],
+        "fields": took["fields"],
+        "form": took["form"],
+        "id": took["id"],
+        "timestamp": took["timestamp"],
+        "wire": took["wire"] - took["timestamp"],
+        "usual": took["form"] - took["wire"] - took["id"],
+        "encode": took["line"] - took["form"],
+        "put": took["handle"] - took["line"] - took["fields"],
+        "rest": took["all"] - took["logging"] + took["nothing"] - took["handle"],
+        "all": took["all"],
+        "journal": took["handle, journal"] - took["handle"],
+        "write": took["write"],
+        "all, journal": took["all, journal"],
+    }
+
+
+def _extra(first: dict[str, float], took: dict[str, float]) -> dict[str, float]:
+    """Return what the first call of a batch costs more than the others."""
+    return {f"first, {key}": value - took[key] for key, value in first.items()}
+
+
+STAGES = {
+    "logging": "logging itself: level, caller, LogRecord, extras; the floor's handler",
+    "spared": "the floor's handler, which is not called: lock, filters",
+    "fields": "is it an event: `fields_of`",
+    "form": "the call in Segment's words: `Forms.usual_of`",
+    "id": "- message id",
+    "timestamp": "- timestamp as ISO text",
+    "wire": "- Segment's names: the rest of `track_form`",
+    "usual": "- is it the commonest call, of plain values?",
+    "encode": "JSON and the size check: `line_of`",
+    "put": "`handle`, `emit` and the queue",
+    "rest": "unaccounted for: colder caches in a whole call",
+    "all": "**one call**",
+    "journal": "the journal in place of the memory queue",
+    "write": "- one `os.write`",
+    "all, journal": "**one call with a journal**",
+    "first, all": "once a batch: its first call wakes the listener",
+    "first, all, journal": "once a batch: the same and a new file",
+}
+
+
+def run(short: bool, *, markdown: bool = False) -> list[runs.Row]:
+    """Measure and print all of it."""
+    rounds, blocks = (1, 20) if short else (5, 60)
+    found: dict[bool, dict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
+    with runs.directory() as journal:
+        for plain in runs.in_turns((False, True), rounds):
+            result = runs.child("profile_call", plain=plain, blocks=blocks, journal=journal)
+            for key, value in result.items():
+                found[plain][key].append(value)
+    lines = []
+    for key, label in STAGES.items():
+        line = [label]
+        for plain in (False, True):
+            figures = found[plain]
+            ratio = [a / b for a, b in zip(figures[key], figures["logging"])]
+            line += [f"{median(figures[key]):.2f}", f"{median(ratio):.2f}"]
+        lines.append(line)
+    header = ("stage", "with speed, µs", "to the floor", "without, µs", "to the floor")
+    runs.show(header, lines, markdown=markdown)
+    return []
+
+
+def _run(short: bool) -> list[Any]:
+    return run(short, markdown=not sys.stdout.isatty())
+
+
+if __name__ == "__main__":
+    runs.main(_run, child)
