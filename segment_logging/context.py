@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .errors import ConfigurationError
+
 
 class Bound(Protocol):
     """What may be bound to a context: asked for each event, in the thread that logs it."""
@@ -113,8 +115,11 @@ def bind(
         user_id: text, number or UUID.
         anonymous_id: likewise.
         context: merged into Segment's context object of every event.
+
+    Raises:
+        ConfigurationError: a context that is no object.
     """
-    added = Identity(user_id=user_id, anonymous_id=anonymous_id, context=context)
+    added = _identity_of(user_id, anonymous_id, context)
     current_identity.set(added.over(current_identity.get()))
 
 
@@ -142,9 +147,17 @@ def identity(
     context: Mapping[str, Any] | None = None,
 ) -> Iterator[None]:
     """Fill in the identity of every event logged inside the `with` block; see `bind`."""
-    added = Identity(user_id=user_id, anonymous_id=anonymous_id, context=context)
+    added = _identity_of(user_id, anonymous_id, context)
     with under(added.over(current_identity.get())):
         yield
+
+
+def _identity_of(user_id: Any, anonymous_id: Any, context: Any) -> Identity:
+    if context is not None and not isinstance(context, Mapping):
+        raise ConfigurationError(
+            f"context must be an object, not {type(context).__name__}: pass a dict"
+        )
+    return Identity(user_id=user_id, anonymous_id=anonymous_id, context=context)
 
 
 def merge(

@@ -12,7 +12,8 @@ class Counts:
     Always `accepted == delivered + dead_lettered + dropped + pending`.
 
     Attributes:
-        accepted: messages that were valid events.
+        accepted: messages that were valid events; with a journal, also those that processes which
+            are gone left in it.
         delivered: answered with a 2xx.
         dead_lettered: given up, with a reason: in the `dead_letters` file if there is one.
         dropped: lost because the queue was full, or because the process ended first.

@@ -23,9 +23,10 @@ from ._version import __version__
 from .bound import BOUND, fill_in
 from .context import NOBODY, current_identity, merge
 from .dialects import arguments_of, forget_repeats, template_of, text_of
+from .errors import InvalidMessage
 from .ids import new_message_id
 from .reading import Reading, check_categories
-from .wire import CONSENT_EVENT, FIELDS, track_form, wire_form, write_group_id
+from .wire import CONSENT_EVENT, FIELDS, track_form, unchecked_form, wire_form, write_group_id
 
 LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
 """What every message's context says of who sent it."""
@@ -103,7 +104,11 @@ class Forms:
             fields["timestamp"] = record.created
         if fields.get("message_id") is None:
             fields["message_id"] = new_message_id()
-        return wire_form(call_type, fields)
+        try:
+            return wire_form(call_type, fields)
+        except InvalidMessage as error:
+            error.refused = unchecked_form(call_type, fields)
+            raise
 
     def _identify(self, fields: dict[str, Any]) -> None:
         """Fill in who it was, and the context: the handler's, what is bound, the record's."""

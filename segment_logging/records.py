@@ -124,11 +124,11 @@ class RecordReader:
             if len(line) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(len(line), MAX_MESSAGE_BYTES)
         except InvalidMessage as error:
-            error.refused = self.redacted(form)
+            error.refused = self.redacted(form if error.refused is None else error.refused)
             raise
         return line
 
-    def redacted(self, values: dict[str, Any]) -> Any:
+    def redacted(self, values: Mapping[str, Any]) -> Any:
         """Return the values of a record that is no event without what is to be left out."""
         return values if self._redaction is None else self._redaction.values_of(values)
 

@@ -11,6 +11,7 @@ overview, "Failed on ingest"), which the error texts name, and the spec pages of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from .encoding import encode
@@ -179,6 +180,16 @@ def track_form(
         "context": context,
         "messageId": message_id,
     }
+
+
+def unchecked_form(call_type: object, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was refused under Segment's names, for people to mend and to send again."""
+    layout = _CALLS.get(call_type, {}) if isinstance(call_type, str) else {}
+    named = {(layout[name].key if name in layout else name): fields[name] for name in fields}
+    if isinstance(named.get("timestamp"), float):
+        with suppress(InvalidMessage):
+            named["timestamp"] = write_timestamp(named["timestamp"])
+    return {"type": call_type, **named}
 
 
 def read_form(form: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:

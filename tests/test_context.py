@@ -10,7 +10,7 @@ from itertools import product
 from threading import Thread
 from typing import Any
 
-from segment_logging import bind, identity, unbind
+from segment_logging import ConfigurationError, bind, identity, unbind
 from segment_logging.context import (
     NOBODY,
     Bound,
@@ -51,6 +51,14 @@ def isolated(test: Any) -> Any:
 
 
 class TestBind(unittest.TestCase):
+    def test_no_object(self) -> None:
+        """A context that is no object fails where it is bound, not at every event."""
+        no_object: Any = "x"
+        with self.assertRaisesRegex(ConfigurationError, "context must be an object"):
+            bind(context=no_object)
+        with self.assertRaisesRegex(ConfigurationError, "context"), identity(context=no_object):
+            pass
+
     @isolated
     def test_bind(self) -> None:
         """`bind` fills in from now on."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 import threading
 import unittest
+from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from typing_extensions import override
 
-from segment_logging import DeliveryError, SegmentHandler
+from segment_logging import DeliveryError, Message, SegmentHandler, Track
 from segment_logging.deadletters import DeadLetters
 from segment_logging.testing import FakeClient
 
@@ -196,6 +198,22 @@ class JournalDeadLettersTest(unittest.TestCase):
             handler.close()
             (line,) = (Path(directory) / "dead-letters.jsonl").read_bytes().splitlines()
         self.assertEqual(json.loads(line)["message"]["event"], "Event")
+
+    def test_refused_before_the_queue(self) -> None:
+        """What is refused stands there under Segment's names as well: mended, it can be sent."""
+        with TemporaryDirectory() as directory, redirect_stderr(io.StringIO()):
+            handler = SegmentHandler("key", client=FakeClient(), journal=directory)
+            for extra in ({"user_id": "u", "event": ""}, {"user_id": "u", "type": ["track"]}):
+                handler.handle(a_record("Event", extra={**extra, "properties": {"a": 1}}))
+            handler.close()
+            lines = (Path(directory) / "dead-letters.jsonl").read_bytes().splitlines()
+        track, unknown = (json.loads(line)["message"] for line in lines)
+        self.assertEqual(
+            (track["type"], track["userId"], unknown["type"]), ("track", "u", ["track"])
+        )
+        mended = Message.from_dict({**track, "event": "Signup"})
+        assert isinstance(mended, Track)
+        self.assertEqual((mended.event, mended.properties), ("Signup", {"a": 1}))
 
     def test_stays_where_it_was(self) -> None:
         """A program that changes its working directory does not move them."""

@@ -39,11 +39,11 @@ class Captured(Sequence[Call]):
         self._told = 0  # of these
 
     @overload
-    def __getitem__(self, index: int) -> Call: ...
+    def __getitem__(self, index: int) -> Any: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Call]: ...
+    def __getitem__(self, index: slice) -> list[Any]: ...
     @override
-    def __getitem__(self, index: int | slice) -> Call | list[Call]:
+    def __getitem__(self, index: int | slice) -> Any:
         return self.messages[index]
 
     @override
