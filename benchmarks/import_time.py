@@ -24,7 +24,7 @@ IMPORTS = {
 _PROGRAM = """
 import time
 began = time.process_time()
-import {module}
+{statement}
 print(time.process_time() - began)
 """
 

@@ -134,7 +134,9 @@ class Delivery:
                 self._client.send(self._write_key, batch)
             except (DeliveryError, MessageTooLarge) as error:
                 failure: SegmentError = error
-            except Exception as error:  # a client of the user's may raise anything
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a client of the user's may raise anything
                 failure = DeliveryError(
                     f"client failed ({type(error).__name__} in {where(error)}): mend its `send`, "
                     "or have it raise DeliveryError"

@@ -23,7 +23,6 @@ from .delivery import OnError
 from .diversion import Diversion, Enqueue
 from .errors import InvalidMessage
 from .http import Timeout
-from .listener import THREAD_NAME, own_threads
 from .locks import holds_logging_lock
 from .pipeline import Pipeline
 from .pipelines import leave_parent
@@ -31,6 +30,7 @@ from .reading import BeforeSend, Consent, Reading
 from .records import RecordReader
 from .reports import report, say_refused
 from .settings import Settings, write_key_of
+from .threads import THREAD_NAME, own_threads
 
 
 class SegmentHandler(logging.Handler):

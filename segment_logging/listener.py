@@ -2,19 +2,15 @@
 
 What the stock one gets wrong for us is overridden here and nowhere else: an exception from
 `dequeue` or `handle` ends its thread for good, `start` twice hangs, and `stop` joins without bound.
-
-`own_threads` are the threads that deliver. A record of theirs (urllib3 at DEBUG, a hook that
-logs) must never become a message: it would cause the next one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from logging.handlers import QueueListener
 from queue import Empty
-from threading import Lock, Thread, get_ident
+from threading import get_ident
 from typing import Any, cast
 
 from typing_extensions import override
@@ -24,12 +20,7 @@ from .delivery import Delivery, End, Tally
 from .queues import MessageQueue
 from .queues.bell import Bell
 from .reports import report
-
-THREAD_NAME = "segment_logging"
-"""Name of the threads that deliver. Unlike an identifier, no other thread ever gets it."""
-
-own_threads: set[int] = set()
-"""Identifiers of the threads that deliver in this process."""
+from .threads import OneThread, own_threads
 
 KEPT_PAUSE = 60.0
 """Seconds until a batch that was kept is tried again."""
@@ -75,7 +66,11 @@ class MessageQueueListener(QueueListener):
         self._trying_now = False
         self._flush_to = 0
         # What the thread has done:
-        self._running = Lock()  # held while a thread runs, and never waited for
+        self._one = OneThread(
+            self._loop,
+            on_begin=self._forget_requests,
+            on_end=lambda: queue.watch(collecting=False),  # the next message rings
+        )
         self._cut_short = False
         self._first_seen: float | None = None
         self._tally = Tally()  # replaced whole, so that any thread may read it
@@ -91,16 +86,12 @@ class MessageQueueListener(QueueListener):
     @property
     def running(self) -> bool:
         """Whether a thread delivers."""
-        return self._running.locked()
+        return self._one.is_running
 
     @override
     def start(self) -> None:
         """Start the thread unless it runs. Where none can be, messages wait for `run_here`."""
-        if self._begin():
-            try:
-                Thread(target=self._run, name=THREAD_NAME, daemon=True).start()
-            except RuntimeError:  # the interpreter is shutting down
-                self._running.release()
+        self._one.start()
 
     @override
     def stop(self, *, close: bool = False) -> None:
@@ -110,9 +101,11 @@ class MessageQueueListener(QueueListener):
 
     def run_here(self, deadline: float) -> None:
         """Deliver what waits in the calling thread, for when no other can be started."""
-        if self._begin():
+
+        def prepare() -> None:
             self._stopping, self.deadline = True, deadline
-            self._run()
+
+        self._one.run_here(prepare)
 
     def try_now(self) -> None:
         """Cut the wait for another attempt short: somebody closes, and waits."""
@@ -137,20 +130,26 @@ class MessageQueueListener(QueueListener):
         """
         messages = self._messages
         self._flush_to = max(self._flush_to, messages.accepted)
-        target: list[int] = []
+        targets: list[int] = []
 
         def is_answered() -> bool:
             if backlog and messages.has_backlog:
                 return False
-            if not target:  # only now: what was found of others counts as accepted, too
-                target.append(messages.accepted)
-            return messages.acknowledged >= target[0]
+            lanes = messages.lanes
+            if not targets:  # only now: what was found of others counts as accepted, too
+                targets.extend(accepted for accepted, _ in lanes)
+            return all(answered >= target for (_, answered), target in zip(lanes, targets))
 
         return self._wait_until(is_answered, deadline)
 
     def wait_until_ended(self, deadline: float) -> bool:
         """Wait until the thread has ended. False: `deadline` came first."""
-        return self._wait_until(lambda: not self.running, deadline)
+
+        def has_ended() -> bool:
+            self._stopping = True  # again: a message may have begun another thread meanwhile
+            return not self.running
+
+        return self._wait_until(has_ended, deadline)
 
     def look(self) -> tuple[Tally, int]:
         """Return what became of messages, and how many were accepted: never fewer."""
@@ -172,25 +171,16 @@ class MessageQueueListener(QueueListener):
 
     # The listener's thread. ---------------------------------------------------------------------
 
-    def _begin(self) -> bool:
-        """Become the one thread, asked for nothing yet; False when there is one."""
-        if not self._running.acquire(blocking=False):
-            return False
+    def _forget_requests(self) -> None:
         self._stopping, self.deadline, self._cut_short = False, None, False
-        return True
 
-    def _run(self) -> None:
-        own_threads.add(get_ident())
+    def _loop(self) -> None:
         try:
             while True:
                 self.handle(self.dequeue(True))
         except Empty:
             pass
-        except BaseException:  # a client called sys.exit: the next message starts another thread
-            self._running.release()
-            raise
         finally:
-            own_threads.discard(get_ident())
             self._tell_waiters()
 
     @override
@@ -238,7 +228,10 @@ class MessageQueueListener(QueueListener):
                 due_at = self._due_at()
                 if due_at <= self._clock():
                     self._first_seen = None
-                    return messages.take()
+                    batch = messages.take()
+                    if batch is not None:
+                        return batch
+                    continue  # what was found was empty
                 wake_at = due_at if wake_at is None else min(wake_at, due_at)
             elif self._stopping:
                 return None
@@ -280,9 +273,8 @@ class MessageQueueListener(QueueListener):
         self._messages.release()
         if self._closing:
             self._delivery.close()
-        with suppress(RuntimeError):  # somebody else than our thread dequeues
-            self._running.release()  # from here on, a message starts another thread
-        return self._has_nothing_to_do or not self._running.acquire(blocking=False)
+        self._one.end()
+        return self._has_nothing_to_do or not self._one.resume()
 
     @property
     def _has_nothing_to_do(self) -> bool:

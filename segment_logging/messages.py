@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from typing import Any, ClassVar
 
 from typing_extensions import override
@@ -45,7 +46,8 @@ class Message:
             InvalidMessage: what Segment would drop, or no call at all.
         """
         if isinstance(form, Mapping) and "batch" in form and form.get("type", "batch") == "batch":
-            return _KINDS["batch"].read(form)
+            message: Message = import_module(".batch", __package__).Batch.read(form)
+            return message
         return Call.read(form)
 
     @classmethod

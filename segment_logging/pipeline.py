@@ -101,6 +101,7 @@ class Pipeline:
         elif sys.is_finalizing():  # the modules that could send are being taken down
             if self._queue.perishable:
                 reports.say("1 messages are lost, as the interpreter is being taken down")
+                self._queue.watch(collecting=False)  # the next one is to be told of, too
         else:  # another exit function logs, after ours: no thread would live long enough
             self.end_exit()
 
@@ -110,7 +111,9 @@ class Pipeline:
         journal = self._journal
         if journal is None:
             return back_at
-        if now >= self._next_look or (journal.wants_to_look and self._next_look - now > 1.0):
+        if now >= self._next_look or (
+            journal.adoption.wants_to_look and self._next_look - now > 1.0
+        ):
             try:
                 journal.look_around()
             except OSError as error:
@@ -189,9 +192,10 @@ class Pipeline:
         if self._is_stranded:
             self._listener.run_here(deadline)
         self._listener.try_now()
-        if self._journal is not None:
+        if self._journal is not None and not self._queue.perishable:
             self._listener.hurry(deadline)
-        if not self._listener.wait_until_ended(deadline) and self._exit_by is None:
+        has_ended = self._listener.wait_until_ended(deadline)
+        if not has_ended and self._exit_by is None and self._pending:
             reports.report(
                 f"{self._pending} messages are not delivered yet, after shutdown_timeout "
                 f"({self._shutdown_timeout:g} s); delivery goes on until the process ends"
@@ -236,7 +240,7 @@ class Pipeline:
             dead_lettered=tally.dead_lettered,
             dropped=dropped + lost,
             pending=accepted - lost - tally.delivered - tally.dead_lettered,
-            invalid=0 if journal is None else journal.damaged,
+            invalid=0 if journal is None else journal.adoption.damaged,
             retried=tally.retried,
             batches=tally.batches,
         )

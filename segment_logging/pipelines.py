@@ -13,7 +13,7 @@ from typing import Protocol
 
 from .ends import call_at_end
 from .ids import renew_message_ids
-from .listener import own_threads
+from .threads import own_threads
 
 
 class _Pipeline(Protocol):

@@ -34,8 +34,10 @@ class Redaction:
         self._removed = [_parts_of(pattern) for pattern in removed]
         self._hashed = [_parts_of(pattern) for pattern in hashed]
         last = {parts[-1] for parts in (*self._removed, *self._hashed)}
-        names = "|".join(".*?" if name == "*" else re.escape(name) for name in sorted(last))
-        self._concerns = re.compile(f'"(?:{names})":', re.IGNORECASE).search
+        names = "|".join(map(re.escape, sorted(last)))
+        # Other names are written in JSON, or in another case, in more ways than one.
+        is_simple = all(re.fullmatch(r"[a-z0-9_ .-]+", name) for name in last)
+        self._concerns = re.compile(f'"(?:{names})":' if is_simple else "", re.IGNORECASE).search
 
     def line_of(self, line: bytes) -> bytes:
         """Return an encoded message without what is to be left out."""

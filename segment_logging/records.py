@@ -10,6 +10,7 @@ nothing. Nothing here changes the record or keeps anything of it.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,10 @@ from .reading import Reading
 from .reports import is_report, where
 
 _RESERVED = frozenset({*RESERVED_ATTRS, "taskName"})  # logging lets no extra have these names
-_ADDED_LATER = frozenset({"message", "asctime"})  # by a formatter, perhaps after the extras
+# By a formatter, perhaps after the extras; before 3.12 `taskName` is nobody's but the program's.
+_ADDED_LATER = frozenset(
+    {"message", "asctime"} if sys.version_info >= (3, 12) else {"message", "asctime", "taskName"}
+)
 
 
 class RecordReader:

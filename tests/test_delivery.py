@@ -143,6 +143,12 @@ class AnswerTest(Case):
         end, tally, _ = self.deliver([KeyError("x"), RuntimeError(), 200])
         self.assertEqual((end, tally.delivered, tally.retried), (End.ANSWERED, 1, 2))
 
+    def test_exits_of_a_client(self) -> None:
+        """A client that calls sys.exit has failed an attempt, and ends no thread and no program."""
+        end, tally, client = self.deliver([SystemExit, SystemExit(1), 200], "A")
+        self.assertEqual((end, tally.delivered, tally.retried), (End.ANSWERED, 1, 2))
+        self.assertEqual(len(client.messages), 1)
+
     def test_the_end_of_the_process_interrupts_the_wait(self) -> None:
         """When there is no time for another attempt the batch is kept, and nothing more is
         sent."""

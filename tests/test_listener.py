@@ -22,10 +22,11 @@ from segment_logging.batch import Batch
 from segment_logging.delivery import Delivery, End, Tally, Wait
 from segment_logging.encoding import encode
 from segment_logging.enqueuing import MessageQueueHandler
-from segment_logging.listener import MessageQueueListener, own_threads
+from segment_logging.listener import MessageQueueListener
 from segment_logging.outcomes import RetryPolicy
 from segment_logging.queues.memory import MemoryQueue
 from segment_logging.testing import FakeClient
+from segment_logging.threads import own_threads
 
 from .builders import a_track
 

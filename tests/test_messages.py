@@ -28,7 +28,7 @@ from segment_logging.encoding import encode
 from segment_logging.messages import Call
 from segment_logging.wire import CONSENT_EVENT
 
-from .builders import a_track, each
+from .builders import a_track, each, run_python
 
 FOO = User(user_id="foo")
 BOTH = User(user_id="foo", anonymous_id="bar")
@@ -417,3 +417,14 @@ class TestBatch(unittest.TestCase):
     def test_iterable(self) -> None:
         """Any iterable of calls will do, and is read once."""
         self.assertEqual(Batch(iter(CALLS)), Batch(CALLS))
+
+
+class TestImports(unittest.TestCase):
+    def test_batch_with_nothing_else(self) -> None:
+        """A batch can be read by who imported no more than `Message`."""
+        program = (
+            "import json; from segment_logging import Message\n"
+            "call = {'type': 'track', 'userId': 'u', 'event': 'e'}\n"
+            "print(json.dumps(len(Message.from_dict({'batch': [call]}).batch)))"
+        )
+        self.assertEqual(run_python(program), 1)

@@ -115,11 +115,16 @@ class TestAsking(OAuthTest):
             self.token(DeliveryError("no answer"))
 
     def test_clock_of_the_server(self) -> None:
-        """A clock that is wrong is told by the answer, and the next assertion is dated right."""
-        with self.assertRaises(DeliveryError):
-            self.token(Answer(400, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b""))
-        self.token(token_answer())
+        """A clock that is wrong is told by the answer, and another assertion is dated right."""
+        refused = Answer(400, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b"")
+        self.assertEqual(self.token(refused, token_answer()), "t-1")
         self.assertEqual(self.claims()["iat"], 1_700_000_000 + 3600 - 5)
+
+    def test_clock_is_not_the_reason(self) -> None:
+        """Who is refused with the right time is not asked about it twice."""
+        with self.assertRaises(DeliveryError):
+            self.token(Answer(400, {"Date": "Tue, 14 Nov 2023 22:13:20 GMT"}, b""))
+        self.assertEqual(len(self.asked), 1)
 
 
 class TestRefusals(OAuthTest):

@@ -55,6 +55,14 @@ class TestRedaction(unittest.TestCase):
             properties_of(properties, redact=["*.number"]), {"card": {"name": "n"}, "a": {"b": {}}}
         )
 
+    def test_names_of_any_kind(self) -> None:
+        """Names that JSON escapes, or that have no case of their own, are found as well."""
+        for name in ("İsim", 'pa"ss', "b\\s", "straße", "Имя", "a|b", "x.*"[:1]):
+            with self.subTest(name=name):
+                self.assertEqual(
+                    properties_of({name: 1, "plan": "pro"}, redact=[name]), {"plan": "pro"}
+                )
+
     def test_context(self) -> None:
         """`context.ip` is the one in the context, and nobody's property of that name."""
         record = a_record(

@@ -630,6 +630,33 @@ class AdoptionTest(JournalCase):
         self.assertIsNone(journal.take())
         self.assertEqual(journal.accepted, journal.acknowledged)
 
+    def test_lanes(self) -> None:
+        """What was adopted is acknowledged apart from what is this process's own."""
+        self.leave_behind(a_line(1) + b"\n" + a_line(2) + b"\n")
+        journal = a_journal(self.root)
+        journal.put(a_line(3))
+        self.assertEqual(journal.lanes, ((1, 0), (0, 0)))
+        journal.look_around()
+        journal.take()
+        journal.acknowledge()
+        self.assertEqual(journal.lanes, ((1, 0), (2, 2)))
+        journal.take()
+        journal.acknowledge()
+        self.assertEqual(journal.lanes, ((1, 1), (2, 2)))
+        journal.release()
+
+    def test_an_unreadable_file_holds_up_no_other(self) -> None:
+        """A file that cannot be read is reported once and passed over."""
+        directory = self.leave_behind(a_line(1) + b"\n", a_line(2) + b"\n")
+        first = sorted(directory.glob("*.jsonl"))[0]
+        first.unlink()
+        first.mkdir()  # which not even root can read as a file
+        with self.assertLogs("segment_logging") as logs:
+            self.assertEqual(self.adopted_by(a_journal(self.root)), [a_line(2)])
+        self.assertEqual(len(logs.output), 1)
+        self.assertIn("cannot be read", logs.output[0])
+        self.assertTrue(first.exists())
+
     def test_a_directory_that_vanishes_blocks_nothing(self) -> None:
         """An adopted directory that somebody removes does not keep what follows from delivery."""
         directory = self.leave_behind(a_line(1) + b"\n")
@@ -654,25 +681,25 @@ class DamageTest(JournalCase):
         """A line without its newline was never accepted: everything else arrives."""
         taken, journal = self.damaged(a_line(9)[:-5])
         self.assertEqual(taken, [a_line(1), a_line(2)])
-        self.assertEqual((journal.damaged, journal.accepted), (1, 2))
+        self.assertEqual((journal.adoption.damaged, journal.accepted), (1, 2))
 
     def test_garbage_line(self) -> None:
         """A line that is no JSON costs itself only."""
         taken, journal = self.damaged(b"\xff\xfe no json\n" + a_line(3) + b"\n")
         self.assertEqual(taken, [a_line(1), a_line(3), a_line(2)])
-        self.assertEqual(journal.damaged, 1)
+        self.assertEqual(journal.adoption.damaged, 1)
 
     def test_json_that_is_no_object(self) -> None:
         """A line that is JSON, but no message, costs itself only."""
         taken, journal = self.damaged(b"[1]\n7\nnull\n\n" + a_line(3) + b"\n")
         self.assertEqual(taken, [a_line(1), a_line(3), a_line(2)])
-        self.assertEqual(journal.damaged, 4)
+        self.assertEqual(journal.adoption.damaged, 4)
 
     def test_nul_block(self) -> None:
         """A block of zeros, as a power cut leaves, costs the line that it is in."""
         taken, journal = self.damaged(bytes(4096) + b"\n" + a_line(3) + b"\n" + bytes(4096))
         self.assertEqual(taken, [a_line(1), a_line(3), a_line(2)])
-        self.assertEqual(journal.damaged, 2)
+        self.assertEqual(journal.adoption.damaged, 2)
 
     def test_deep_nesting(self) -> None:
         """A line that is nested beyond what a decoder takes costs itself only."""
@@ -683,7 +710,7 @@ class DamageTest(JournalCase):
         """A line above the limit of a message would sink its whole batch: it stays here."""
         taken, journal = self.damaged(a_line(9, size_bytes=32_001) + b"\n" + a_line(3) + b"\n")
         self.assertEqual(taken, [a_line(1), a_line(3), a_line(2)])
-        self.assertEqual(journal.damaged, 1)
+        self.assertEqual(journal.adoption.damaged, 1)
 
     def test_line_of_exactly_the_limit(self) -> None:
         """A line of exactly the limit is a message."""
@@ -703,7 +730,7 @@ class DamageTest(JournalCase):
             file.truncate(MAX_QUARANTINE_BYTES)
         taken, journal = self.damaged(b"garbage\n")
         self.assertEqual(taken, [a_line(1), a_line(2)])
-        self.assertEqual(journal.damaged, 1)
+        self.assertEqual(journal.adoption.damaged, 1)
         self.assertEqual(self.quarantine.stat().st_size, MAX_QUARANTINE_BYTES)
 
     def test_quarantine_that_cannot_be_written(self) -> None:
@@ -1130,6 +1157,13 @@ class TwoHandlersTest(JournalCase):
         up.close()
         self.assertEqual(len(client.messages), 1)
         self.assertEqual(up.counts().delivered, 1)
+
+    def test_drain_of_an_empty_directory(self) -> None:
+        """What an idle process left when it was killed, an empty directory, is drained at once."""
+        self.leave_behind()
+        handler = SegmentHandler("key", client=FakeClient(), journal=str(self.root))
+        self.assertTrue(handler.drain(10))
+        handler.close()
 
     def test_drain_waits_for_the_old_and_the_new(self) -> None:
         """A `drain` that finds what dead processes left waits for that and for this process's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import unittest
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -498,6 +499,14 @@ class TestRecords(unittest.TestCase):
         logging.Formatter("%(asctime)s %(message)s").format(record)
         with identity(user_id="u"):
             self.assertEqual(messages_of(record), [])
+
+    def test_task_name(self) -> None:
+        """A `taskName` that a filter adds after the extras, as backports do, hides no event."""
+        record = a_record(extra={"user_id": "u"})
+        record.__dict__.pop("taskName", None)
+        record.__dict__["taskName"] = "Task-1"
+        if sys.version_info < (3, 12):
+            self.assertEqual(message_of(record).event, "Signup")
 
     def test_factory_that_adds(self) -> None:
         """A record factory that adds attributes afterwards: they are extras like others."""

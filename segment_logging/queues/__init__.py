@@ -53,6 +53,11 @@ class MessageQueue(Protocol):
         """How many messages that are not answered for would die with the process."""
 
     @property
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        """How many messages were accepted and how many acknowledged, of each order of its own:
+        one lane's acknowledgement says nothing of what waits in another."""
+
+    @property
     def accepted(self) -> int:
         """How many messages were ever taken in."""
 

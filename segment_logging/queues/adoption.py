@@ -6,6 +6,7 @@ goes to the quarantine, and what follows it is sent all the same. Listener's thr
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ..limits import MAX_MESSAGE_BYTES
 from ..reports import report
 from .directory import JournalDirectory, directories, make_private, size_bytes_of
 
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)
 _MAX_ADOPTED = 8  # directories at a time: each holds a file descriptor of the application's
 MAX_QUARANTINE_BYTES = 16 * 1024 * 1024
 """Bytes of damaged lines to keep; more are only counted."""
@@ -62,6 +64,7 @@ class Adoption:
         size_bytes = 0
         adopted = {directory.path for directory in self._adopted}
         has_seen_all = True
+        trouble: OSError | None = None
         for path in directories(self._live):
             if path == own:
                 continue
@@ -70,10 +73,20 @@ class Adoption:
                 continue
             if len(self._adopted) == _MAX_ADOPTED:
                 has_seen_all = False
-            elif (directory := JournalDirectory.adopt(path)) is not None:
+                continue
+            try:
+                directory = JournalDirectory.adopt(path)
+            except OSError as error:  # the others are not its hostages
+                trouble = error
+                # Another user's will never be ours; else, as without descriptors, try again.
+                has_seen_all = has_seen_all and isinstance(error, PermissionError)
+                continue
+            if directory is not None:
                 self._adopted.append(directory)
         self.size_bytes = size_bytes
         self._has_seen_all = has_seen_all
+        if trouble is not None:
+            raise trouble
 
     def take(self) -> Batch | None:
         """Return the oldest batch, None when there is none."""
@@ -82,7 +95,15 @@ class Adoption:
                 found = self._adopted[0].files()
                 self._files.extend(path for path in found if path not in self._sent)
             if self._files:
-                self._batches.extend(self._read(self._files[0]))
+                try:
+                    self._batches.extend(self._read(self._files[0]))
+                except OSError as error:
+                    if error.errno in _PASSING:
+                        raise
+                    # It stays where it is; what follows is not its hostage.
+                    self._pass_over(self._files.popleft(), "read", error)
+                    if self._files:
+                        continue
             self._tidy()
         return self._batches[0] if self._batches else None
 
@@ -102,10 +123,14 @@ class Adoption:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                self._sent.add(path)
-                report(f"a file of the journal cannot be removed ({error.strerror}): remove {path}")
+                self._pass_over(path, "removed", error)
         if not self._files:
             self._adopted.popleft().give_up()
+
+    def _pass_over(self, path: str, what: str, error: OSError) -> None:
+        if path not in self._sent:
+            self._sent.add(path)
+            report(f"a file of the journal cannot be {what} ({error.strerror}): mend {path}")
 
     def _read(self, path: str) -> Iterator[Batch]:
         try:

@@ -59,7 +59,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._clock = clock
         self._sync = sync_of(sync)
-        self._adoption = Adoption(
+        self.adoption = Adoption(
             self._live, os.path.join(os.path.abspath(root), "quarantine", "damaged-lines")
         )
         self._writing = RLock()
@@ -112,7 +112,7 @@ class Journal:
             OSError: it is not in the file.
         """
         size_bytes = len(line)
-        if self._size_bytes + self._adoption.size_bytes + size_bytes > self._max_bytes:
+        if self._size_bytes + self.adoption.size_bytes + size_bytes > self._max_bytes:
             self.trouble = OSError(errno.EDQUOT, "max_journal_bytes is reached")
             return False
         file = self._file
@@ -126,13 +126,17 @@ class Journal:
         if written != size_bytes:  # a full disk takes what fits, and says so only here
             self._undo(file, written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            self._sync.wrote(file)
+        except OSError:
+            self._undo(file, written)
+            raise
         file.size_bytes += size_bytes
         file.messages += 1
         self._size_bytes += size_bytes
         self._put += 1
         if self.trouble is not None:
             self.trouble = None
-        self._sync.wrote(file)
         return True
 
     def _next_file(self) -> JournalFile:
@@ -179,7 +183,7 @@ class Journal:
         self._ring_at = _NEVER
         if not self._put_back:
             self._is_adopted = True
-            self._taken = self._adoption.take()
+            self._taken = self.adoption.take()
             if self._taken is None:
                 self._is_adopted = False
                 self._taken = self._take_own()
@@ -210,13 +214,14 @@ class Journal:
             self._acknowledged += file.messages
             return []
         # Not as counted: a signal handler that raised in the middle of `put` left a line uncounted.
-        self._put += len(lines) - file.messages
+        with self._writing:
+            self._put += len(lines) - file.messages
         return lines
 
     def acknowledge(self) -> None:
         assert self._taken is not None
         if self._is_adopted:
-            self._adoption.acknowledge()
+            self.adoption.acknowledge()
         else:
             self._acknowledged += len(self._batches.popleft())
             if not self._batches:
@@ -239,7 +244,7 @@ class Journal:
         self._put -= self._released
         self._released = 0
         own = self._directory
-        self._adoption.look_around(own.path if own is not None else None)
+        self.adoption.look_around(own.path if own is not None else None)
 
     def release(self) -> None:
         """Let go of the directory, for whoever comes to deliver what is left in it."""
@@ -252,7 +257,7 @@ class Journal:
             self._batches.clear()
             self._sync.finish()
             self._released = self._put - self._acknowledged
-        self._adoption.release()
+        self.adoption.release()
         if directory is not None:
             directory.give_up()
 
@@ -262,39 +267,32 @@ class Journal:
             self._directory.close()
         if self._file is not None:
             os.close(self._file.descriptor)
-        self._adoption.abandon()
+        self.adoption.abandon()
 
     @property
     def is_empty(self) -> bool:
         has_own = self._put_back or bool(self._sealed) or self._file is not None
-        return not has_own and self._adoption.is_empty
+        return not has_own and self.adoption.is_empty
 
     @property
     def has_full_batch(self) -> bool:
-        return self._put_back or bool(self._sealed) or not self._adoption.is_empty
-
-    @property
-    def wants_to_look(self) -> bool:
-        """Whether `look_around` is due at once."""
-        return self._adoption.wants_to_look
+        return self._put_back or bool(self._sealed) or not self.adoption.is_empty
 
     @property
     def has_backlog(self) -> bool:
-        return self._adoption.has_backlog
+        return self.adoption.has_backlog
+
+    perishable = 0
 
     @property
-    def perishable(self) -> int:
-        return 0
-
-    @property
-    def damaged(self) -> int:
-        """How many lines of dead processes were no messages."""
-        return self._adoption.damaged
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        adopted = (self.adoption.accepted, self.adoption.acknowledged)
+        return ((self._put - self._released, self._acknowledged), adopted)
 
     @property
     def accepted(self) -> int:
-        return self._put + self._adoption.accepted
+        return self._put + self.adoption.accepted
 
     @property
     def acknowledged(self) -> int:
-        return self._acknowledged + self._adoption.acknowledged
+        return self._acknowledged + self.adoption.acknowledged

@@ -127,3 +127,7 @@ class MemoryQueue:
     @property
     def perishable(self) -> int:
         return self.accepted - self.acknowledged
+
+    @property
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        return ((self.accepted, self.acknowledged),)

@@ -62,6 +62,10 @@ class SpillingQueue:
         return self._journal.has_backlog
 
     @property
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        return (*self._journal.lanes, *self._memory.lanes)
+
+    @property
     def accepted(self) -> int:
         return self._journal.accepted + self._memory.accepted
 

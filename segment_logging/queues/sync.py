@@ -155,4 +155,5 @@ class SyncSoon:
                 with suppress(OSError):  # what a broken disk keeps is not in our hands
                     sync_data(file.descriptor)
             for file in done:
-                os.close(file.descriptor)
+                with suppress(OSError):
+                    os.close(file.descriptor)

@@ -8,9 +8,9 @@ from threading import get_ident
 
 from ..batch import Batch
 from ..client import divert_sending
-from ..listener import own_threads
 from ..messages import Call, Message
 from ..pipelines import drain_all
+from ..threads import own_threads
 from .failures import SHOWN_MESSAGES, title_of
 from .layers import Layers
 
