@@ -14,8 +14,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pythonjsonlogger.core import RESERVED_ATTRS
-
 from .dialects import read_event_dict, without_internal
 from .encoding import decode, encode
 from .errors import InvalidMessage, MessageTooLarge
@@ -26,7 +24,11 @@ from .privacy import Redaction, Selection
 from .reading import Reading
 from .reports import is_report, where
 
-_RESERVED = frozenset({*RESERVED_ATTRS, "taskName"})  # logging lets no extra have these names
+# What every record has, and logging lets no extra be called. python-json-logger lists the same;
+# importing it for that takes as long as a tenth of us.
+_RESERVED = frozenset(
+    {*logging.LogRecord("", 0, "", 0, "", (), None).__dict__, "message", "asctime", "taskName"}
+)
 # By a formatter, perhaps after the extras; before 3.12 `taskName` is nobody's but the program's.
 _ADDED_LATER = frozenset(
     {"message", "asctime"} if sys.version_info >= (3, 12) else {"message", "asctime", "taskName"}

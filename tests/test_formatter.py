@@ -10,6 +10,8 @@ import unittest
 from contextlib import redirect_stderr
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
+
 from segment_logging import ConfigurationError, InvalidMessage, Message, SegmentJsonFormatter, Track
 from segment_logging.formatter import OnlyEvents
 
@@ -64,6 +66,15 @@ class TestFormatter(unittest.TestCase):
             handler.handle(a_record(extra={"user_id": ""}))
         self.assertEqual(stream.getvalue(), "")
         self.assertIn("user_id is empty", stderr.getvalue())
+
+
+class TestReservedNames(unittest.TestCase):
+    def test_same_as_python_json_logger(self) -> None:
+        """What python-json-logger keeps out of extras, the handler does, too."""
+        record = a_record(extra={"user_id": "u"})
+        record.__dict__.update(dict.fromkeys(RESERVED_ATTRS, None), user_id="u", plan="pro")
+        record.__dict__.update(a_record().__dict__)
+        self.assertEqual(message_of(record).properties, {"plan": "pro"})
 
 
 class TestOnlyEvents(unittest.TestCase):
