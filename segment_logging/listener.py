@@ -64,7 +64,7 @@ class MessageQueueListener(QueueListener):
         self.deadline: float | None = None
         """A moment of the clock after which nothing may go on; None for never."""
         self._trying_now = False
-        self._flush_to = 0
+        self._flushes: list[tuple[int, ...]] = []  # what of each lane is not to wait for company
         # What the thread has done:
         self._one = OneThread(
             self._loop,
@@ -128,19 +128,28 @@ class MessageQueueListener(QueueListener):
         Returns:
             False when `deadline` came first.
         """
-        messages = self._messages
-        self._flush_to = max(self._flush_to, messages.accepted)
-        targets: list[int] = []
+        flush = self._accepted()
+        targets: list[tuple[int, ...]] = []
 
         def is_answered() -> bool:
-            if backlog and messages.has_backlog:
+            if backlog and self._messages.has_backlog:
                 return False
-            lanes = messages.lanes
             if not targets:  # only now: what was found of others counts as accepted, too
-                targets.extend(accepted for accepted, _ in lanes)
-            return all(answered >= target for (_, answered), target in zip(lanes, targets))
+                targets.append(self._accepted())
+            return self._are_answered(targets[0])
 
-        return self._wait_until(is_answered, deadline)
+        self._flushes.append(flush)
+        try:
+            return self._wait_until(is_answered, deadline)
+        finally:
+            self._flushes.remove(flush)
+
+    def _accepted(self) -> tuple[int, ...]:
+        return tuple(accepted for accepted, _ in self._messages.lanes)
+
+    def _are_answered(self, targets: tuple[int, ...]) -> bool:
+        lanes = self._messages.lanes
+        return all(answered >= target for (_, answered), target in zip(lanes, targets))
 
     def wait_until_ended(self, deadline: float) -> bool:
         """Wait until the thread has ended. False: `deadline` came first."""
@@ -243,7 +252,7 @@ class MessageQueueListener(QueueListener):
         now = self._clock()
         if self._first_seen is None:
             self._first_seen = now
-        flushing = self._stopping or self._messages.acknowledged < self._flush_to
+        flushing = self._stopping or not all(map(self._are_answered, tuple(self._flushes)))
         if flushing or self._messages.has_full_batch:
             return now
         return self._first_seen + self._flush_interval
