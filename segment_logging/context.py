@@ -6,13 +6,19 @@ event: what is bound may be costly to find out. It never makes a record an event
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from .errors import ConfigurationError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Bound(Protocol):
@@ -95,8 +101,41 @@ class _Layers:
 
 NOBODY = Identity()
 
-current_identity: ContextVar[Bound] = ContextVar("segment_logging.identity", default=NOBODY)
-"""The identity of the current thread, task or generator step."""
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Whom a context is about, and what is left of it at the end of what bound it.
+
+    Attributes:
+        bound: who it is.
+        lasting: what `unbind` goes back to: as `bound` without what `bind` has added.
+        blocks: the `identity` blocks that were entered and not left. Weak: a task that starts its
+            own successor from within one would pile them up.
+    """
+
+    bound: Bound
+    lasting: Bound
+    blocks: tuple[weakref.ref[_Block], ...] = ()
+
+
+class _Block:
+    """An `identity` block that was entered, with what was bound around it."""
+
+    __slots__ = ("__weakref__", "around")
+
+    def __init__(self, around: Binding) -> None:
+        self.around = around
+
+
+_UNBOUND = Binding(NOBODY, NOBODY)
+
+current_binding: ContextVar[Binding] = ContextVar("segment_logging.identity", default=_UNBOUND)
+"""What is bound in the current thread or task."""
+
+
+def current_identity() -> Bound:
+    """Return whom the current context is about."""
+    return current_binding.get().bound
 
 
 def bind(
@@ -120,36 +159,93 @@ def bind(
         ConfigurationError: a context that is no object.
     """
     added = _identity_of(user_id, anonymous_id, context)
-    current_identity.set(added.over(current_identity.get()))
+    before = current_binding.get()
+    current_binding.set(Binding(added.over(before.bound), before.lasting, before.blocks))
 
 
 def unbind() -> None:
-    """Forget what was bound in this context."""
-    current_identity.set(NOBODY)
+    """Forget what `bind` bound in this context. What an `identity` block around or a framework's
+    request has bound stays until that ends."""
+    before = current_binding.get()
+    current_binding.set(Binding(before.lasting, before.lasting, before.blocks))
 
 
 @contextmanager
-def under(bound: Bound) -> Iterator[None]:
+def under(bound: Bound | Binding) -> Iterator[None]:
     """Have exactly `bound` bound inside the `with` block."""
-    before = current_identity.get()
-    current_identity.set(bound)
+    before = current_binding.get()
+    current_binding.set(bound if isinstance(bound, Binding) else Binding(bound, bound))
     try:
         yield
     finally:
-        current_identity.set(before)  # not by token: a generator may end in another context
+        current_binding.set(before)
 
 
-@contextmanager
-def identity(
-    *,
-    user_id: Any = None,
-    anonymous_id: Any = None,
-    context: Mapping[str, Any] | None = None,
-) -> Iterator[None]:
-    """Fill in the identity of every event logged inside the `with` block; see `bind`."""
-    added = _identity_of(user_id, anonymous_id, context)
-    with under(added.over(current_identity.get())):
-        yield
+class identity:  # used as a function is, like `contextlib.suppress`
+    """Fill in the identity of every event logged inside the `with` block; see `bind`.
+
+    Or inside a function that it decorates, async or not. As with every context variable, what a
+    generator binds is seen between its steps, too, by who asks for them; it ends with the block,
+    and nobody else's goes with it, wherever and in whatever order generators are closed.
+
+    Args:
+        user_id: text, number or UUID.
+        anonymous_id: likewise.
+        context: merged into Segment's context object of every event.
+
+    Raises:
+        ConfigurationError: a context that is no object, or a generator function to decorate.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_id: Any = None,
+        anonymous_id: Any = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._added = _identity_of(user_id, anonymous_id, context)
+        self._entered: list[_Block] = []  # by any thread and task, when it is used again
+
+    def __enter__(self) -> None:
+        around = current_binding.get()
+        bound = self._added.over(around.bound)
+        block = _Block(around)
+        self._entered.append(block)
+        outer = (entered for entered in around.blocks if entered() is not None)
+        current_binding.set(Binding(bound, bound, (*outer, weakref.ref(block))))
+
+    def __exit__(self, *_: object) -> None:
+        # Not by token, and not just back: a generator may end in another context, where its block
+        # was never entered, or after the block around it.
+        here = [entered() for entered in current_binding.get().blocks]
+        for block in reversed(tuple(self._entered)):
+            if block in here:
+                self._entered.remove(block)
+                current_binding.set(block.around)
+                return
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ConfigurationError(
+                "identity cannot decorate a generator, as others run between its steps: "
+                "use a `with` block in it that holds no `yield`"
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def run_async(*args: P.args, **options: P.kwargs) -> Any:
+                with self:
+                    return await function(*args, **options)
+
+            return cast("Callable[P, R]", run_async)
+
+        @functools.wraps(function)
+        def run(*args: P.args, **options: P.kwargs) -> R:
+            with self:
+                return function(*args, **options)
+
+        return run
 
 
 def _identity_of(user_id: Any, anonymous_id: Any, context: Any) -> Identity:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ._version import __version__
 from .bound import BOUND, fill_in
-from .context import NOBODY, current_identity, merge
+from .context import NOBODY, current_binding, current_identity, merge
 from .dialects import arguments_of, forget_repeats, template_of, text_of
 from .errors import InvalidMessage
 from .ids import new_message_id
@@ -71,7 +71,8 @@ class Forms:
             or record.args
             or self._integrations is not None
             or self._ask_for_consent is not None
-            or current_identity.get() is not NOBODY
+            or current_binding.get().bound is not NOBODY
+            or "extra" in record.__dict__  # loguru, whose text is not the template
         ):  # fmt: skip
             return None
         return track_form(
@@ -112,7 +113,7 @@ class Forms:
 
     def _identify(self, fields: dict[str, Any]) -> None:
         """Fill in who it was, and the context: the handler's, what is bound, the record's."""
-        bound = current_identity.get()
+        bound = current_identity()
         context = self._context
         if self._ask_for_consent is not None:
             consent = self._ask_for_consent()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unittest
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextvars import copy_context
 from itertools import product
 from threading import Thread
@@ -15,6 +15,7 @@ from segment_logging.context import (
     NOBODY,
     Bound,
     Identity,
+    current_binding,
     current_identity,
     merge,
     under,
@@ -23,7 +24,7 @@ from segment_logging.context import (
 
 def bound() -> Identity:
     """What is bound, which must be known."""
-    now = current_identity.get()
+    now = current_identity()
     assert isinstance(now, Identity)
     return now
 
@@ -90,9 +91,24 @@ class TestBind(unittest.TestCase):
 
     @isolated
     def test_unbind(self) -> None:
-        """`unbind` forgets everything."""
+        """`unbind` forgets all that was bound."""
         bind(user_id="u-17")
+        bind(context={"ip": "192.0.2.1"})
         unbind()
+        self.assertIs(bound(), NOBODY)
+
+    def test_unbind_in_a_block(self) -> None:
+        """`unbind` takes away what `bind` has bound, and not what the block around has."""
+        with identity(user_id="u-17"):
+            bind(anonymous_id="a-1")
+            unbind()
+            self.assertEqual(bound(), Identity(user_id="u-17"))
+        self.assertIs(bound(), NOBODY)
+
+    def test_bound_in_a_block(self) -> None:
+        """What was bound in a block ends with it."""
+        with identity(user_id="u-17"):
+            bind(anonymous_id="a-1")
         self.assertIs(bound(), NOBODY)
 
     def test_thread(self) -> None:
@@ -149,6 +165,51 @@ class TestIdentity(unittest.TestCase):
         generator.close()
         self.assertIs(bound(), NOBODY)
 
+    def test_generator_closed_elsewhere(self) -> None:
+        """A generator of one request that another one closes leaves that one's identity alone."""
+        generators: list[Any] = []
+
+        def rows() -> Iterator[None]:
+            with identity(user_id="alice"):
+                yield
+
+        def of_alice() -> None:
+            generators.append(rows())
+            next(generators[0])
+
+        def of_bob() -> Any:
+            with identity(user_id="bob"):
+                generators.pop().close()
+                return bound().user_id
+
+        copy_context().run(of_alice)
+        self.assertEqual(copy_context().run(of_bob), "bob")
+
+    def test_generator_left_behind(self) -> None:
+        """A generator that nobody has ended yet does not outlast the block around it."""
+
+        def rows() -> Generator[None, None, None]:
+            with identity(context={"ip": "192.0.2.1"}):
+                yield
+
+        with identity(user_id="u-17"):
+            generator = rows()
+            next(generator)
+        self.assertIs(bound(), NOBODY)
+        generator.close()
+        self.assertIs(bound(), NOBODY)
+
+    def test_generators_side_by_side(self) -> None:
+        """Of generators that take turns, none leaves its identity behind."""
+
+        def rows(user_id: str) -> Iterator[int]:
+            with identity(user_id=user_id):
+                yield from range(3)
+
+        for _ in zip(rows("a"), rows("b")):
+            pass
+        self.assertIs(bound(), NOBODY)
+
     def test_decorator(self) -> None:
         """`identity` works as a decorator."""
 
@@ -157,6 +218,64 @@ class TestIdentity(unittest.TestCase):
             return bound().user_id
 
         self.assertEqual([who(), who()], ["u-17", "u-17"])
+
+    def test_async_decorator(self) -> None:
+        """Of an async function: while it runs, not while it is called."""
+
+        @identity(user_id="u-17")
+        async def who() -> Any:
+            await asyncio.sleep(0)
+            return bound().user_id
+
+        async def both() -> list[Any]:
+            return [*await asyncio.gather(who(), who())]
+
+        self.assertEqual(asyncio.run(both()), ["u-17", "u-17"])
+        self.assertIs(bound(), NOBODY)
+
+    def test_generator_to_decorate(self) -> None:
+        """A generator cannot be decorated: its identity would be seen between its steps."""
+
+        def steps() -> Iterator[None]:
+            yield
+
+        async def async_steps() -> AsyncIterator[None]:
+            yield
+
+        for function in (steps, async_steps):
+            with self.assertRaisesRegex(ConfigurationError, "with"):
+                identity(user_id="u-17")(function)
+
+    def test_again(self) -> None:
+        """One object can be entered again, also inside itself and by other threads meanwhile."""
+        shop = identity(context={"app": {"name": "shop"}})
+        seen = []
+
+        def elsewhere() -> None:
+            with shop:
+                seen.append(bound())
+            seen.append(bound())
+
+        with shop:
+            with shop:
+                thread = Thread(target=elsewhere)
+                thread.start()
+                thread.join(10)
+            self.assertEqual(bound().context, {"app": {"name": "shop"}})
+        self.assertIs(bound(), NOBODY)
+        self.assertEqual([now.context for now in seen], [{"app": {"name": "shop"}}, None])
+
+    def test_successors(self) -> None:
+        """Tasks that each start the next one from within a block do not pile up blocks."""
+
+        def blocks_after(rounds: int) -> int:
+            if not rounds:
+                return len(current_binding.get().blocks)
+            with identity(user_id="u-17"):
+                within = copy_context()
+            return within.run(blocks_after, rounds - 1)
+
+        self.assertEqual(blocks_after(100), 1)
 
 
 class TestUnder(unittest.TestCase):
@@ -179,7 +298,7 @@ class TestAskedLater(unittest.TestCase):
         """Adding to what is found out only on demand does not ask for it."""
         asked = Asked(user_id="u-17", context={"ip": "192.0.2.1"})
         with under(asked), identity(context={"locale": "de"}):
-            now = current_identity.get()
+            now = current_identity()
             bind(anonymous_id="a-1")
         self.assertEqual(asked.times, 0)
         self.assertEqual(now.context, {"ip": "192.0.2.1", "locale": "de"})
@@ -190,7 +309,7 @@ class TestAskedLater(unittest.TestCase):
         asked = Asked(anonymous_id="a-1")
         with under(asked), identity(context={"locale": "de"}):
             asked.known = Identity(user_id="u-17", anonymous_id="a-1")
-            self.assertEqual(current_identity.get().fill_in(None, None), ("u-17", "a-1"))
+            self.assertEqual(current_identity().fill_in(None, None), ("u-17", "a-1"))
 
     def test_as_if_known(self) -> None:
         """Whatever is bound in whatever order, the ids are those of binding to what is known."""
@@ -215,7 +334,7 @@ class TestAskedLater(unittest.TestCase):
         with under(Asked(anonymous_id="a-1")):
             for number in range(5_000):
                 bind(user_id=f"u-{number % 3}" if number % 2 else None, anonymous_id=f"a-{number}")
-            now = current_identity.get()
+            now = current_identity()
         self.assertLessEqual(depth(now), 2)
         self.assertEqual(now.fill_in(None, None), ("u-1", "a-4999"))
 

@@ -109,7 +109,7 @@ class TestSink(LoguruCase):
         try:
             int(f"no number: {secret}")
         except ValueError:
-            logger.exception("Payment Failed", user_id="u")
+            logger.exception("Payment Failed", user_id="u", properties={"plan": "pro"})
         logger.opt(exception=KeyError("x")).bind(user_id="u").error("Payment Failed")
         events = [message.to_dict()["event"] for message in self.messages()]
         self.assertEqual(events, ["Payment Failed", "Payment Failed"])
@@ -134,7 +134,7 @@ class TestFormats(LoguruCase):
         """Without a format, time, level and place, which vary, stay out of the event's name."""
         logger.add(self.handler)
         logger.info("Signup", user_id="u")
-        logger.info("a - b", user_id="u")
+        logger.info("a - b", user_id="u", properties={"plan": "pro"})
         events = [message.to_dict()["event"] for message in self.messages()]
         self.assertEqual(events, ["Signup", "a - b"])
 

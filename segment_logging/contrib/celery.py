@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import signals
 
-from ..context import NOBODY, Bound, Identity, current_identity
+from ..context import NOBODY, Binding, Bound, Identity, current_binding, current_identity
 from ..encoding import decode, encode
 from ..reports import Reporter
 
@@ -39,7 +39,7 @@ def connect() -> None:
 
 
 def _send_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
-    bound = current_identity.get()
+    bound = current_identity()
     if bound is NOBODY or headers is None:
         return
     try:
@@ -55,15 +55,16 @@ def _send_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
 def _bind(task: Any = None, **_: Any) -> None:
     """Bind what came along; nobody if nothing did, as the task before may have left something."""
     request = task.request
-    setattr(request, _BEFORE, current_identity.get())
+    setattr(request, _BEFORE, current_binding.get())
     if not request.is_eager:  # a call like any other, in the context of its caller
-        current_identity.set(_identity_in(getattr(request, HEADER, None)))
+        sender = _identity_in(getattr(request, HEADER, None))
+        current_binding.set(Binding(sender, sender))
 
 
 def _unbind(task: Any = None, **_: Any) -> None:
     before = getattr(task.request, _BEFORE, None)
     if before is not None:
-        current_identity.set(before)
+        current_binding.set(before)
 
 
 def _identity_in(header: object) -> Bound:

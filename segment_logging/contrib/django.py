@@ -24,7 +24,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject, empty
 from django.utils.module_loading import import_string
 
-from ..context import Bound, Identity, current_identity, under
+from ..context import Bound, Identity, current_binding, under
 from ..errors import ConfigurationError
 from .proxies import TrustedProxies
 from .steps import AsyncSteps, Steps, keeping
@@ -115,7 +115,7 @@ def _still_bound(response: Any) -> Any:
     """Have what is bound now bound while a streamed response is made, too."""
     if not getattr(response, "streaming", False) or isinstance(response, FileResponse):
         return response
-    bound = current_identity.get()
+    bound = current_binding.get()
     parts = response.streaming_content
     response.streaming_content = (
         AsyncSteps(parts, bound) if response.is_async else Steps(parts, bound)

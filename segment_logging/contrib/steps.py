@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
-from ..context import Bound, current_identity, under
+from ..context import Binding, current_binding, under
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Steps(Iterator[T], Generic[T]):
     Each step may run in another thread.
     """
 
-    def __init__(self, parts: Iterable[T], bound: Bound) -> None:
+    def __init__(self, parts: Iterable[T], bound: Binding) -> None:
         self._bound = bound
         self._parts = parts
         with under(bound):
@@ -34,7 +34,7 @@ class Steps(Iterator[T], Generic[T]):
             try:
                 return next(self._iterator)
             finally:
-                self._bound = current_identity.get()
+                self._bound = current_binding.get()
 
     def close(self) -> None:
         """Close what WSGI says must be closed, the iterable, wherever it was left."""
@@ -47,7 +47,7 @@ class Steps(Iterator[T], Generic[T]):
 class AsyncSteps(AsyncIterator[T], Generic[T]):
     """Likewise for asynchronous parts."""
 
-    def __init__(self, parts: AsyncIterable[T], bound: Bound) -> None:
+    def __init__(self, parts: AsyncIterable[T], bound: Binding) -> None:
         self._bound = bound
         self._iterator = aiter(parts)
 
@@ -57,10 +57,10 @@ class AsyncSteps(AsyncIterator[T], Generic[T]):
             try:
                 return await anext(self._iterator)
             finally:
-                self._bound = current_identity.get()
+                self._bound = current_binding.get()
 
 
-def keeping(bound: Bound, function: Callable[[], None]) -> Callable[[], None]:
+def keeping(bound: Binding, function: Callable[[], None]) -> Callable[[], None]:
     """Return the function with `bound` bound while it runs."""
 
     def run() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..context import Identity, current_identity, under
+from ..context import Identity, current_binding, under
 from .headers import NAMES
 from .proxies import TrustedProxies
 from .steps import Steps
@@ -56,7 +56,7 @@ class SegmentMiddleware:
         )
         with under(visitor):
             parts = self._app(environ, start_response)
-            bound = current_identity.get()
+            bound = current_binding.get()
         return parts if _runs_nothing(parts, environ) else Steps(parts, bound)
 
 

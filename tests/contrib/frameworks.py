@@ -47,7 +47,7 @@ class FrameworkTest(unittest.TestCase):
 
     @override
     def setUp(self) -> None:
-        self.addCleanup(lambda: self.assertIs(current_identity.get(), NOBODY))
+        self.addCleanup(lambda: self.assertIs(current_identity(), NOBODY))
 
 
 @contextmanager

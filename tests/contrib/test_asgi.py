@@ -292,7 +292,7 @@ class TestPlainAsgi(FrameworkTest):
             for app in (self.seen, fail):
                 with self.assertRaises(LookupError) if app is fail else nullcontext():
                     await SegmentMiddleware(app)({"type": "http", "path": "/"}, nothing, nothing)
-                self.assertIs(current_identity.get(), NOBODY)
+                self.assertIs(current_identity(), NOBODY)
 
         async def nothing(*args: Any) -> Any:
             return {}
@@ -304,7 +304,7 @@ class TestPlainAsgi(FrameworkTest):
         """The start and end of a server are no request."""
 
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-            self.assertIs(current_identity.get(), NOBODY)
+            self.assertIs(current_identity(), NOBODY)
 
         self.call(lifespan, type="lifespan")
 
@@ -373,7 +373,7 @@ class TestManyRequests(FrameworkTest):
                 *(get(app, f"/?number={number}", visitor(number)) for number in range(MANY))
             )
             self.assertEqual({answer.text for answer in answers}, {"ok"})
-            self.assertIs(current_identity.get(), NOBODY)
+            self.assertIs(current_identity(), NOBODY)
 
         with captured() as events:
             run(main())

@@ -97,7 +97,7 @@ class TestRun(CeleryTest):
             self.run_task(header)
         self.assertEqual(who(events), [("17", "a-1")])
         self.assertEqual(context_of(events), {"ip": "192.0.2.7"})
-        self.assertIs(current_identity.get(), NOBODY)
+        self.assertIs(current_identity(), NOBODY)
 
     def test_there_and_back(self) -> None:
         """What is sent is what is bound."""
@@ -130,14 +130,14 @@ class TestRun(CeleryTest):
         self.task = self.app.task(left_over)
         with captured() as events, under(Identity(user_id="u-5")):
             self.run_task()
-            self.assertEqual(current_identity.get(), Identity(user_id="u-5"))
+            self.assertEqual(current_identity(), Identity(user_id="u-5"))
         self.assertEqual(who(events), [(None, "none")])
 
     def test_eager(self) -> None:
         """A task that runs eagerly is a call: it is about whom its caller is."""
         with captured() as events, identity(user_id="u-5"):
             self.task.delay()
-            self.assertEqual(current_identity.get(), Identity(user_id="u-5"))
+            self.assertEqual(current_identity(), Identity(user_id="u-5"))
         self.assertEqual(who(events), [("u-5", None)])
 
     def test_error(self) -> None:
@@ -148,7 +148,7 @@ class TestRun(CeleryTest):
 
         self.task = self.app.task(fail, throws=(LookupError,))
         self.run_task('{"user_id":17}')
-        self.assertIs(current_identity.get(), NOBODY)
+        self.assertIs(current_identity(), NOBODY)
 
 
 TASKS = """

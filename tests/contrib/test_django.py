@@ -402,7 +402,7 @@ class TestStreaming(DjangoTest):
         response: Any = middleware(RequestFactory().get("/", headers={"cookie": f"{COOKIE}=a-1"}))
         with captured() as events:
             next(iter(response))
-            self.assertIs(current_identity.get(), NOBODY)
+            self.assertIs(current_identity(), NOBODY)
             response.close()
         self.assertEqual(who(events), [(None, "a-1")])
 
@@ -473,7 +473,7 @@ class TestManyRequests(DjangoTest):
 
             views["now"] = view
             await asyncio.gather(*map(visit, range(MANY)))
-            self.assertIs(current_identity.get(), NOBODY)
+            self.assertIs(current_identity(), NOBODY)
 
         async def visit(number: int) -> None:
             client = AsyncClient()

@@ -141,7 +141,7 @@ class TestWsgi(FrameworkTest):
         with captured() as events, self.assertRaises(LookupError):
             get(wrapped(fail), visit(1))
         self.assertEqual(who(events), [("u-1", "a-1")])
-        self.assertIs(current_identity.get(), NOBODY)
+        self.assertIs(current_identity(), NOBODY)
 
     def test_bound_in_a_request(self) -> None:
         """What a view binds ends with its request."""
@@ -180,7 +180,7 @@ class TestStreaming(FrameworkTest):
         parts = wrapped(self.stream)(visit(1), start_response)
         with captured() as events:
             for _ in parts:
-                self.assertIs(current_identity.get(), NOBODY)
+                self.assertIs(current_identity(), NOBODY)
                 get(wrapped(seen), visit(2))
         self.assertEqual([user for user, _ in who(events)], ["u-1", "u-2", "u-1", "u-2", "u-1"])
 
