@@ -50,6 +50,11 @@ class Batch(Message):
         context: Mapping[str, Any] | None = None,
         integrations: Mapping[str, Any] | None = None,
     ) -> None:
+        if not isinstance(batch, Iterable):
+            raise InvalidMessage(
+                f"batch must be a list, not {type(batch).__name__}: pass a list of calls",
+                field="batch",
+            )
         calls: list[Call] = []
         for message in batch:
             if not isinstance(message, Call):
@@ -124,7 +129,7 @@ class Batch(Message):
         """The calls encoded, one JSON object each."""
         lines = self._lines
         if lines is None:
-            lines = tuple(encode(call.to_dict()) for call in self.batch)
+            lines = tuple(encode(call.wire_form()) for call in self.batch)
             object.__setattr__(self, "_lines", lines)
         return lines
 

@@ -81,7 +81,7 @@ class Batcher:
             raise InvalidMessage(
                 f"a batch holds calls, not {type(message).__name__}: push the calls one by one"
             )
-        form = message.to_dict()
+        form = message.wire_form()
         if self._auto_timestamp and message.timestamp is None:
             form["timestamp"] = write_timestamp(self._clock())
         return None if self.push_line(encode(form)) else message

@@ -61,4 +61,4 @@ def fill_in(
                 fields[name] = lower
             elif isinstance(upper, Mapping):  # what is none is left for the rules to refuse
                 deep = name != "properties"  # of which a call's replaces a bound one as a whole
-                fields[name] = merge(lower, upper) if deep else {**lower, **upper}
+                fields[name] = merge(lower, upper) if deep else {**lower, **dict(upper.items())}

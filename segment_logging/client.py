@@ -10,8 +10,10 @@ import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
+
+from typing_extensions import Self
 
 from ._version import __version__
 from .batch import Batch
@@ -35,6 +37,7 @@ class Tokens(Protocol):
     def forget(self) -> None: ...
 
 
+@runtime_checkable
 class Client(Protocol):
     """Sends one message or batch, once. What the handler needs of a client is only this."""
 
@@ -66,6 +69,8 @@ class HttpClient:
         gzip: compress bodies, at level 1.
         proxies: scheme to proxy URL, as requests takes them; the environment's when None.
         oauth: a `segment_logging.oauth.OAuth`, which gets tokens to authenticate with.
+
+    In a `with` block, it closes its connections at the end.
 
     Raises:
         ConfigurationError: a host without scheme or name, or a timeout that is no positive number.
@@ -113,6 +118,12 @@ class HttpClient:
     def close(self) -> None:
         """Close the connections; the next `send` opens new ones."""
         self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _post(self, write_key: str, kind: str, body: bytes, attempts: int) -> None:
         headers = {
@@ -191,7 +202,7 @@ def _check_answer(base: str, answer: Answer) -> None:
 
 _WAY_OUT = {
     Fault.NETWORK: "the same request may succeed later",
-    Fault.MESSAGE: "something in the request cannot be read, send its messages one by one",
+    Fault.MESSAGE: "something in it cannot be read, look at what it holds",
     Fault.CONFIGURATION: "check the write key, the region and the host",
 }
 
@@ -199,6 +210,9 @@ _WAY_OUT = {
 def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:
     now = time.time()
     if isinstance(message, Batch):
+        longest = max(map(len, message.lines))
+        if longest > MAX_MESSAGE_BYTES:  # Segment would refuse the whole batch
+            raise MessageTooLarge(longest, MAX_MESSAGE_BYTES)
         body = batch_body(
             message.lines, message.context, message.integrations, sent_at=now, also=also
         )
@@ -206,7 +220,7 @@ def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:
             raise MessageTooLarge(len(body), MAX_BATCH_BYTES, "batch")
         return body
     assert isinstance(message, Call)
-    form = message.to_dict()
+    form = message.wire_form()
     del form["type"]  # the endpoint says it
     body = encode({**form, **also, "sentAt": write_timestamp(now)})
     if len(body) > MAX_MESSAGE_BYTES:
@@ -231,9 +245,9 @@ def host_of(host: str | None, region: str) -> str:
 
 
 def _base_of(host: str) -> str:
-    base = host.rstrip("/").removesuffix("/v1").rstrip("/")
-    if not _is_base(base):
-        shown = "" if "@" in host else f", not {host!r}"  # before an @ stands a password
+    base = host.rstrip("/").removesuffix("/v1").rstrip("/") if isinstance(host, str) else ""
+    if not is_base(base):
+        shown = "" if "@" in str(host) else f", not {host!r}"  # before an @ stands a password
         raise ConfigurationError(
             f"host (or SEGMENT_HOST) must be a scheme and a name{shown}: "
             "write it like 'https://api.segment.io'"
@@ -241,13 +255,14 @@ def _base_of(host: str) -> str:
     return base
 
 
-def _is_base(text: str) -> bool:
+def is_base(text: str) -> bool:
+    """Whether a path can be added to `text` to make the URL of a request."""
     try:
         url = urlsplit(text)
         _ = url.port  # raises when it is no number
     except ValueError:
         return False
-    is_http = url.scheme in ("http", "https") and bool(url.hostname)
+    is_http = url.scheme in ("http", "https") and bool(url.hostname) and " " not in text
     is_endpoint = "/v1/" in f"{url.path}/"  # then `/v1/batch` would be added to it
     return (
         is_http

@@ -262,7 +262,7 @@ def merge(
     """Return both as one, objects inside merged likewise; `upper` wins. Neither is changed."""
     if not lower or not upper:
         return upper or lower
-    merged = dict(lower)
+    merged = dict(lower.items())
     for key, value in upper.items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):

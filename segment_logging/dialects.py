@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
+
+from .errors import InvalidMessage
+from .rules import read_iso
 
 # Never the caller's, wherever it stands. The ones with an underscore are on the record, too.
 _INTERNAL = frozenset(
@@ -89,7 +91,7 @@ def _forget_rendered_time(fields: dict[str, Any]) -> None:
     if not isinstance(text, str):
         return
     try:
-        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in "Zz" else text)
+        moment = read_iso(text)
     except ValueError:
         del fields["timestamp"]
     else:
@@ -118,7 +120,16 @@ def text_of(record: logging.LogRecord) -> str | None:
     """Return the message with its arguments put in, None when there is no text."""
     text = template_of(record)
     args = arguments_of(record)
-    return text % args if text is not None and args else text
+    if text is None or not args:
+        return text
+    try:
+        filled: str = text % args
+    except Exception as error:
+        raise InvalidMessage(
+            f"the message's arguments cannot be put into its text ({type(error).__name__}): "
+            "pass as many as it has %-signs, of their kinds"
+        ) from error
+    return filled
 
 
 def arguments_of(record: logging.LogRecord) -> Any:

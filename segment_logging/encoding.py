@@ -14,6 +14,7 @@ import base64
 import dataclasses
 import json
 import math
+from collections import UserString
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -38,8 +39,9 @@ def encode(value: object) -> bytes:
     Written as: datetime in UTC with milliseconds and `Z` (a naive one is local time), date and
     time in ISO 8601, timedelta as seconds, Decimal as a number, UUID and Path as text, an Enum as
     its value, a set as a list (sorted when it can be), bytes as text if they are UTF-8 and
-    base64 if not, dataclass and Mapping as an object, NumPy values as what they hold, NaN and
-    the infinities as null, an exception as `"ValueError: text"`, any other object as `str()`.
+    base64 if not, dataclass, Mapping, attrs and pydantic models as an object, NumPy values as what
+    they hold, NaN and the infinities as null, an exception as `"ValueError: text"`, any other
+    object as `str()`.
 
     Raises:
         InvalidMessage: a cycle, nesting deeper than the recursion limit, or a `__str__` that
@@ -76,9 +78,10 @@ def default(value: Any) -> Any:
         case bool() | None:
             return value
         case int():
-            return int(value)
+            return int.__int__(value)
         case float():
-            return float(value) if math.isfinite(value) else None
+            number = float.__float__(value)
+            return number if math.isfinite(number) else None
         case datetime():
             return utc_text(value) if _is_itself(value) else None
         case date() | time():
@@ -90,7 +93,9 @@ def default(value: Any) -> Any:
         case bytes() | bytearray() | memoryview():
             return _text_of(bytes(value))
         case Mapping():
-            return dict(value)
+            return dict(value.items())
+        case UserString():  # a sequence of itself
+            return str(value)
         case Set():
             return _sorted_if_possible(value)
         case Sequence():
@@ -101,8 +106,14 @@ def default(value: Any) -> Any:
             return value.__name__
     if dataclasses.is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # NumPy, pandas, CuPy, JAX
+    # By the type: a mock has whatever attribute it is asked for.
+    kind = type(value)
+    if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # NumPy, pandas, CuPy, JAX
         return value.tolist()
+    if hasattr(kind, "__attrs_attrs__"):
+        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+    if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump"):
+        return value.model_dump()
     return str(value)
 
 
@@ -116,7 +127,7 @@ def plain(value: Any) -> Any:
         case str():
             return _whole_text(str.__str__(value))
         case int():
-            return int(value)
+            return int.__int__(value)
         case float():
             return default(value)
         case Mapping():

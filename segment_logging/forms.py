@@ -15,7 +15,7 @@ Runs in the caller's thread. Nothing here changes the record or keeps anything o
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -23,9 +23,10 @@ from ._version import __version__
 from .bound import BOUND, fill_in
 from .context import NOBODY, current_binding, current_identity, merge
 from .dialects import arguments_of, forget_repeats, template_of, text_of
-from .errors import InvalidMessage
+from .errors import InvalidMessage, SegmentError
 from .ids import new_message_id
 from .reading import Reading, check_categories
+from .reports import where
 from .wire import CONSENT_EVENT, FIELDS, track_form, unchecked_form, wire_form, write_group_id
 
 LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
@@ -40,6 +41,7 @@ MARKS = frozenset(
 """The extras that make a record an event."""
 
 _KEYS = MARKS | {"timestamp", "context", "category"}  # what is ours, `include_extras` or not
+_NAMES = _KEYS | {"segment"}
 _OWN_KEYS = {call_type: frozenset(names) for call_type, names in FIELDS.items()}
 
 
@@ -88,6 +90,16 @@ class Forms:
         """Return the call in wire form, with name, identity, defaults and extras filled in."""
         bound = fields.pop(BOUND, None)
         call_type = fields.pop("type", None) or _call_type_of(fields)
+        try:
+            self._fill_in(record, call_type, fields, bound)
+            return wire_form(call_type, fields)
+        except InvalidMessage as error:
+            error.refused = unchecked_form(call_type, fields)
+            raise
+
+    def _fill_in(
+        self, record: logging.LogRecord, call_type: Any, fields: dict[str, Any], bound: Any
+    ) -> None:
         if call_type == "track":
             _name_event(record, fields)
         elif call_type in ("page", "screen") and "name" not in fields:  # None: it has no name
@@ -105,21 +117,13 @@ class Forms:
             fields["timestamp"] = record.created
         if fields.get("message_id") is None:
             fields["message_id"] = new_message_id()
-        try:
-            return wire_form(call_type, fields)
-        except InvalidMessage as error:
-            error.refused = unchecked_form(call_type, fields)
-            raise
 
     def _identify(self, fields: dict[str, Any]) -> None:
         """Fill in who it was, and the context: the handler's, what is bound, the record's."""
         bound = current_identity()
         context = self._context
         if self._ask_for_consent is not None:
-            consent = self._ask_for_consent()
-            if consent is not None:
-                check_categories(consent)
-                context = merge(context, _consent_context(consent))
+            context = merge(context, self._consent_asked_for(self._ask_for_consent))
         if bound is not NOBODY:
             fields["user_id"], fields["anonymous_id"] = bound.fill_in(
                 fields.get("user_id"), fields.get("anonymous_id")
@@ -128,17 +132,35 @@ class Forms:
         own = fields.get("context")
         fields["context"] = context if own is None else _merge_under(context, own)
 
+    def _consent_asked_for(
+        self, ask: Callable[[], Mapping[str, bool] | None]
+    ) -> Mapping[str, Any] | None:
+        try:
+            consent = ask()
+            check_categories({} if consent is None else consent)
+        except Exception as error:
+            text = error if isinstance(error, SegmentError) else type(error).__name__
+            raise InvalidMessage(
+                f"consent failed ({text} in {where(error)}): mend it, or return None "
+                "where nothing is known",
+                field="context",
+            ) from error
+        return None if consent is None else _consent_context(consent)
+
     def _settle(self, call_type: str, fields: dict[str, Any], own_keys: frozenset[str]) -> None:
         """Move the extras that are no field of the call to where it can carry them.
 
         A group id and traits belong into the context of a call that has no such field; the rest
         become properties, or traits for identify and group. An alias has neither.
         """
-        loose = {key: fields.pop(key) for key in fields.keys() - own_keys}
+        loose = {key: fields.pop(key) for key in tuple(fields) if key not in own_keys}
+        for key in loose.keys() & _NAMES:
+            if loose[key] is None:
+                del loose[key]
         context: dict[str, Any] = {}
-        if loose.get("group_id") is not None:
+        if "group_id" in loose:
             context["groupId"] = write_group_id(loose.pop("group_id"))
-        if loose.get("traits") is not None:
+        if "traits" in loose:
             context["traits"] = loose.pop("traits")
         if context:
             fields["context"] = _merge_under(context, fields.get("context"))
@@ -180,4 +202,4 @@ def _put_under(lower: dict[str, Any], upper: Any) -> Any:
     """Likewise, without looking into the values: an explicit property replaces a loose one."""
     if upper is None:
         return lower
-    return {**lower, **upper} if isinstance(upper, Mapping) else upper
+    return {**lower, **dict(upper.items())} if isinstance(upper, Mapping) else upper

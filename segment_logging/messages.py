@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from .encoding import decode, encode
 from .errors import InvalidMessage
 from .rules import write_timestamp
 from .user import User
@@ -56,7 +57,13 @@ class Message:
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the wire form: camelCase, `type` first, None left out, ISO timestamps."""
+        """Return the wire form: camelCase, `type` first, None left out, ISO timestamps.
+
+        A copy that holds only what JSON has.
+
+        Raises:
+            InvalidMessage: it holds what cannot be written as JSON.
+        """
         raise NotImplementedError
 
 
@@ -94,13 +101,18 @@ class Call(Message):
         if self.timestamp is not None:
             moment = datetime.fromisoformat(write_timestamp(self.timestamp)[:-1] + "+00:00")
             object.__setattr__(self, "timestamp", moment)
-        form = self.to_dict()  # whatever Segment would drop raises here
+        form = self.wire_form()  # whatever Segment would drop raises here
         for name, key in (("group_id", "groupId"), ("previous_id", "previousId")):
             if name in FIELDS[self.type]:
                 object.__setattr__(self, name, form[key])  # as text, also of a number
 
     @override
     def to_dict(self) -> dict[str, Any]:
+        form: dict[str, Any] = decode(encode(self.wire_form()))
+        return form
+
+    def wire_form(self) -> dict[str, Any]:
+        """Return the wire form with the values as they were given, to be encoded. Not a copy."""
         ids = {"user_id": self.user.user_id, "anonymous_id": self.user.anonymous_id}
         own = {name: getattr(self, name) for name in FIELDS[self.type] if name not in _IDS}
         return wire_form(self.type, {**ids, **own}, self.extra)

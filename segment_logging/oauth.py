@@ -11,6 +11,7 @@ proxies and timeouts.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,7 @@ from uuid import uuid4
 from typing_extensions import override
 
 from .checks import check_text
+from .client import is_base
 from .encoding import decode
 from .errors import ConfigurationError, DeliveryError
 from .http import Answer
@@ -30,10 +32,12 @@ except ImportError:  # the extra is not installed: said where an OAuth is made
     jwt = None  # type: ignore[assignment]
 
 US_SERVER = "https://oauth2.segment.io"
+EU_SERVER = "https://oauth2.eu1.segmentapis.com"
 
 _ASSERTED_FOR = 60.0  # seconds; Segment takes no assertion that is valid for longer
 _SKEW_ALLOWED = 5.0  # seconds by which the assertion is dated back
 _LIFETIME = 60.0  # seconds of a token whose answer does not say
+_RENEWAL_PAUSE = 60.0  # seconds between attempts while the old one holds: each may take a timeout
 
 
 Post = Callable[[str, Mapping[str, str]], Answer]
@@ -43,7 +47,7 @@ Post = Callable[[str, Mapping[str, str]], Answer]
 class OAuth:
     """Gets tokens, keeps the current one, and replaces it at half its life.
 
-    A token endpoint that is down while the token still holds costs nothing.
+    A token endpoint that is down while the token still holds costs one request a minute.
 
     Args:
         client_id: of the OAuth application in the workspace.
@@ -73,6 +77,10 @@ class OAuth:
             )
         for name, value in (("client_id", client_id), ("key_id", key_id), ("server", server)):
             check_text(f"oauth {name}", value or "")
+        if not is_base(server):
+            raise ConfigurationError(
+                f"oauth server must be a scheme and a name: write it like {US_SERVER!r}"
+            )
         self._client_id = client_id
         self._key_id = key_id
         self._private_key = _pem_of(private_key)
@@ -105,6 +113,7 @@ class OAuth:
             except DeliveryError:
                 if now >= self._ends_at:
                     raise
+                self._renew_at = min(now + _RENEWAL_PAUSE, self._ends_at)
         return self._token
 
     def forget(self) -> None:
@@ -122,7 +131,7 @@ class OAuth:
             token, lifetime = told["access_token"], float(told.get("expires_in", _LIFETIME))
         except (ValueError, TypeError, KeyError, AttributeError):
             token, lifetime = None, 0.0
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
             raise DeliveryError(
                 f"{self._server} answered without a token: check the authorization server"
             )

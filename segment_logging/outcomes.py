@@ -105,7 +105,7 @@ class Progress:
     """What became of one batch so far.
 
     Attributes:
-        counted: failed attempts without a Retry-After.
+        counted: failed attempts without a Retry-After worth the name.
         rate_limited: seconds of Retry-After, added up.
         retry_after: the last attempt's, None when it carried none.
     """
@@ -115,9 +115,15 @@ class Progress:
     retry_after: float | None = None
 
     def failed(self, retry_after: float | None) -> Progress:
-        """Return the progress after one more failed attempt."""
-        if retry_after is None:
+        """Return the progress after one more failed attempt.
+
+        Args:
+            retry_after: what the answer asked for, in seconds. Of less than one, it would have us
+                try without end and without a pause: then it counts as any other attempt.
+        """
+        if retry_after is None or not retry_after >= 1.0:  # nor NaN
             return Progress(counted=self.counted + 1, rate_limited=self.rate_limited)
+        retry_after = min(retry_after, MAX_RETRY_AFTER)  # a client of the user's may pass anything
         return Progress(
             counted=self.counted,
             rate_limited=self.rate_limited + retry_after,

@@ -16,8 +16,8 @@ from typing import Any
 
 from .dialects import read_event_dict, without_internal
 from .encoding import decode, encode
-from .errors import InvalidMessage, MessageTooLarge
-from .forms import MARKS, Forms
+from .errors import InvalidMessage, MessageTooLarge, SegmentError
+from .forms import LIBRARY, MARKS, Forms
 from .limits import MAX_MESSAGE_BYTES
 from .messages import Call
 from .privacy import Redaction, Selection
@@ -146,15 +146,18 @@ class RecordReader:
         try:
             changed = self._before_send(message)
         except Exception as error:
+            # What is ours holds nothing of the message, and says what was wrong with the new one.
+            text = f": {error}" if isinstance(error, SegmentError) else ""
             raise InvalidMessage(
-                f"before_send raised {type(error).__name__} ({where(error)}): mend it; "
+                f"before_send raised {type(error).__name__} ({where(error)}){text}: mend it; "
                 "messages are frozen, make another by dataclasses.replace"
             ) from error
         if changed is None:
             return None
         if not isinstance(changed, Call):
             raise InvalidMessage("before_send must return the message to send, or None")
-        kept: dict[str, Any] = {
-            key: form[key] for key in ("messageId", "timestamp", "context") if key in form
-        }
-        return {**kept, **changed.to_dict()}  # a new message has none of these
+        new = changed.wire_form()
+        for key in ("timestamp", "messageId"):  # a message that it made itself has none
+            new.setdefault(key, form[key])
+        new.setdefault("context", LIBRARY)  # and one that it removed stays away
+        return new

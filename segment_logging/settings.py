@@ -17,7 +17,7 @@ from .checks import (
     check_text,
     plain,
 )
-from .client import Client, HttpClient, host_of
+from .client import EU_HOST, Client, HttpClient, host_of
 from .delivery import OnError
 from .errors import ConfigurationError
 from .http import Timeout
@@ -82,10 +82,16 @@ class Settings:
         check_callable("on_error", self.on_error)
         if self.oauth is not None and not isinstance(self.oauth, Mapping):
             check_callable("oauth", getattr(self.oauth, "token", 0))
-        if self.client is None:
-            self.new_client()  # host, region, timeout: wrong ones fail here and now
-        elif not callable(getattr(self.client, "send", None)):
-            raise ConfigurationError("client must have send(write_key, message) and close()")
+        for url in (self.proxies or {}).values():
+            if not isinstance(url, str):
+                raise ConfigurationError("proxies must map schemes to proxy URLs: write text")
+        self._new_http_client()  # host, region, timeout: wrong ones fail here and now
+        if self.client is not None and (
+            isinstance(self.client, type) or not callable(getattr(self.client, "send", None))
+        ):
+            raise ConfigurationError(
+                "client must be an object with send(write_key, message) and close()"
+            )
 
     @property
     def dead_letters_path(self) -> str | None:
@@ -96,23 +102,27 @@ class Settings:
 
     def new_client(self) -> Client:
         """Return the client given, or a new HTTP client."""
-        if self.client is not None:
-            return self.client
+        return self._new_http_client() if self.client is None else self.client
+
+    def _new_http_client(self) -> HttpClient:
+        host = host_of(self.host, self.region)
+        is_eu = self.region == "eu" or host.startswith(EU_HOST)
         return HttpClient(
-            host_of(self.host, self.region),
+            host,
             timeout=self.timeout,
             gzip=self.gzip,
             proxies=self.proxies,
-            oauth=_oauth_of(self.oauth),
+            oauth=_oauth_of(self.oauth, is_eu=is_eu),
         )
 
 
-def _oauth_of(oauth: Any) -> Any:
+def _oauth_of(oauth: Any, *, is_eu: bool) -> Any:
     """Return what gets tokens. Imported only now: signing takes as long to import as all of us."""
     if not isinstance(oauth, Mapping):
         return oauth
+    module = import_module(".oauth", __package__)
     try:
-        return import_module(".oauth", __package__).OAuth(**oauth)
+        return module.OAuth(**{"server": module.EU_SERVER if is_eu else module.US_SERVER, **oauth})
     except TypeError:
         raise ConfigurationError(
             "oauth must have client_id, key_id and private_key, and may have server and scope"

@@ -25,8 +25,10 @@ class User:
     def __post_init__(self) -> None:
         for name, value in (("user_id", self.user_id), ("anonymous_id", self.anonymous_id)):
             if value is not None and (not isinstance(value, str) or not value):
+                what = "empty" if value == "" else type(value).__name__
                 raise InvalidMessage(
-                    f"{name} must be non-empty text (id_not_string): pass a str", field=name
+                    f"{name} must be text, not {what} (id_not_string): pass a str, or None",
+                    field=name,
                 )
         if self.user_id is None and self.anonymous_id is None:
             raise InvalidMessage(

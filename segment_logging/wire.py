@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from .encoding import encode
 from .errors import InvalidMessage
 from .limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
-from .rules import an_id, an_object, empty, refuse_absent, short_text, shown, text, write_timestamp
+from .rules import an_id, an_object, empty, refuse_absent, shown, text, write_timestamp
 
 CONSENT_EVENT = "Segment Consent Preference Updated"
 """The one event whose `context.consent` Segment validates on arrival."""
@@ -33,7 +33,9 @@ class _Field(NamedTuple):
     absent: Callable[[str], Any] | None = None  # what stands there for None; None: nothing
 
 
-_WRITE_MESSAGE_ID = short_text("message_id", "messageId", MAX_MESSAGE_ID_CHARACTERS)
+_WRITE_MESSAGE_ID = an_id(
+    "message_id", "messageId", at_most=MAX_MESSAGE_ID_CHARACTERS, may_be_number=False
+)  # numbers of a table or a counter meet those of others, and Segment drops what it takes for one
 
 _USER = {
     "user_id": _Field("userId", str, an_id("user_id", "id_not_string")),
@@ -53,11 +55,11 @@ _EVENT = {
     "event": _Field(
         "event",
         str,
-        text("event", "event_not_string"),
+        text("event", "event_not_string", is_needed=True),
         refuse_absent("event", "event_not_defined", 'pass extra={"event": ...} or a log message'),
     )
 }
-write_group_id = an_id("group_id", "groupId", at_most=MAX_GROUP_ID_CHARACTERS)
+write_group_id = an_id("group_id", "groupId", at_most=MAX_GROUP_ID_CHARACTERS, is_needed=True)
 """Check a group id and return it as text; for the context of other calls than group, too."""
 
 _GROUP_ID = {
@@ -72,7 +74,7 @@ _PREVIOUS_ID = {
     "previous_id": _Field(
         "previousId",
         str,
-        an_id("previous_id", "previousId"),
+        an_id("previous_id", "previousId", is_needed=True),
         refuse_absent("previous_id", "previousId", 'pass extra={"previous_id": ...}'),
     )
 }

@@ -18,6 +18,7 @@ from typing import Any
 from segment_logging import (
     Alias,
     Batch,
+    Client,
     ConfigurationError,
     DeliveryError,
     Group,
@@ -30,7 +31,7 @@ from segment_logging import (
 )
 from segment_logging.client import EU_HOST, US_HOST, host_of
 
-from .builders import a_track, each, run_python
+from .builders import RecordingSession, a_track, each, run_python
 from .servers import Answer, Request, ScriptedServer, dead_host, mute_server
 
 KEY = "s3cr3t-write-key"
@@ -111,6 +112,27 @@ class TestRequest(unittest.TestCase):
                 "integrations": {"All": True},
             },
         )
+
+    def test_too_long_in_a_batch(self) -> None:
+        """A call too long for Segment is refused in a batch, too, before anything is sent."""
+        for batch in (
+            Batch([a_track("Foo", properties={"a": "x" * 32_000})]),
+            Batch.of_lines([b"{}", b"x" * 32_001]),
+        ):
+            with self.assertRaises(MessageTooLarge) as caught:
+                sent(batch)
+            self.assertEqual(caught.exception.limit_bytes, 32_000)
+
+    def test_with(self) -> None:
+        """A `with` block closes the connections at its end; the client is one to `isinstance`."""
+        closed = []
+        session = RecordingSession()
+        session.close = lambda: closed.append(True)  # type: ignore[method-assign]
+        with HttpClient(session=session) as client:
+            client.send("key", a_track())
+            self.assertIsInstance(client, Client)
+            self.assertEqual(closed, [])
+        self.assertEqual(closed, [True])
 
     def test_lines_as_they_are(self) -> None:
         """A batch of encoded lines is sent without decoding them."""

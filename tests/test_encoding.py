@@ -8,7 +8,7 @@ import math
 import sys
 import time
 import unittest
-from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
+from collections import OrderedDict, UserDict, UserString, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from datetime import time as time_of_day
@@ -18,7 +18,8 @@ from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import MagicMock
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -59,6 +60,50 @@ class Number(int):
     @override
     def __repr__(self) -> str:
         return "not a number"
+
+
+class Shifty(int):
+    """Converts to another number than it holds."""
+
+    @override
+    def __int__(self) -> int:
+        return 9
+
+
+class ShiftyRatio(float):
+    @override
+    def __float__(self) -> float:
+        return 9.9
+
+
+class LastOfMany(dict[str, Any]):
+    """As Django's QueryDict: each value is a list, of which one asks for the last."""
+
+    @override
+    def items(self) -> Any:
+        return [(key, values[-1]) for key, values in super().items()]
+
+
+class Field(NamedTuple):
+    name: str
+
+
+class Attrs:
+    """As a class of attrs has its fields."""
+
+    __attrs_attrs__ = (Field("pin"),)
+
+    def __init__(self) -> None:
+        self.pin = 4711
+
+
+class Model:
+    """As pydantic's are."""
+
+    __pydantic_validator__ = None
+
+    def model_dump(self) -> dict[str, Any]:
+        return {"when": date(2026, 1, 1)}
 
 
 class Ratio(float):
@@ -156,6 +201,8 @@ KINDS: tuple[tuple[Any, Any], ...] = (
     (1 + 2j, "(1+2j)"),
     # Subclasses of what JSON has.
     (Text("inside"), "inside"), (Number(7), 7), (Ratio(0.5), 0.5), (Ratio("nan"), None),
+    (Shifty(7), 7), (ShiftyRatio(1.5), 1.5), (UserString("text"), "text"),
+    (LastOfMany(a=[1, 2]), {"a": 2}),
     (OrderedDict(a=1), {"a": 1}), (defaultdict(int, a=1), {"a": 1}), (Point(1, 2), [1, 2]),
     # Enums.
     (Plan.PRO, "pro"), (Size.L, 3), (Colour.RED, "red"), (Nested.WHEN, "2026-11-23"),
@@ -172,7 +219,7 @@ KINDS: tuple[tuple[Any, Any], ...] = (
     (PurePosixPath("/tmp/x"), "/tmp/x"),
     (ip_address("192.0.2.1"), "192.0.2.1"),
     (Address("Oslo", date(2026, 1, 1)), {"city": "Oslo", "when": "2026-01-01"}),
-    (Slotted(7), {"x": 7}),
+    (Slotted(7), {"x": 7}), (Attrs(), {"pin": 4711}), (Model(), {"when": "2026-01-01"}),
     (Scalar(1.5), 1.5), (Scalar(float("nan")), None), (Scalar([1, [2]]), [1, [2]]),
     (Scalar(datetime(2026, 1, 1, tzinfo=timezone.utc)), "2026-01-01T00:00:00.000Z"),
     (Thing(), "a thing"), (Address, "Address"), (Plan, "Plan"),
@@ -223,6 +270,11 @@ class TestKinds(unittest.TestCase):
                 with self.subTest(value=repr(value)[:60], encoder=name):
                     self.assertEqual(decode(way(value)), expected)
                     self.assertEqual(decode(way({"a": [value]})), {"a": [expected]})
+
+    def test_mock(self) -> None:
+        """A mock, which has whatever attribute is asked for, is a text like any object."""
+        for name, way in encoders().items():
+            self.assertIn("MagicMock", decode(way(MagicMock())), name)
 
     def test_types_survive(self) -> None:
         """1, 1.0 and True, which Python holds for equal, stay apart."""

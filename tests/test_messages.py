@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import pickle
 import unittest
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given, settings
@@ -265,7 +266,17 @@ class TestReading(unittest.TestCase):
             message = Message.from_dict(form)
         except InvalidMessage:
             return
-        self.assertEqual(Message.from_dict(message.to_dict()), message)
+        form = message.to_dict()
+        self.assertEqual(Message.from_dict(form).to_dict(), form)
+
+    def test_plain(self) -> None:
+        """What is written holds only what JSON has, and is a copy: the message stays as it is."""
+        properties = {"at": date(2026, 11, 23), "ratio": math.nan, "sizes": (1, 2)}
+        message = Track(user=User(user_id="u"), event="Signup", properties=properties)
+        form = message.to_dict()
+        self.assertEqual(form["properties"], {"at": "2026-11-23", "ratio": None, "sizes": [1, 2]})
+        form["properties"].clear()
+        self.assertEqual(len(message.to_dict()["properties"]), 3)
 
 
 class TestValues(unittest.TestCase):

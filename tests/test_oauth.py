@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
+import socket
 import tempfile
 import unittest
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -40,6 +43,20 @@ if HAS_JWT:
 def token_answer(token: str = "t-1", expires_in: float = 3600, **headers: str) -> Answer:
     body = json.dumps({"access_token": token, "expires_in": expires_in, "token_type": "Bearer"})
     return Answer(200, headers, body.encode())
+
+
+def asked_for(oauth: Mapping[str, str], **options: Any) -> str:
+    """Return the name of the server that a handler asks for a token, by way of a proxy."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxies = {"https": f"http://127.0.0.1:{proxy.getsockname()[1]}"}
+        handler = SegmentHandler("key", oauth=oauth, proxies=proxies, max_attempts=1, **options)
+        handler.handle(a_record(extra={"user_id": "u"}))
+        connection, _ = proxy.accept()
+        with connection:
+            request = connection.recv(1000).decode()
+    with redirect_stderr(io.StringIO()):
+        handler.drain(10)
+    return request.removeprefix("CONNECT ").partition(":")[0]
 
 
 @unittest.skipUnless(HAS_JWT, "needs PyJWT, of the extra oauth")
@@ -106,11 +123,15 @@ class TestAsking(OAuthTest):
         self.assertEqual(self.token(token_answer("t-2")), "t-2")
 
     def test_endpoint_down_while_it_holds(self) -> None:
-        """A renewal that fails costs nothing while the old token holds."""
-        self.token(token_answer(expires_in=100))
-        self.now += 60
+        """A renewal that fails is tried again each minute while the old token holds."""
+        self.token(token_answer(expires_in=200))
+        self.now += 110
         self.assertEqual(self.token(DeliveryError("no answer")), "t-1")
-        self.now += 41
+        self.now += 50
+        self.assertEqual(self.token(), "t-1")
+        self.now += 10
+        self.assertEqual(self.token(DeliveryError("no answer")), "t-1")
+        self.now += 31
         with self.assertRaises(DeliveryError):
             self.token(DeliveryError("no answer"))
 
@@ -119,6 +140,15 @@ class TestAsking(OAuthTest):
         refused = Answer(400, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b"")
         self.assertEqual(self.token(refused, token_answer()), "t-1")
         self.assertEqual(self.claims()["iat"], 1_700_000_000 + 3600 - 5)
+
+    def test_no_token(self) -> None:
+        """An answer with an empty token, or one that is no header's text, is none."""
+        for token in ("", "t 1", "t\n1", "ü"):
+            with (
+                self.subTest(token=token),
+                self.assertRaisesRegex(DeliveryError, "without"),
+            ):
+                self.token(token_answer(token))
 
     def test_clock_is_not_the_reason(self) -> None:
         """Who is refused with the right time is not asked about it twice."""
@@ -179,9 +209,24 @@ class TestOptions(OAuthTest):
         good = {"client_id": "c", "key_id": "k", "private_key": PEM}
         SegmentHandler("key", oauth=good).close()
         SegmentHandler("key", oauth=self.oauth).close()
-        for wrong in ({**good, "clientId": "c"}, {"client_id": "c"}, {**good, "client_id": ""}):
+        for wrong in (
+            {**good, "clientId": "c"},
+            {"client_id": "c"},
+            {**good, "client_id": ""},
+            {**good, "server": "oauth2.segment.io"},
+        ):
             with self.assertRaisesRegex(ConfigurationError, "oauth"):
                 SegmentHandler("key", oauth=wrong)
+
+    def test_region(self) -> None:
+        """Tokens of a European workspace come from the European server, unless one is named."""
+        good = {"client_id": "c", "key_id": "k", "private_key": PEM}
+        eu = "https://events.eu1.segmentapis.com/v1"
+        self.assertEqual(asked_for(good), "oauth2.segment.io")
+        self.assertEqual(asked_for(good, region="eu"), "oauth2.eu1.segmentapis.com")
+        self.assertEqual(asked_for(good, host=eu), "oauth2.eu1.segmentapis.com")
+        named = {**good, "server": "https://tokens.example"}
+        self.assertEqual(asked_for(named, region="eu"), "tokens.example")
 
     def test_without_the_extra(self) -> None:
         """Without the extra the error says what to install; nothing else needs it."""

@@ -131,6 +131,20 @@ class TestWaits(unittest.TestCase):
         self.assertEqual(progress.counted, 0)
         self.assertEqual(RetryPolicy(max_attempts=1).wait_before(progress, random=0), 1.0)
 
+    def test_retry_after_nothing(self) -> None:
+        """A Retry-After of less than a second, from whatever client, is no leave to try on."""
+        policy, progress = RetryPolicy(max_attempts=3), Progress()
+        waits = []
+        for seconds in (0, -5, 0.001):
+            progress = progress.failed(seconds)
+            waits.append(policy.wait_before(progress, random=0))
+        self.assertEqual(waits, [0.0, 0.5, None])
+        self.assertEqual(Progress().failed(math.nan).counted, 1)
+
+    def test_retry_after_of_days(self) -> None:
+        """A client of the user's, too, makes nobody wait for more than 300 s."""
+        self.assertEqual(RetryPolicy().wait_before(Progress().failed(86_400), random=0), 300.0)
+
     def test_retry_after_once(self) -> None:
         """A Retry-After holds for the next attempt only."""
         progress = Progress().failed(None).failed(17.0).failed(None)

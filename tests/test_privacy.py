@@ -250,6 +250,25 @@ class TestConsent(unittest.TestCase):
         self.assertIn("consent", refusal_of(a_record(extra={"user_id": "u"}),
                                             consent=lambda: {"ads": "yes"}))  # fmt: skip
 
+    def test_no_answer(self) -> None:
+        """One that raises costs the event, which becomes a dead letter."""
+
+        def nobody_knows() -> dict[str, bool]:
+            raise KeyError("secret")
+
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "dead-letters.jsonl")
+            client = FakeClient()
+            handler = SegmentHandler("key", client=client, dead_letters=path,
+                                     consent=nobody_knows)  # fmt: skip
+            with redirect_stderr(io.StringIO()) as stderr:
+                handler.handle(a_record("Open", extra={"anonymous_id": "a"}))
+                handler.handle(a_record("Signup", extra={"user_id": "u"}))
+            handler.close()
+            self.assertIn("consent failed (KeyError", stderr.getvalue())
+            letters = [json.loads(line) for line in path.read_text().splitlines()]
+            self.assertEqual([one["message"]["event"] for one in letters], ["Open", "Signup"])
+
 
 class TestOptions(unittest.TestCase):
     def test_wrong_ones(self) -> None:

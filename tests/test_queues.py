@@ -323,11 +323,13 @@ class MemoryQueueTest(Contract, JournalCase):
         self.assertTrue(queue.put(a_line(size_bytes=150)))
 
     def test_room_comes_back(self) -> None:
-        """What is taken makes room."""
-        queue = a_memory_queue(max_messages=1)
-        queue.put(a_line(1))
-        queue.take()
-        self.assertTrue(queue.put(a_line(2)))
+        """What is acknowledged makes room; what is being sent is still there."""
+        for queue in (a_memory_queue(max_messages=1), a_memory_queue(max_bytes=100)):
+            queue.put(a_line(1))
+            queue.take()
+            self.assertFalse(queue.put(a_line(2) * 5))
+            queue.acknowledge()
+            self.assertTrue(queue.put(a_line(2)))
 
     def test_a_refusal_wakes_the_listener(self) -> None:
         """A full queue wakes the listener, as somebody must make room."""

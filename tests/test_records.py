@@ -8,6 +8,7 @@ import sys
 import unittest
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -32,6 +33,8 @@ from segment_logging import (
     __version__,
     identity,
 )
+from segment_logging.reading import Reading
+from segment_logging.records import RecordReader
 from segment_logging.testing import capture_segment
 
 from .builders import a_record, each, message_of, messages_of, refusal_of
@@ -399,6 +402,15 @@ class TestMarks(unittest.TestCase):
             with self.subTest(extra=extra), identity(user_id="u"):
                 self.assertEqual(messages_of(a_record(extra=extra)), [])
 
+    def test_none(self) -> None:
+        """An analytics key that is None is not there: nothing of it is sent."""
+        nothing = dict.fromkeys(
+            ("group_id", "traits", "previous_id", "category", "segment", "event", "integrations")
+        )
+        message = event_of(extra={**nothing, "colour": None})
+        self.assertEqual(message.properties, {"colour": None})
+        self.assertEqual(event_of(extra={**nothing, "traits": {"a": 1}}).traits, {"a": 1})
+
     def test_capture_all(self) -> None:
         """With capture "all" every record is an event, by its template."""
         with identity(user_id="u"):
@@ -635,15 +647,40 @@ class TestBeforeSend(unittest.TestCase):
         self.assertEqual(event_of(extra={}, before_send=rename).event, "SIGNUP")
 
     def test_new_message(self) -> None:
-        """A message made anew keeps the id, the time and the context of the one it stands for."""
+        """A message made anew keeps the id and the time of the one it stands for."""
 
         def anew(message: Message) -> Message:
             return Track(user=User(user_id="u"), event="New")
 
         message = event_of(extra={"message_id": "m"}, before_send=anew, context={"a": 1})
         self.assertEqual(message.message_id, "m")
-        self.assertEqual(message.context, {"library": LIBRARY, "a": 1})
+        self.assertEqual(message.context, {"library": LIBRARY})
         self.assertIsNotNone(message.timestamp)
+
+    def test_removed_context(self) -> None:
+        """A context that it takes away stays away: it may have done so for the address in it."""
+        message = event_of(
+            extra={"context": {"ip": "192.0.2.1"}}, before_send=lambda m: replace(m, context=None)
+        )
+        self.assertEqual(message.context, {"library": LIBRARY})
+
+    def test_type_first(self) -> None:
+        """A message that it returns stands on the wire like any other."""
+        for hook in each(lambda m: m, lambda m: Track(user=m.user, event="New")):
+            reader = RecordReader(Reading(before_send=hook))
+            record = a_record(extra={"user_id": "u"})
+            line = reader.line_of(record, reader.fields_of(record) or {})
+            assert line is not None
+            self.assertTrue(line.startswith(b'{"type":"track"'))
+
+    def test_invalid(self) -> None:
+        """What was wrong with the message that it made is said."""
+
+        def rename(message: Any) -> Any:
+            return replace(message, event="")
+
+        self.assertIn("event is empty", refusal_of(a_record(extra={"user_id": "u"}),
+                                                   before_send=rename))  # fmt: skip
 
     def test_changes_nothing_else(self) -> None:
         """What it changes inside a message stays there: no other message, and nobody's objects."""

@@ -89,14 +89,21 @@ class TestSettings(unittest.TestCase):
             self.refused(option, "package.function", 7)
 
     def test_client(self) -> None:
-        """A client without `send` is refused."""
-        self.refused("client", object(), "http", 7)
+        """A client without `send` is refused, and a class of clients."""
+        self.refused("client", object(), "http", 7, FakeClient)
 
     def test_region_and_timeout(self) -> None:
         """What only the HTTP client can judge fails at construction, too."""
         self.refused("region", "mars", None, 7, client=None)
         self.refused("timeout", 0, -1, "10", (1,), (1, 2, 3), (1, None), True, None, client=None)
-        self.refused("host", "api.segment.io", "ftp://x", "https://", client=None)
+        self.refused("host", "api.segment.io", "ftp://x", "https://", "http://a b", client=None)
+
+    def test_beside_a_client(self) -> None:
+        """A wrong option is a mistake, also where a client of one's own would not use it."""
+        self.refused("region", "mars")
+        self.refused("timeout", 0)
+        self.refused("host", "api.segment.io")
+        self.refused("proxies", {"https": 5})
 
     def test_own_client_is_kept(self) -> None:
         """A client given is used as it is; without one there is a new one for each process."""

@@ -244,6 +244,35 @@ class TestTimestamps(unittest.TestCase):
         """Whole seconds are seconds, not milliseconds."""
         self.assertEqual(write_timestamp(1_800_000_000), "2027-01-15T08:00:00.000Z")
 
+    def test_milliseconds(self) -> None:
+        """Every millisecond is written as it was meant, whatever a float makes of it."""
+        for milliseconds in range(1000):
+            text = write_timestamp(1_800_000_000 + milliseconds / 1000)
+            self.assertEqual(text, f"2027-01-15T08:00:00.{milliseconds:03d}Z")
+        self.assertEqual(write_timestamp(1_800_000_000.9999998), "2027-01-15T08:00:00.999Z")
+
+    def test_iso_text(self) -> None:
+        """ISO 8601 as other languages write it is read on every Python."""
+        for text, expected in (
+            ("2026-11-23T08:00:00.123456789Z", "08:00:00.123Z"),
+            ("2026-11-23T08:00:00.5Z", "08:00:00.500Z"),
+            ("2026-11-23T08:00:00,25z", "08:00:00.250Z"),
+            ("2026-11-23T08:00:00+0200", "06:00:00.000Z"),
+            ("2026-11-23T08:00:00-02", "10:00:00.000Z"),
+            ("2026-11-23 08:00:00.123+02:30", "05:30:00.123Z"),
+            ("20261123T080000Z", "08:00:00.000Z"),
+            ("2026-11-23T08:00Z", "08:00:00.000Z"),
+            ("2026-11-23T08Z", "08:00:00.000Z"),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(write_timestamp(text), f"2026-11-23T{expected}")
+
+    def test_no_iso_text(self) -> None:
+        """What is no moment is refused on every Python."""
+        for text in ("", "2026", "2026-13-01T00:00:00Z", "2026-11-23T25:00:00Z", "now", "08:00Z"):
+            with self.subTest(text=text), self.assertRaisesRegex(InvalidMessage, "no moment"):
+                write_timestamp(text)
+
     def test_order(self) -> None:
         """Going back and forth between seconds never shows the text of another one."""
         moments = [0.0, 1.25, 0.5, 1e9, 1.0, 1e9 + 0.999]

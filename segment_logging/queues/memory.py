@@ -21,7 +21,7 @@ class MemoryQueue:
 
     Args:
         wake: wakes the listener; called when it asked for that by `watch`.
-        max_messages: more are refused.
+        max_messages: more are refused; those that are being sent count until acknowledged.
         max_bytes: likewise; the encoded sizes, added up.
     """
 
@@ -33,6 +33,7 @@ class MemoryQueue:
         self.accepted = 0
         self._bytes_in = 0  # ever put
         self._bytes_out = 0  # ever taken
+        self._bytes_done = 0  # ever acknowledged
         self._ring_at = 0  # wake when this many bytes were ever put
         # The listener's:
         self._batcher = Batcher(auto_timestamp=False)
@@ -44,8 +45,8 @@ class MemoryQueue:
     def put(self, line: bytes) -> bool:
         size_bytes = len(line)
         if (
-            self._lines.qsize() >= self._max_messages
-            or self._bytes_in - self._bytes_out + size_bytes > self._max_bytes
+            self.accepted - self.acknowledged >= self._max_messages
+            or self._bytes_in - self._bytes_done + size_bytes > self._max_bytes
         ):
             self._ring()  # somebody must make room, whatever the flush interval says
             return False
@@ -96,6 +97,7 @@ class MemoryQueue:
 
     def acknowledge(self) -> None:
         assert self._taken is not None
+        self._bytes_done += sum(map(len, self._taken.lines))
         self.acknowledged += len(self._taken)
         self._taken = None
 
