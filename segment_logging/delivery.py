@@ -19,7 +19,7 @@ from .encoding import decode
 from .errors import DeliveryError, MessageTooLarge, SegmentError
 from .messages import Message
 from .outcomes import Fault, Progress, RetryPolicy, fault_of
-from .reports import Reporter, where
+from .reports import Reporter, report, where
 
 OnError = Callable[[SegmentError, Sequence[Message]], object]
 """What `on_error` is: called on the listener's thread with the reason and the messages given up."""
@@ -93,6 +93,9 @@ class Delivery:
         self._dead_letters = dead_letters
         self._on_error = on_error
         self._reporter = Reporter()
+        self._kept: Batch | None = None
+        self._given_up = 0
+        self._told_of = 0  # of those
         self.trouble: SegmentError | None = None
         """Why the last attempt failed; None when it did not."""
 
@@ -103,6 +106,13 @@ class Delivery:
         others are delivered. KEPT means all of it: what was delivered already is sent again with
         the same message ids, which Segment recognises. The tally then holds only attempts.
         """
+        end, tally = self._deliver(batch, wait)
+        if batch is self._kept:
+            tally.retried += 1
+        self._kept = batch if end is End.KEPT else None
+        return end, tally
+
+    def _deliver(self, batch: Batch, wait: Wait) -> tuple[End, Tally]:
         tally = Tally()
         parts = [batch]
         while parts:
@@ -160,6 +170,12 @@ class Delivery:
                 return _INTERRUPTED
             tally.retried += 1
 
+    def sum_up(self) -> None:
+        """Report how many messages were given up if more were since that was reported."""
+        if self._given_up > self._told_of:
+            report(f"{self._given_up} messages in all were given up: see the report of the first")
+            self._told_of = self._given_up
+
     def close(self) -> None:
         """Close the client's connections until the next batch. Never raises."""
         try:
@@ -182,7 +198,9 @@ class Delivery:
                 self._reporter.once("dead letters", trouble)
                 if self._keeps:
                     return False
-        self._reporter.once("given up", f"{error}; {len(batch)} messages are {what_became}")
+        self._given_up += len(batch)
+        if self._reporter.once("given up", f"{error}; {len(batch)} messages are {what_became}"):
+            self._told_of = self._given_up
         if self._on_error is not None:
             try:
                 self._on_error(error, batch.batch)

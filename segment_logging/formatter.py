@@ -12,6 +12,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 from typing_extensions import override
 
+from .errors import InvalidMessage
 from .reading import Consent, Reading
 from .records import RecordReader
 
@@ -70,14 +71,28 @@ class SegmentJsonFormatter(JsonFormatter):
             InvalidMessage: Segment would drop the event. The handler then says so, by the rules of
                 `logging.Handler.handleError`.
         """
-        fields = self._reader.fields_of(record)
-        line = None if fields is None else self._reader.line_of(record, fields)
+        try:
+            fields = self._reader.fields_of(record)
+            line = None if fields is None else self._reader.line_of(record, fields)
+        except InvalidMessage as error:
+            raise error from None  # the cause may be personal data, and logging would print it
         return super().format(record) if line is None else line.decode()
 
     @override
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Redact an ordinary record likewise."""
-        redacted: dict[str, Any] = self._reader.redacted(super().process_log_record(log_data))
+        """Redact an ordinary record likewise, by its keys' names before and after renaming."""
+        renamed = super().process_log_record(log_data)
+        names = {new: old for old, new in self.rename_fields.items()}
+        redacted = self._redacted({names.get(key, key): renamed[key] for key in renamed})
+        return self._redacted({self.rename_fields.get(key, key): redacted[key] for key in redacted})
+
+    def _redacted(self, values: dict[str, Any]) -> dict[str, Any]:
+        redacted: dict[str, Any] | None = self._reader.redacted(values)
+        if redacted is None:
+            raise InvalidMessage(
+                "record cannot be written as JSON: pass plain values without cycles, "
+                "or objects whose str() works"
+            )
         return redacted
 
 
@@ -90,4 +105,7 @@ class OnlyEvents(logging.Filter):
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        return self._reader.fields_of(record) is not None
+        try:
+            return self._reader.fields_of(record) is not None
+        except Exception:  # here it would reach the application; the formatter's goes to stderr
+            return True

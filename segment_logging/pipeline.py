@@ -220,6 +220,7 @@ class Pipeline:
         self._listener.wait_until_ended(self._exit_by)
         self._give_up()  # `logging.shutdown` comes after us: there is nothing to wait for
         self._drops.report(self._handler.dropped, now=math.inf)
+        self._delivery.sum_up()
         if self._queue.perishable:
             reports.say(
                 f"{self._queue.perishable} messages were not delivered before the process ended, "

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from .encoding import decode, encode
+from .errors import ConfigurationError
 
 _WITHIN = ("properties", "traits", "context")  # what users fill; the rest Segment needs as it is
 
@@ -21,23 +22,26 @@ class Redaction:
     """Takes keys out of messages, or puts a hash in their values' place.
 
     A pattern is compared with the end of a key's path, whatever case it is written in: "password"
-    is any key of that name, "card.number" one inside a card, and `*` stands for any one key.
-    Lists have no keys of their own.
+    is any key of that name, "card.number" one inside a card, `*` stands for any one key and "pass*"
+    for one that begins so. Lists have no keys of their own, and a key with dots in it is a path.
 
     Args:
         removed: patterns of the keys to leave out.
         hashed: patterns of the keys whose value becomes the SHA-256 of its text, in hexadecimal:
             still good for joins, and no secret to who can guess the value.
+
+    Raises:
+        ConfigurationError: a pattern that no key can match.
     """
 
     def __init__(self, removed: Sequence[str], hashed: Sequence[str]) -> None:
         self._removed = [_parts_of(pattern) for pattern in removed]
         self._hashed = [_parts_of(pattern) for pattern in hashed]
-        last = {parts[-1] for parts in (*self._removed, *self._hashed)}
+        last = {pattern.lower().rpartition(".")[2] for pattern in (*removed, *hashed)}
         names = "|".join(map(re.escape, sorted(last)))
         # Other names are written in JSON, or in another case, in more ways than one.
-        is_simple = all(re.fullmatch(r"[a-z0-9_ .-]+", name) for name in last)
-        self._concerns = re.compile(f'"(?:{names})":' if is_simple else "", re.IGNORECASE).search
+        is_simple = all(re.fullmatch(r"[a-z0-9_ -]+", name) for name in last)
+        self._concerns = re.compile(f'[".](?:{names})":' if is_simple else "", re.IGNORECASE).search
 
     def line_of(self, line: bytes) -> bytes:
         """Return an encoded message without what is to be left out."""
@@ -48,14 +52,18 @@ class Redaction:
     def values_of(self, values: Mapping[str, Any]) -> Any:
         """Return likewise what is no message, None when it cannot even be written."""
         try:
-            return self._redacted(decode(encode(values)), tuple(values))
+            form = decode(encode(values))
         except ValueError:
             return None
+        for key in _WITHIN:
+            if isinstance(form.get(key), str):
+                form[key] = None  # an object as text, perhaps, into which nobody looks
+        return self._redacted(form, tuple(form))
 
     def _redacted(self, form: Any, keys: Sequence[str]) -> Any:
         for key in keys:
             if isinstance(form, dict) and key in form:
-                self._look_through(form, key, (key.lower(),))
+                self._look_through(form, key, tuple(key.lower().split(".")))
         return form
 
     def _look_through(self, within: dict[str, Any], key: str, path: tuple[str, ...]) -> None:
@@ -69,7 +77,7 @@ class Redaction:
     def _look_into(self, value: Any, path: tuple[str, ...]) -> None:
         if isinstance(value, dict):
             for key in tuple(value):
-                self._look_through(value, key, (*path, key.lower()))
+                self._look_through(value, key, (*path, *key.lower().split(".")))
         elif isinstance(value, list):
             for item in value:
                 self._look_into(item, path)
@@ -105,14 +113,26 @@ class Selection:
         return int.from_bytes(number, "big") < self._below
 
 
-def _parts_of(pattern: str) -> tuple[str, ...]:
-    return tuple(pattern.lower().split("."))
+_Matches = Callable[[str], object]
 
 
-def _ends_with_any(path: tuple[str, ...], patterns: Sequence[tuple[str, ...]]) -> bool:
+def _parts_of(pattern: str) -> tuple[_Matches, ...]:
+    """Return what compares each key of a path's end, in lower case, with its part of a pattern."""
+    parts = pattern.lower().split(".")
+    if not all(parts):
+        raise ConfigurationError(
+            f"redact and hashed: {pattern!r} matches no key: write it like 'card.number'"
+        )
+    return tuple(
+        re.compile(translate(part)).match if set(part) & set("*?[") else part.__eq__
+        for part in parts
+    )
+
+
+def _ends_with_any(path: tuple[str, ...], patterns: Sequence[tuple[_Matches, ...]]) -> bool:
     return any(
         len(parts) <= len(path)
-        and all(part in ("*", key) for part, key in zip(parts, path[-len(parts) :]))
+        and all(matches(key) for matches, key in zip(parts, path[-len(parts) :]))
         for parts in patterns
     )
 

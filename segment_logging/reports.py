@@ -70,11 +70,14 @@ class Reporter:
     def __init__(self) -> None:
         self._said: set[str] = set()
 
-    def once(self, kind: str, text: str, level: int = logging.WARNING) -> None:
-        """Report `text` unless this kind of trouble was reported and is not over yet."""
-        if kind not in self._said:
-            self._said.add(kind)
-            report(text, level)
+    def once(self, kind: str, text: str, level: int = logging.WARNING) -> bool:
+        """Report `text` unless this kind of trouble was reported and is not over yet; return
+        whether it was reported."""
+        if kind in self._said:
+            return False
+        self._said.add(kind)
+        report(text, level)
+        return True
 
     def over(self, kind: str) -> None:
         """The trouble is over: its next occurrence is news again."""

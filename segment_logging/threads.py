@@ -63,7 +63,8 @@ class OneThread:
                 self.end()
             if not isinstance(error, RuntimeError):
                 raise
-            if not sys.is_finalizing():
+            # At the end of the interpreter who waits for the messages delivers them: `run_here`.
+            if not sys.is_finalizing() and "shutdown" not in str(error):
                 trouble = "no thread can be started: messages wait; allow this process more threads"
                 self._reporter.once("thread", trouble)
 

@@ -327,6 +327,16 @@ class AttemptsUsedUpTest(Case):
         self.assertEqual((end, tally), (End.KEPT, Tally(retried=2)))
         self.assertEqual(self.letters.written, [])
 
+    def test_kept_and_tried_again(self) -> None:
+        """Another try of a batch that was kept is counted like any other."""
+        delivery = self.a_delivery(
+            FakeClient([503, 503, 200]), keeps=True, policy=RetryPolicy(max_attempts=1)
+        )
+        batch = a_batch("A")
+        with self.reports():
+            tallies = [delivery.deliver(batch, self.waits)[1] for _ in range(3)]
+        self.assertEqual([tally.retried for tally in tallies], [0, 1, 1])
+
     def test_half_an_hour_of_retry_after(self) -> None:
         """Retry-After waits that add up to more than the budget end the attempts."""
         with self.reports():

@@ -7,15 +7,17 @@ import json
 import logging
 import logging.config
 import unittest
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
+from typing_extensions import override
 
 from segment_logging import ConfigurationError, InvalidMessage, Message, SegmentJsonFormatter, Track
 from segment_logging.formatter import OnlyEvents
 
-from .builders import a_record, message_of
+from .builders import a_record, each, message_of
 
 
 class TestFormatter(unittest.TestCase):
@@ -54,6 +56,33 @@ class TestFormatter(unittest.TestCase):
         """What is redacted stays out of ordinary records as well."""
         line = self.line({"pin": 1, "a": 2}, redact=["pin"])
         self.assertEqual(line, {"message": "Signup", "a": 2})
+
+    def test_redacts_renamed(self) -> None:
+        """A key that is renamed is redacted by either name."""
+        for pattern in ("password", "pw"):
+            line = self.line({"password": "S3CRET", "a": 2}, rename_fields={"password": "pw"},
+                             redact=[pattern])  # fmt: skip
+            self.assertEqual(line, {"message": "Signup", "a": 2}, pattern)
+
+    def test_what_cannot_be_written(self) -> None:
+        """A record that cannot be written is no line, and says so without what it holds."""
+
+        class Rude:
+            @override
+            def __str__(self) -> str:
+                raise ValueError("S3CRET")
+
+        cycle: dict[str, Any] = {}
+        cycle["self"] = cycle
+        for extra in each({"a": cycle}, {"a": Rude()}, {"user_id": "u", "a": Rude()}):
+            stream = io.StringIO()
+            handler = logging.StreamHandler(stream)
+            handler.setFormatter(SegmentJsonFormatter(redact=["password"]))
+            with redirect_stderr(io.StringIO()) as stderr:
+                handler.handle(a_record(extra=extra))
+            self.assertEqual(stream.getvalue(), "")
+            self.assertIn("cannot be written as JSON", stderr.getvalue())
+            self.assertNotIn("S3CRET", stderr.getvalue())
 
     def test_invalid(self) -> None:
         """An event that Segment would drop is no line, and says so by logging's own rules."""
@@ -109,6 +138,24 @@ class TestOnlyEvents(unittest.TestCase):
         """A record that is no event does not pass."""
         self.assertFalse(OnlyEvents().filter(a_record("x")))
         self.assertTrue(OnlyEvents().filter(a_record("x", extra={"user_id": "u"})))
+
+    def test_never_raises(self) -> None:
+        """A message that cannot be read is left to the formatter, whose errors go to stderr."""
+
+        class Broken(Mapping[str, Any]):
+            @override
+            def __getitem__(self, key: str) -> Any:
+                raise RuntimeError
+
+            @override
+            def __iter__(self) -> Iterator[str]:
+                raise RuntimeError
+
+            @override
+            def __len__(self) -> int:
+                return 1
+
+        self.assertTrue(OnlyEvents().filter(a_record(Broken())))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,31 @@ class TestRedaction(unittest.TestCase):
             properties_of(properties, redact=["*.number"]), {"card": {"name": "n"}, "a": {"b": {}}}
         )
 
+    def test_part_of_a_name(self) -> None:
+        """A pattern may say how a key begins or ends, as those of events do."""
+        properties = {"password": 1, "Passphrase": 1, "compass": 1, "card": {"pass_code": 1}}
+        self.assertEqual(properties_of(properties, redact=["pass*"]), {"compass": 1, "card": {}})
+        self.assertEqual(
+            properties_of({"a_pin": 1, "b": {"b_pin": 1}}, redact=["b.?_pin"]),
+            {"a_pin": 1, "b": {}},
+        )
+
+    def test_names_with_dots(self) -> None:
+        """A key with dots in it is a path of its own."""
+        properties = {"user.password": 1, "user": {"password": 1, "name": "Ada"}, "a.b": 1}
+        for pattern in ("password", "user.password", "User.Pass*"):
+            with self.subTest(pattern=pattern):
+                self.assertEqual(
+                    properties_of(properties, redact=[pattern]), {"user": {"name": "Ada"}, "a.b": 1}
+                )
+
+    def test_pattern_of_nothing(self) -> None:
+        """A pattern that no key can match is a slip, and refused at start-up."""
+        for pattern in ("a..b", ".a", "a.", "."):
+            for option in ("redact", "hashed"):
+                with self.assertRaisesRegex(ConfigurationError, "matches no key"):
+                    SegmentHandler("key", **{option: [pattern]})  # type: ignore[arg-type]
+
     def test_names_of_any_kind(self) -> None:
         """Names that JSON escapes, or that have no case of their own, are found as well."""
         for name in ("İsim", 'pa"ss', "b\\s", "straße", "Имя", "a|b", "x.*"[:1]):
@@ -133,18 +158,19 @@ class TestRedaction(unittest.TestCase):
                 {"user_id": "", "properties": secret},
                 {"user_id": "u", "properties": {**secret, "long": "x" * 40_000}},
                 {"user_id": "u", "event": 7, "password": "hunter2"},
+                {"user_id": "u", "properties": '{"password": "hunter2"}'},
             ):
                 handler.handle(a_record(extra=extra))
             written = [path.read_text() for path in Path(directory).rglob("*.jsonl")]
             handler.drain(10)
             handler.close()
             written += [path.read_text() for path in Path(directory).rglob("*.jsonl")]
-        self.assertEqual(handler.counts().invalid, 3)
+        self.assertEqual(handler.counts().invalid, 4)
         self.assertGreater(len(written), 1)
         for text in (*written, stderr.getvalue()):
             self.assertNotIn("hunter2", text)
         letters = [json.loads(line) for line in written[-1].splitlines()]
-        self.assertEqual(len(letters), 4)
+        self.assertEqual(len(letters), 5)
 
 
 class TestSelection(unittest.TestCase):

@@ -63,7 +63,8 @@ def _flushing(function: Callable[P, R], *, timeout: float, margin: float) -> Cal
             try:
                 return await function(*args, **options)
             finally:
-                left = seconds_left(args, timeout=timeout, margin=margin)
+                given = (*args, *options.values())
+                left = seconds_left(given, timeout=timeout, margin=margin)
                 await asyncio.to_thread(_deliver, left)
 
         return cast("Callable[P, R]", run_async)
@@ -73,7 +74,8 @@ def _flushing(function: Callable[P, R], *, timeout: float, margin: float) -> Cal
         try:
             return function(*args, **options)
         finally:
-            _deliver(seconds_left(args, timeout=timeout, margin=margin))
+            given = (*args, *options.values())
+            _deliver(seconds_left(given, timeout=timeout, margin=margin))
 
     return run
 
@@ -83,7 +85,10 @@ def seconds_left(args: tuple[Any, ...], *, timeout: float, margin: float) -> flo
     for argument in reversed(args):
         ask = getattr(argument, "get_remaining_time_in_millis", None)
         if callable(ask):
-            return max(0.0, min(timeout, float(ask()) / 1000 - margin))
+            try:
+                return max(0.0, min(timeout, float(ask()) / 1000 - margin))
+            except Exception as error:  # the function's own result is what counts
+                _reporter.once("context", f"the context's time left raised {type(error).__name__}")
     return timeout
 
 

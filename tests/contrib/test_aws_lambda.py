@@ -46,6 +46,13 @@ class TestSecondsLeft(unittest.TestCase):
         """Where nothing tells the deadline it is the timeout."""
         self.assertEqual(seconds_left(({}, None), timeout=2.0, margin=0.5), 2.0)
 
+    def test_broken_context(self) -> None:
+        """A context that raises costs the function nothing."""
+        broken = Context(0)
+        broken.milliseconds = "soon"  # type: ignore[assignment]
+        with redirect_stderr(io.StringIO()):
+            self.assertEqual(seconds_left(({}, broken), timeout=2.0, margin=0.5), 2.0)
+
 
 class TestFlushAfter(unittest.TestCase):
     @override
@@ -88,6 +95,18 @@ class TestFlushAfter(unittest.TestCase):
         self.assertEqual(function(1, Context(5_000)), 2)
         self.assertEqual(self.arrived(), [1, 1])
         self.assertEqual((function.__name__, function.__doc__), ("function", "Do it."))
+
+    def test_context_by_name(self) -> None:
+        """The context may be passed by its name."""
+        self.released.clear()
+
+        @flush_after
+        def function(event: int, context: object) -> None:
+            self.log()
+
+        with redirect_stderr(io.StringIO()) as stderr:
+            function(event=1, context=Context(500))
+        self.assertIn("within the 0.0 s", stderr.getvalue())
 
     def test_again(self) -> None:
         """Each call delivers its own: the process goes on after it was thawed."""

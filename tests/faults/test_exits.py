@@ -132,8 +132,9 @@ class TestExits(unittest.TestCase):
 
     def test_first_event_in_an_atexit_function(self) -> None:
         """The very first event may be that of an exit function."""
-        self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach()")
+        done = self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach()")
         self.assert_arrived(Bye=3)
+        self.assertEqual(done.stderr, "")  # though from 3.12 on no thread can be started by then
 
     def test_atexit_functions_after_logging_itself(self) -> None:
         """Exit functions that run after logging.shutdown may log."""
@@ -249,6 +250,20 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         for text in (before, after):
             self.assertEqual(text.count("ConnectionError"), 1, done.stderr)
         self.assertIn("trying again", before)
+
+    def test_all_that_was_given_up(self) -> None:
+        """The cause is told with the first message given up, and their number at the end."""
+        with Collector() as collector:
+            done = self.ends(
+                "from segment_logging.testing import FakeClient\n"
+                "handler = attach(client=FakeClient(lambda message: 401), flush_interval=0)\n"
+                "for _ in range(3): log('Signup', 2); handler.drain(5)",
+                collector.url,
+            )
+        told = done.stderr.splitlines()
+        self.assertEqual(len(told), 2, told)
+        self.assertIn("401", told[0])
+        self.assertIn("6 messages in all were given up", told[1])
 
     def test_several_handlers(self) -> None:
         """Several handlers share one timeout."""
