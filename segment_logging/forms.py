@@ -153,7 +153,7 @@ class Forms:
         A group id and traits belong into the context of a call that has no such field; the rest
         become properties, or traits for identify and group. An alias has neither.
         """
-        loose = {key: fields.pop(key) for key in tuple(fields) if key not in own_keys}
+        loose = {key: fields.pop(key) for key in reversed(tuple(fields)) if key not in own_keys}
         for key in loose.keys() & _NAMES:
             if loose[key] is None:
                 del loose[key]

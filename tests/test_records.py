@@ -235,6 +235,11 @@ class TestName(unittest.TestCase):
 
 
 class TestProperties(unittest.TestCase):
+    def test_order(self) -> None:
+        """Loose extras stand in the order in which they were given, the same in every process."""
+        extra = dict.fromkeys("edcba", 1)
+        self.assertEqual(list(event_of(extra=extra).properties), list("edcba"))
+
     def test_explicit_over_loose(self) -> None:
         """Other extras become properties, which explicit ones beat."""
         message = event_of(extra={"properties": {"plan": "pro"}, "plan": "free", "seats": 3})
