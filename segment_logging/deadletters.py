@@ -17,6 +17,7 @@ from typing import Any
 from .encoding import encode
 from .errors import InvalidMessage, SegmentError
 from .queues.directory import make_private
+from .queues.sync import sync_entry
 from .rules import write_timestamp
 
 
@@ -49,7 +50,9 @@ class DeadLetters:
             "time": write_timestamp(self._clock()),
         }
         lines = b"".join(_line_of(told, message) for message in messages)
-        make_private(os.path.dirname(self._path))
+        directory = os.path.dirname(self._path)
+        make_private(directory)
+        is_new = not os.path.exists(self._path)
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             # One write, which other processes' cannot cut into; and no lock, which a process that
@@ -59,9 +62,19 @@ class DeadLetters:
                 _undo(file, written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
             if sync:
-                os.fsync(file)
+                _sync(file)
+                if is_new:
+                    sync_entry(directory)
         finally:
             os.close(file)
+
+
+def _sync(file: int) -> None:
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a pipe, /dev/null: nothing to sync
+            raise
 
 
 def _undo(file: int, written: int) -> None:

@@ -42,6 +42,8 @@ class End(Enum):
 
     ANSWERED = auto()
     """Every message was delivered or became a dead letter: forget the batch."""
+    SET_ASIDE = auto()
+    """Likewise, but dead letters could not be written: keep what is on disk of it for people."""
     KEPT = auto()
     """Not delivered, and not given up: try again later."""
 
@@ -58,6 +60,16 @@ class Tally:
     def plus(self, other: Tally) -> Tally:
         """Return both added up."""
         return Tally(*map(add, astuple(self), astuple(other)))
+
+
+@dataclass(slots=True)
+class _Unfinished:
+    """A batch under way."""
+
+    batch: Batch
+    parts: list[Batch]  # what is left of it, the last one first
+    tally: Tally
+    is_set_aside: bool = False
 
 
 class Delivery:
@@ -93,7 +105,7 @@ class Delivery:
         self._dead_letters = dead_letters
         self._on_error = on_error
         self._reporter = Reporter()
-        self._kept: Batch | None = None
+        self._unfinished: dict[int, _Unfinished] = {}  # by `id` of the batch: at most one a queue
         self._given_up = 0
         self._told_of = 0  # of those
         self.trouble: SegmentError | None = None
@@ -103,38 +115,49 @@ class Delivery:
         """Deliver one batch, in order, and say how it ended and what became of its messages.
 
         A batch that Segment cannot read is halved until the guilty message stands alone; the
-        others are delivered. KEPT means all of it: what was delivered already is sent again with
-        the same message ids, which Segment recognises. The tally then holds only attempts.
+        others are delivered. After KEPT, whose tally holds only attempts, the same batch goes on
+        where it stopped; in another process it begins anew, with the same message ids, which
+        Segment recognises.
         """
-        end, tally = self._deliver(batch, wait)
-        if batch is self._kept:
-            tally.retried += 1
-        self._kept = batch if end is End.KEPT else None
-        return end, tally
+        unfinished = self._unfinished.get(id(batch))
+        attempts = Tally() if unfinished is None else Tally(retried=1)
+        if unfinished is None:
+            unfinished = self._unfinished[id(batch)] = _Unfinished(batch, [batch], Tally())
+        end = self._go_on(unfinished, attempts, wait)
+        if end is End.KEPT:
+            return end, attempts
+        del self._unfinished[id(batch)]
+        return end, unfinished.tally.plus(attempts)
 
-    def _deliver(self, batch: Batch, wait: Wait) -> tuple[End, Tally]:
-        tally = Tally()
-        parts = [batch]
+    @property
+    def answered_of_unfinished(self) -> int:
+        """How many messages of batches that are not finished were answered for."""
+        under_way = tuple(self._unfinished.values())
+        return sum(one.tally.delivered + one.tally.dead_lettered for one in under_way)
+
+    def _go_on(self, unfinished: _Unfinished, attempts: Tally, wait: Wait) -> End:
+        batch, parts, tally = unfinished.batch, unfinished.parts, unfinished.tally
         while parts:
-            part = parts.pop()
-            error = self._send(part, wait, tally)
+            part = parts[-1]
+            error = self._send(part, wait, attempts)
+            if error is _INTERRUPTED:
+                return End.KEPT
+            if error is not None and self._keeps and _fault(error) is not Fault.MESSAGE:
+                self._reporter.once("kept", f"{error}; messages wait in the journal")
+                return End.KEPT
+            parts.pop()
             if error is None:
                 tally.delivered += len(part)
                 tally.batches += 1
-            elif error is _INTERRUPTED:
-                return End.KEPT, Tally(retried=tally.retried)
             elif _fault(error) is Fault.MESSAGE and len(part) > 1:
                 middle = len(part) // 2
                 parts.append(_part_of(batch, part.lines[middle:]))
                 parts.append(_part_of(batch, part.lines[:middle]))
-            elif self._keeps and _fault(error) is not Fault.MESSAGE:
-                self._reporter.once("kept", f"{error}; messages wait in the journal")
-                return End.KEPT, Tally(retried=tally.retried)
-            elif self._give_up(part, error):
-                tally.dead_lettered += len(part)
             else:
-                return End.KEPT, Tally(retried=tally.retried)
-        return End.ANSWERED, tally
+                is_written = self._give_up(part, error)
+                unfinished.is_set_aside |= self._keeps and not is_written
+                tally.dead_lettered += len(part)
+        return End.SET_ASIDE if unfinished.is_set_aside else End.ANSWERED
 
     def _send(self, batch: Batch, wait: Wait, tally: Tally) -> SegmentError | None:
         """Send until it is delivered (None) or there is nothing to be gained by another try."""
@@ -178,6 +201,7 @@ class Delivery:
 
     def close(self) -> None:
         """Close the client's connections until the next batch. Never raises."""
+        self._unfinished.clear()
         try:
             self._client.close()
         except Exception as error:
@@ -185,19 +209,21 @@ class Delivery:
             self._reporter.once("close", what)
 
     def _give_up(self, batch: Batch, error: SegmentError) -> bool:
-        """Make dead letters of a batch; False when the queue had better keep it."""
+        """Make dead letters of a batch; False when they could not be written."""
         what_became = "given up"
+        is_written = True
         if self._dead_letters is not None:
             try:
                 self._dead_letters.write([_value_of(line) for line in batch.lines], error)
                 what_became = "now dead letters"
             except OSError as fault:
-                trouble = (
-                    f"dead letters cannot be written ({fault.strerror}): mend the file's place"
-                )
-                self._reporter.once("dead letters", trouble)
+                is_written = False
                 if self._keeps:
-                    return False
+                    what_became = "in the journal's quarantine"
+                self._reporter.once(
+                    "dead letters",
+                    f"dead letters cannot be written ({fault.strerror}): mend the file's place",
+                )
         self._given_up += len(batch)
         if self._reporter.once("given up", f"{error}; {len(batch)} messages are {what_became}"):
             self._told_of = self._given_up
@@ -208,7 +234,7 @@ class Delivery:
                 self._reporter.once(
                     "on_error", f"on_error raised {type(fault).__name__}: mend it, delivery goes on"
                 )
-        return True
+        return is_written
 
 
 _ATTEMPTS_BEFORE_A_WORD = 4  # a second and a half: a mere hiccup is over by then

@@ -16,8 +16,17 @@ from collections.abc import Callable
 
 from .reports import report
 
+_has_exit_function = False
 _registered_in: int | None = None
 _warned = False
+
+
+def call_at_exit(function: Callable[[], None]) -> None:
+    """Have `function` called when the interpreter exits, here and in forked children; once."""
+    global _has_exit_function
+    if not _has_exit_function:
+        _has_exit_function = True
+        atexit.register(function)
 
 
 def call_at_end(function: Callable[[], None]) -> None:
@@ -26,10 +35,9 @@ def call_at_end(function: Callable[[], None]) -> None:
     Nothing is imported that the program has not imported itself.
     """
     global _registered_in
+    call_at_exit(function)
     if _registered_in == os.getpid():
         return
-    if _registered_in is None:  # a forked child has inherited it
-        atexit.register(function)
     _registered_in = os.getpid()
     for name in ("multiprocessing", "billiard"):
         process = sys.modules.get(f"{name}.process")

@@ -28,7 +28,8 @@ class MessageQueueHandler(QueueHandler):
     def __init__(self, queue: MessageQueue, *, overflow: str, block_timeout: float) -> None:
         super().__init__(cast(Any, queue))
         self._put = queue.put
-        self._block_timeout = block_timeout if overflow == "block" else 0.0
+        self.block_timeout = block_timeout if overflow == "block" else 0.0
+        """Seconds to wait for room; 0 to drop at once."""
         self._counting = RLock()
         self.dropped = 0
         """Messages lost because there was no room."""
@@ -46,9 +47,9 @@ class MessageQueueHandler(QueueHandler):
                 self.dropped += 1
 
     def _put_later(self, line: bytes) -> bool:
-        end = time.monotonic() + self._block_timeout
-        while time.monotonic() < end:
+        end = time.monotonic() + self.block_timeout
+        while not self._put(line):  # once more: what waited may have been delivered by the first
+            if time.monotonic() >= end:
+                return False
             time.sleep(0.005)  # no condition variable: a signal handler may be calling
-            if self._put(line):
-                return True
-        return False
+        return True

@@ -25,7 +25,7 @@ from .errors import InvalidMessage
 from .http import Timeout
 from .locks import holds_logging_lock
 from .pipeline import Pipeline
-from .pipelines import leave_parent
+from .pipelines import expect_exit, leave_parent
 from .reading import BeforeSend, Consent, Reading
 from .records import RecordReader
 from .reports import report, say_refused
@@ -127,6 +127,7 @@ class SegmentHandler(logging.Handler):
         super().__init__()
         self._forget()
         _handlers.add(self)
+        expect_exit()
         if self._write_key is None:
             report("no write key, so nothing is sent: pass write_key or set SEGMENT_WRITE_KEY")
 
@@ -238,11 +239,9 @@ class SegmentHandler(logging.Handler):
     def drain(self, timeout: float) -> bool:
         """Wait until every message accepted so far, and what a journal held, is answered for.
 
-        Args:
-            timeout: seconds to wait at most.
-
         Returns:
-            True when each was delivered or became a dead letter, False when time was up.
+            True when each was delivered or became a dead letter, False when `timeout` seconds
+            were over.
         """
         if self._settings.journal is not None:
             self._open_pipeline()  # what others left in the journal counts as accepted

@@ -102,7 +102,7 @@ class Connections:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                start = response.raw.read(_READ_BYTES, decode_content=True)
+                start = _start_of(response)
         except _NEVER_RETRYABLE as error:
             raise DeliveryError(
                 f"request to {base} cannot be made ({type(error).__name__}): "
@@ -139,6 +139,20 @@ class Connections:
         if left <= 0:
             raise DeliveryError("no time is left for another attempt: allow a longer timeout")
         return urllib3.Timeout(total=left, connect=min(connect, left), read=min(read, left))
+
+
+def _start_of(response: requests.Response) -> bytes:
+    """Return the first 4 KiB of an answer's body.
+
+    The status is what counts: with a 2xx the request was taken, whatever became of the body.
+    """
+    try:
+        start: bytes = response.raw.read(_READ_BYTES, decode_content=True)
+    except (urllib3.exceptions.HTTPError, OSError):
+        if 200 <= response.status_code < 300:
+            return b""
+        raise
+    return start
 
 
 def _pair_of(timeout: Timeout) -> tuple[float, float]:

@@ -6,6 +6,7 @@ What the stock one gets wrong for us is overridden here and nowhere else: an exc
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from logging.handlers import QueueListener
@@ -119,15 +120,8 @@ class MessageQueueListener(QueueListener):
         self._bell.ring()
 
     def wait_until_answered(self, deadline: float, *, backlog: bool = False) -> bool:
-        """Wait until every message accepted so far is answered for.
-
-        Args:
-            deadline: a moment of the clock.
-            backlog: wait for what processes that are gone have left, too.
-
-        Returns:
-            False when `deadline` came first.
-        """
+        """Wait until every message accepted so far is answered for, and with `backlog` what
+        processes that are gone have left, too. False: `deadline` of the clock came first."""
         flush = self._accepted()
         targets: list[tuple[int, ...]] = []
 
@@ -151,14 +145,16 @@ class MessageQueueListener(QueueListener):
         lanes = self._messages.lanes
         return all(answered >= target for (_, answered), target in zip(lanes, targets))
 
-    def wait_until_ended(self, deadline: float) -> bool:
-        """Wait until the thread has ended. False: `deadline` came first."""
+    def wait_until_ended(self, deadline: float, *, unless_above: float = math.inf) -> bool:
+        """Wait until the thread has ended, or has more messages to go on for than `unless_above`
+        accepted ones. False: it has not ended, as when `deadline` came first."""
 
-        def has_ended() -> bool:
+        def is_over() -> bool:
             self._stopping = True  # again: a message may have begun another thread meanwhile
-            return not self.running
+            return not self.running or self._messages.accepted > unless_above
 
-        return self._wait_until(has_ended, deadline)
+        self._wait_until(is_over, deadline)
+        return not self.running
 
     def look(self) -> tuple[Tally, int]:
         """Return what became of messages, and how many were accepted: never fewer."""
@@ -217,10 +213,10 @@ class MessageQueueListener(QueueListener):
             report(f"delivery failed ({type(error).__name__}): trying again in {KEPT_PAUSE:.0f} s")
         finally:
             self._tally = self._tally.plus(tally)
-            if end is End.ANSWERED:
-                self._messages.acknowledge()
-            else:
+            if end is End.KEPT:
                 self._messages.put_back()
+            else:
+                self._messages.acknowledge(set_aside=end is End.SET_ASIDE)
         self._tell_waiters()
         if end is End.KEPT and not self._wait(KEPT_PAUSE):
             self._cut_short = True

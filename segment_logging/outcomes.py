@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
@@ -54,7 +55,10 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
+            moment = parsedate_to_datetime(value)
+            if moment.tzinfo is None:  # no zone, or `-0000`: HTTP knows only UTC
+                moment = moment.replace(tzinfo=timezone.utc)
+            seconds = moment.timestamp() - now
         except (ValueError, TypeError, OverflowError):
             return None
     if math.isnan(seconds) or seconds <= 0:

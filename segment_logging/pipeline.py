@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from threading import get_ident
 
 from . import pipelines, reports
 from .client import HttpClient
@@ -23,15 +24,15 @@ from .enqueuing import MessageQueueHandler
 from .errors import InvalidMessage
 from .listener import MessageQueueListener
 from .outcomes import RetryPolicy
+from .pipelines import exit_time_left, holding_up_exit
 from .queues import MessageQueue
 from .queues.journal import Journal
 from .queues.memory import MemoryQueue
 from .queues.spill import SpillingQueue
 from .reports import DropReports, Reporter
 from .settings import Settings
-
-LOOK_AROUND_EVERY = 10.0
-"""Seconds, more or less, between two looks for the journals of processes that died."""
+from .threads import own_threads
+from .upkeep import Upkeep
 
 
 class Pipeline:
@@ -50,6 +51,7 @@ class Pipeline:
         path = settings.dead_letters_path
         self._dead_letters = None if path is None else DeadLetters(path)
         self._journal: Journal | None = None
+        self._upkeep: Upkeep | None = None
         self._queue = self._new_queue(settings, write_key)
         self._handler = MessageQueueHandler(
             self._queue, overflow=settings.overflow, block_timeout=settings.block_timeout
@@ -70,9 +72,10 @@ class Pipeline:
         )
         self._drops = DropReports()
         self._reporter = Reporter()
-        self._next_look = -math.inf
         self._gave_up = (-math.inf, 0, 0)  # when, and what was accepted and pending then
-        self._exit_by: float | None = None
+        self._is_exiting = False
+        self._tended = -1  # how many were accepted when a thread was seen to at the end
+        self._said_lost = 0
         self.pid = os.getpid()
         self.enqueue: Callable[[bytes], None] = self._handler.enqueue
         """Take in an encoded message. Any thread."""
@@ -92,11 +95,12 @@ class Pipeline:
             max_bytes=settings.max_journal_bytes,
             sync=settings.journal_sync,
         )
+        self._upkeep = Upkeep(self._journal)
         return SpillingQueue(self._journal, memory)
 
     def _wake(self) -> None:
         """See that somebody delivers what was just put into the queue."""
-        if self._exit_by is None:
+        if not self._is_exiting:
             self._listener.wake()
         elif sys.is_finalizing():  # the modules that could send are being taken down
             if self._queue.perishable:
@@ -108,37 +112,14 @@ class Pipeline:
     def _do_chores(self, now: float) -> float | None:
         """What the listener does now and then; returns when it is to come back at the latest."""
         back_at = self._drops.report(self._handler.dropped, now=now)
-        journal = self._journal
-        if journal is None:
+        if self._upkeep is None:
             return back_at
-        if now >= self._next_look or (
-            journal.adoption.wants_to_look and self._next_look - now > 1.0
-        ):
-            try:
-                journal.look_around()
-            except OSError as error:
-                trouble = f"the journal cannot be searched ({error.strerror}): trying again"
-                self._reporter.once("search", trouble)
-            self._next_look = now + LOOK_AROUND_EVERY * (0.75 + random.random() / 2)
-        if journal.trouble is not None:
-            self._reporter.once(
-                "journal",
-                f"the journal takes no messages ({journal.trouble.strerror}): until it does, they "
-                "wait in memory only; free disk space, raise max_journal_bytes, or mend its rights",
-            )
-        else:
-            self._reporter.over("journal")
-        if journal.lost:
-            self._reporter.once(
-                "lost", "files of the journal were removed; their messages are lost"
-            )
-        return self._next_look if back_at is None else min(back_at, self._next_look)
+        look_at = self._upkeep.see_to_it(now)
+        return look_at if back_at is None else min(back_at, look_at)
 
     def refuse(self, error: InvalidMessage) -> None:
         """Write a message that was refused before the queue to the dead letters, if there are any.
-
-        Caller's thread; not synced, as nothing was accepted.
-        """
+        Caller's thread; not synced, as nothing was accepted."""
         if self._dead_letters is None or error.refused is None:
             return
         try:
@@ -154,26 +135,34 @@ class Pipeline:
         self._queue.abandon()
 
     def drain(self, timeout: float, *, backlog: bool = False) -> bool:
-        """Wait until everything accepted so far is answered for, `timeout` seconds at most.
-
-        Args:
-            timeout: in seconds.
-            backlog: wait for what processes that are gone have left, too.
-        """
+        """Wait until everything accepted so far is answered for, and with `backlog` what processes
+        that are gone have left, too; `timeout` seconds at most."""
         return self._wait_until_answered(time.monotonic() + timeout, backlog=backlog)
 
     def flush(self) -> None:
         """Wait until everything accepted so far is answered for, within `shutdown_timeout`."""
-        deadline = self._bounded(time.monotonic() + self._shutdown_timeout)
-        if not self._wait_until_answered(deadline, backlog=False):
-            self._give_up()
+        with self._waiting() as deadline:
+            if not self._wait_until_answered(deadline, backlog=False):
+                self._give_up()
 
     def _wait_until_answered(self, deadline: float, *, backlog: bool) -> bool:
-        if backlog and self._queue.has_backlog:
+        while True:
+            self._see_to_it(deadline, backlog=backlog)
+            if self._listener.wait_until_answered(deadline, backlog=backlog):
+                return True
+            # Somebody else may have closed, and so ended the thread, in the middle of it.
+            ended = backlog and not self._listener.running and get_ident() not in own_threads
+            if not ended or time.monotonic() >= deadline:
+                return False
+            time.sleep(0.001)
+
+    def _see_to_it(self, deadline: float, *, backlog: bool) -> None:
+        """See that somebody delivers what waits: the calling thread, where none can be started."""
+        waits = (backlog and self._queue.has_backlog) or self._pending > 0
+        if waits and not self._listener.running:
             self._listener.start()
-        if self._is_stranded:
-            self._listener.run_here(deadline)
-        return self._listener.wait_until_answered(deadline, backlog=backlog)
+            if not self._listener.running:
+                self._listener.run_here(deadline)
 
     def close(self, *, wait: bool = True) -> None:
         """Deliver what waits and end the thread; the next message starts it again.
@@ -185,17 +174,23 @@ class Pipeline:
             wait: False to return at once, as when the caller holds a lock that others need.
         """
         self._listener.stop(close=True)
-        if not wait:
-            return
-        # What is in memory goes on being delivered behind; what is in the journal is safe.
-        deadline = self._bounded(time.monotonic() + self._shutdown_timeout)
-        if self._is_stranded:
-            self._listener.run_here(deadline)
+        if wait:
+            with self._waiting() as deadline:
+                self._wait_until_closed(deadline)
+
+    def _wait_until_closed(self, deadline: float) -> None:
+        accepted = self._queue.accepted
+        self._see_to_it(deadline, backlog=False)
+        self._listener.stop(close=True)  # again, for a thread that has begun only now
         self._listener.try_now()
+        # What is in memory goes on being delivered behind; what is in the journal is safe.
         if self._journal is not None and not self._queue.perishable:
             self._listener.hurry(deadline)
-        has_ended = self._listener.wait_until_ended(deadline)
-        if not has_ended and self._exit_by is None and self._pending:
+        if self._listener.wait_until_answered(deadline):
+            has_ended = self._listener.wait_until_ended(deadline, unless_above=accepted)
+            if not has_ended and not self._is_exiting:
+                self._listener.deadline = None  # others log on: that is not ours to cut short
+        elif not self._listener.wait_until_ended(deadline) and not self._is_exiting:
             reports.report(
                 f"{self._pending} messages are not delivered yet, after shutdown_timeout "
                 f"({self._shutdown_timeout:g} s); delivery goes on until the process ends"
@@ -203,9 +198,14 @@ class Pipeline:
             self._give_up()
 
     def begin_exit(self) -> None:
-        """The process ends: from now on, nothing may take longer than `shutdown_timeout`."""
-        self._exit_by = self._bounded(time.monotonic() + self._shutdown_timeout)
-        self._hurry_to(self._exit_by)
+        """The process ends: from now on, all waiting together may take `shutdown_timeout`."""
+        self._is_exiting = True
+        if isinstance(self._client, HttpClient):  # one of the user's, too: it may run right here
+            self._client.end_by(lambda: self._listener.deadline)
+        if self._pending:
+            self._listener.start()
+        self._tended = self._queue.accepted if self._listener.running else -1
+        self._hurry_to(time.monotonic() + self._patience)
 
     def _hurry_to(self, deadline: float) -> None:
         self._listener.stop()
@@ -213,17 +213,24 @@ class Pipeline:
 
     def end_exit(self) -> None:
         """Wait for what `begin_exit` began, and say what is lost."""
-        assert self._exit_by is not None
-        self._hurry_to(self._exit_by)  # again: a message just before may have begun a new thread
-        if self._is_stranded:
-            self._listener.run_here(self._exit_by)
-        self._listener.wait_until_ended(self._exit_by)
+        with self._waiting() as deadline:
+            accepted = self._queue.accepted
+            if accepted != self._tended and deadline > time.monotonic():
+                self._tended = accepted
+                self._see_to_it(deadline, backlog=False)
+            self._hurry_to(deadline)  # again: a message just before may have begun a new thread
+            self._listener.wait_until_ended(deadline)
         self._give_up()  # `logging.shutdown` comes after us: there is nothing to wait for
-        self._drops.report(self._handler.dropped, now=math.inf)
+        self._handler.block_timeout = 0.0
+        self._drops.report_at_end(self._handler.dropped)
         self._delivery.sum_up()
-        if self._queue.perishable:
+        lost = self._queue.perishable
+        if self._journal is None:
+            lost -= self._delivery.answered_of_unfinished
+        if lost and lost >= 2 * self._said_lost:  # again when they are twice as many: no flood
+            self._said_lost = lost
             reports.say(
-                f"{self._queue.perishable} messages were not delivered before the process ended, "
+                f"{lost} messages were not delivered before the process ended, "
                 f"and are lost ({self._delivery.trouble or 'no answer came in time'}): raise "
                 f"shutdown_timeout ({self._shutdown_timeout:g} s), or set a journal to keep them "
                 "for the next start"
@@ -250,27 +257,27 @@ class Pipeline:
     def _pending(self) -> int:
         return self.count().pending
 
-    @property
-    def _is_stranded(self) -> bool:
-        """Whether messages wait and no thread could be started for them."""
-        return self._pending > 0 and not self._listener.running
-
     def _give_up(self) -> None:
         counts = self.count()
         self._gave_up = (time.monotonic(), counts.accepted, counts.pending)
 
-    def _bounded(self, deadline: float) -> float:
-        """Return the moment to wait until, when `deadline` is what this wait alone may take.
+    @contextmanager
+    def _waiting(self) -> Iterator[float]:
+        """Say until when to wait, and count the time when the process ends."""
+        with holding_up_exit() if self._is_exiting else nullcontext():
+            yield time.monotonic() + self._patience
 
-        `logging.shutdown` flushes and then closes, and the end of the process may follow: these
-        share one `shutdown_timeout`. Who gave up within the second, with nothing changed since,
-        does not wait again.
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait, when `shutdown_timeout` is what this wait alone may take.
+
+        Who gave up within the second, with nothing changed since, does not wait again:
+        `logging.shutdown` flushes and then closes, and the end of the process may follow.
         """
-        now = time.monotonic()
         gave_up_at, accepted, pending = self._gave_up
         counts = self.count()
-        if (accepted, pending) == (counts.accepted, counts.pending) and now - gave_up_at < 1.0:
-            return now
-        if self._exit_by is not None:  # messages of other exit functions, after ours
-            return min(deadline, max(self._exit_by, now + 1.0))
-        return deadline
+        is_same = (accepted, pending) == (counts.accepted, counts.pending)
+        if is_same and time.monotonic() - gave_up_at < 1.0:
+            return 0.0
+        timeout = self._shutdown_timeout
+        return exit_time_left(timeout) if self._is_exiting else timeout

@@ -91,6 +91,13 @@ class DropReports:
         self._reported = 0
         self._next = -math.inf
 
+    def report_at_end(self, dropped: int) -> None:
+        """Report them when nobody comes back for more: at once, then each time that they have
+        become twice as many, which is not too often."""
+        if dropped >= 2 * self._reported:
+            self._next = -math.inf
+            self.report(dropped, now=0.0)
+
     def report(self, dropped: int, *, now: float) -> float | None:
         """Report the messages dropped since the last time, unless that was within the minute.
 

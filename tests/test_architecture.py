@@ -14,7 +14,7 @@ ORDER = (
     "encoding", "rules", "wire", "user", "messages", "batch", "batching",
     "outcomes", "http", "client", "queues", "deadletters", "delivery",
     "checks", "oauth", "settings",
-    "counts", "enqueuing", "threads", "listener", "pipelines", "pipeline",
+    "counts", "enqueuing", "threads", "listener", "upkeep", "pipelines", "pipeline",
     "context", "bound", "reading", "privacy", "dialects", "forms", "records",
     "diversion", "handler", "extras", "adapter", "formatter", "testing", "__init__",
     "pytest_plugin", "collector", "relay", "contrib", "cli", "__main__",

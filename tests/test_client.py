@@ -369,9 +369,17 @@ class TestAnswers(unittest.TestCase):
         body = gzip.compress(b"<!DOCTYPE html>" + b"x" * 100)
         failure(Answer(headers={"Content-Encoding": "gzip"}, body=body))
 
-    def test_broken_compression(self) -> None:
-        """An answer that cannot be decompressed is a DeliveryError, not some other."""
-        error = failure(Answer(headers={"Content-Encoding": "gzip"}, body=b"no gzip"))
+    def test_broken_body(self) -> None:
+        """A 2xx whose body cannot be read is a delivery: the request was taken."""
+        for name, value in (("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")):
+            answer = Answer(headers={name: value}, body=b"none of it")
+            with ScriptedServer([answer]) as server, HttpClient(server.host) as client:
+                client.send(KEY, a_track())
+                self.assertEqual(len(server.requests), 1)
+
+    def test_broken_body_of_a_failure(self) -> None:
+        """Of any other answer it is a DeliveryError, not some other error."""
+        error = failure(Answer(status=503, headers={"Content-Encoding": "gzip"}, body=b"no gzip"))
         self.assertTrue(error.retryable)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from segment_logging import DeliveryError, Message, SegmentHandler, Track
+from segment_logging import Batch, Counts, DeliveryError, Message, SegmentHandler, Track
 from segment_logging.deadletters import DeadLetters
 from segment_logging.testing import FakeClient
 
@@ -232,3 +232,57 @@ class JournalDeadLettersTest(unittest.TestCase):
             handler.close()
             os.chdir(before)
             self.assertTrue((Path(directory) / "journal" / "dead-letters.jsonl").exists())
+
+
+@unittest.skipUnless(Path("/dev/full").exists(), "needs /dev/full, a disk that is full")
+class TestFullDisk(unittest.TestCase):
+    """With a journal, a message that Segment refuses is neither lost nor in the way of others."""
+
+    @override
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.journal = Path(directory.name)
+
+    def deliver(self, client: FakeClient, *events: str) -> Counts:
+        """Log the events and deliver what is in the journal."""
+        handler = SegmentHandler(
+            "key", client=client, journal=self.journal, dead_letters="/dev/full", max_attempts=1
+        )
+        for event in events:
+            handler.handle(a_record(event, extra={"user_id": "u"}))
+        with redirect_stderr(io.StringIO()):
+            handler.drain(2)
+            handler.close()
+        return handler.counts()
+
+    def answer(self, message: Message) -> int | None:
+        assert isinstance(message, Batch)
+        return 400 if any(call.to_dict()["event"] == "Bad" for call in message.batch) else None
+
+    def assert_set_aside(self, client: FakeClient, counts: Counts) -> None:
+        delivered = [message.to_dict()["event"] for message in client.messages]
+        self.assertEqual(delivered, ["A", "B", "C"])
+        self.assertEqual((counts.delivered, counts.dead_lettered, counts.pending), (3, 1, 0))
+        (left,) = self.journal.rglob("*.jsonl")
+        self.assertEqual(left.parent.name, "quarantine")
+        self.assertEqual(stat.S_IMODE(left.stat().st_mode), 0o600)
+        self.assertEqual(left.read_text().count('"Bad"'), 1)
+
+    def test_own(self) -> None:
+        """The file of its batch is moved to the quarantine, and the others are delivered."""
+        client = FakeClient(self.answer)
+        self.assert_set_aside(client, self.deliver(client, "A", "Bad", "B", "C"))
+
+    def test_adopted(self) -> None:
+        """Likewise what an earlier process left."""
+        self.deliver(FakeClient(lambda message: 503), "A", "Bad", "B", "C")
+        client = FakeClient(self.answer)
+        self.assert_set_aside(client, self.deliver(client))
+
+
+class TestNoFile(unittest.TestCase):
+    @unittest.skipUnless(Path("/dev/null").exists(), "needs /dev/null")
+    def test_what_cannot_be_synced(self) -> None:
+        """What is no file on a disk is written to all the same."""
+        DeadLetters("/dev/null").write([{"type": "track"}], DeliveryError("no", status=400))

@@ -406,16 +406,31 @@ class GivingUpTest(Case):
         self.assertIn("No space left", " ".join(reports.output))
 
     def test_unwritable_with_a_journal(self) -> None:
-        """With a journal the batch is kept until its dead letters can be written."""
+        """With a journal what is on disk of the batch is set aside; delivery goes on."""
         self.letters = Letters(OSError(28, "No space left on device"))
         delivery = self.a_delivery(FakeClient(refusing("B")), keeps=True)
-        batch = a_batch("A", "B", "C")
+        with self.reports() as reports:
+            end, tally = delivery.deliver(a_batch("A", "B", "C"), self.waits)
+            self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.SET_ASIDE, 2, 1))
+            self.assertEqual(delivery.deliver(a_batch("A"), self.waits)[0], End.ANSWERED)
+        self.assertIn("in the journal's quarantine", " ".join(reports.output))
+
+    def test_goes_on_where_it_stopped(self) -> None:
+        """What was answered of a batch that is kept is neither sent nor written again."""
+        answers = [400, 400, 503, 503, 200]  # the batch; A, which becomes a dead letter; B
+        client = FakeClient(answers)
+        delivery = self.a_delivery(client, keeps=True, policy=RetryPolicy(max_attempts=2))
+        batch = a_batch("A", "B")
         with self.reports():
-            self.assertEqual(delivery.deliver(batch, self.waits), (End.KEPT, Tally()))
-            self.letters.fault = None
-            end, tally = delivery.deliver(batch, self.waits)
-        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 2, 1))
-        self.assertEqual(self.letters.events, ["B"])
+            first = delivery.deliver(batch, self.waits)
+            self.assertEqual(delivery.answered_of_unfinished, 1)
+            second = delivery.deliver(batch, self.waits)
+        self.assertEqual(first, (End.KEPT, Tally(retried=1)))
+        self.assertEqual(
+            second, (End.ANSWERED, Tally(delivered=1, dead_lettered=1, batches=1, retried=1))
+        )
+        self.assertEqual(self.letters.events, ["A"])
+        self.assertEqual(delivery.answered_of_unfinished, 0)
 
     def test_a_report_that_cannot_be_made_stops_nothing(self) -> None:
         """A handler of the program's that raises when it is told of trouble costs no message."""

@@ -475,6 +475,29 @@ class TestOverflow(HandlerTest):
 
 
 class TestLife(HandlerTest):
+    def test_close_under_traffic(self) -> None:
+        """close waits for what came before it, not for what others log meanwhile."""
+        handler = self.handler_of(FakeClient(), flush_interval=0.01, shutdown_timeout=30)
+        end = threading.Event()
+
+        def work() -> None:
+            while not end.wait(0.0005):
+                self.log(handler)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+
+        def close_often() -> None:
+            for _ in range(5):
+                handler.close()
+            end.set()
+            thread.join()
+            self.assertTrue(handler.drain(10))
+
+        self.assertEqual(self.stderr_of(close_often), "")
+        counts = handler.counts()
+        self.assertEqual(counts.delivered, counts.accepted)
+
     def test_flush(self) -> None:
         """flush returns when everything is answered for, and returns nothing."""
         client = FakeClient()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 import unittest
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -84,6 +86,20 @@ class TestRetryAfter(unittest.TestCase):
         ):
             result = self.parsed(value)
             self.assertTrue(result is None or 0 < result <= 300, value[:40])
+
+    def test_old_dates(self) -> None:
+        """A date in one of HTTP's old forms is UTC, wherever this computer stands."""
+        before = os.environ.get("TZ")
+        self.addCleanup(time.tzset)
+        self.addCleanup(
+            lambda: os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+        )
+        for zone in ("America/New_York", "Asia/Tokyo"):
+            os.environ["TZ"] = zone
+            time.tzset()
+            for text in ("Thu Jan  1 00:00:17 1970", "Thu, 01 Jan 1970 00:00:17 -0000"):
+                with self.subTest(zone=zone, text=text):
+                    self.assertEqual(parse_retry_after(text, now=0.0), 17.0)
 
     def test_date_without_zone(self) -> None:
         """A date in the older form of `-0000` counts as UTC, not as this machine's zone."""

@@ -12,11 +12,12 @@ import unittest
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from typing_extensions import override
 
-from segment_logging import SegmentHandler
+from segment_logging import SegmentHandler, pipelines
 from segment_logging.counts import Counts
 from segment_logging.encoding import encode
 from segment_logging.messages import Message
@@ -33,6 +34,7 @@ class PipelineTest(unittest.TestCase):
         self.gate = threading.Event()
         self.entered = threading.Event()
         self.addCleanup(self.gate.set)
+        self.addCleanup(setattr, pipelines, "_waited", 0.0)  # this process does not end
 
     def hang(self, message: Message) -> None:
         """What a fake client's network does until `gate` is set."""
@@ -153,6 +155,17 @@ class TestWaiting(PipelineTest):
         self.assertTrue(0.5 <= seconds < 0.95, seconds)
         self.assertEqual(said.count("3 messages"), said.count("\n"))
         self.assertEqual(said.count("are lost"), 1)
+
+    def test_closed_by_somebody_else(self) -> None:
+        """drain is True when everything is answered for, whoever closes in the middle of it."""
+        with TemporaryDirectory() as journal:
+            for _ in range(30):
+                pipeline = self.a_pipeline(journal=journal, shutdown_timeout=5)
+                self.put(pipeline, 5)
+                thread = threading.Thread(target=pipeline.close)
+                thread.start()
+                self.assertTrue(pipeline.drain(10, backlog=True))
+                thread.join()
 
 
 class TestExit(PipelineTest):

@@ -21,8 +21,12 @@ class MessageQueue(Protocol):
     def take(self) -> Batch | None:
         """Return the next batch, None when nothing waits. Listener's thread only."""
 
-    def acknowledge(self) -> None:
-        """Forget the batch taken last: every message in it was answered for."""
+    def acknowledge(self, *, set_aside: bool = False) -> None:
+        """Forget the batch taken last: every message in it was answered for.
+
+        Args:
+            set_aside: what is on disk of it is not removed, but moved to where people find it.
+        """
 
     def put_back(self) -> None:
         """Keep the batch taken last: it is the next one again."""

@@ -22,6 +22,8 @@ _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)
 _MAX_ADOPTED = 8  # directories at a time: each holds a file descriptor of the application's
 MAX_QUARANTINE_BYTES = 16 * 1024 * 1024
 """Bytes of damaged lines to keep; more are only counted."""
+MAX_SET_ASIDE_BYTES = 256 * 1024 * 1024
+"""Bytes of the whole quarantine beyond which files stay where they are, for another try."""
 
 
 class Adoption:
@@ -38,6 +40,7 @@ class Adoption:
         self._adopted: deque[JournalDirectory] = deque()
         self._files: deque[str] = deque()  # of the first directory
         self._batches: deque[Batch] = deque()  # of the first file
+        self._set_aside = False  # the first file is
         self._sent: set[str] = set()  # files that were answered for and cannot be removed
         self._has_seen_all = False
         self._released = 0  # let go of; still counted until somebody may have found it again
@@ -107,8 +110,9 @@ class Adoption:
             self._tidy()
         return self._batches[0] if self._batches else None
 
-    def acknowledge(self) -> None:
-        """Forget the batch taken last."""
+    def acknowledge(self, *, set_aside: bool) -> None:
+        """Forget the batch taken last; see `MessageQueue`."""
+        self._set_aside |= set_aside
         self.acknowledged += len(self._batches.popleft())
         self._tidy()
 
@@ -119,13 +123,30 @@ class Adoption:
         if self._files:
             path = self._files.popleft()
             try:
-                os.unlink(path)
+                self.remove(path, set_aside=self._set_aside)
             except FileNotFoundError:
                 pass
             except OSError as error:
                 self._pass_over(path, "removed", error)
+            self._set_aside = False
         if not self._files:
             self._adopted.popleft().give_up()
+
+    def remove(self, path: str, *, set_aside: bool) -> None:
+        """Remove a file that was answered for, or move it to the quarantine, which takes no space.
+
+        Raises:
+            OSError: it is still where it was.
+        """
+        if not set_aside:
+            os.unlink(path)
+            return
+        quarantine = os.path.dirname(self._quarantine)
+        make_private(quarantine)
+        if size_bytes_of(quarantine) > MAX_SET_ASIDE_BYTES:
+            raise OSError(errno.EDQUOT, "the quarantine is full")
+        directory, name = os.path.split(path)
+        os.rename(path, os.path.join(quarantine, f"{os.path.basename(directory)}-{name}"))
 
     def _pass_over(self, path: str, what: str, error: OSError) -> None:
         if path not in self._sent:
@@ -173,7 +194,7 @@ class Adoption:
             self._adopted.popleft().give_up()
         self._files.clear()
         self._batches.clear()
-        self._has_seen_all = False
+        self._has_seen_all = self._set_aside = False
         self._released = self.accepted - self.acknowledged
 
     def abandon(self) -> None:

@@ -44,6 +44,14 @@ class JournalFile:
     size_bytes: int = 0
     messages: int = 0
     is_unlinked: bool = False
+    is_set_aside: bool = False
+
+    def close(self) -> None:
+        """Close it, once: its descriptor may be another file's by the next time."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
 
 
 class JournalDirectory:

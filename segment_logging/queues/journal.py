@@ -218,11 +218,12 @@ class Journal:
             self._put += len(lines) - file.messages
         return lines
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, *, set_aside: bool = False) -> None:
         assert self._taken is not None
         if self._is_adopted:
-            self.adoption.acknowledge()
+            self.adoption.acknowledge(set_aside=set_aside)
         else:
+            self._sealed[0].is_set_aside |= set_aside
             self._acknowledged += len(self._batches.popleft())
             if not self._batches:
                 self._forget_file()
@@ -231,7 +232,7 @@ class Journal:
     def _forget_file(self) -> None:
         file = self._sealed.popleft()
         with suppress(OSError):  # gone already; else the next start sends it once more
-            os.unlink(file.path)
+            self.adoption.remove(file.path, set_aside=file.is_set_aside)
         file.is_unlinked = True
         with self._writing:
             self._size_bytes -= file.size_bytes
@@ -266,7 +267,8 @@ class Journal:
         if self._directory is not None:
             self._directory.close()
         if self._file is not None:
-            os.close(self._file.descriptor)
+            self._file.close()
+        self._sync.abandon()
         self.adoption.abandon()
 
     @property

@@ -95,7 +95,7 @@ class MemoryQueue:
         except Empty:
             return
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, *, set_aside: bool = False) -> None:
         assert self._taken is not None
         self._bytes_done += sum(map(len, self._taken.lines))
         self.acknowledged += len(self._taken)

@@ -33,8 +33,8 @@ class SpillingQueue:
             return None
         return self._first.take()
 
-    def acknowledge(self) -> None:
-        self._first.acknowledge()
+    def acknowledge(self, *, set_aside: bool = False) -> None:
+        self._first.acknowledge(set_aside=set_aside)
 
     def put_back(self) -> None:
         self._first.put_back()

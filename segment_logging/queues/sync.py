@@ -48,6 +48,9 @@ class Sync(Protocol):
     def finish(self) -> None:
         """Nothing more is written for now."""
 
+    def abandon(self) -> None:
+        """In a forked child: close what is the parent's."""
+
 
 def sync_of(mode: str) -> Sync:
     """Return what the option `journal_sync` names: "off", "interval" or "emit"."""
@@ -66,10 +69,13 @@ class NoSync:
 
     def done_with(self, file: JournalFile) -> None:
         """Close it."""
-        os.close(file.descriptor)
+        file.close()
 
     def finish(self) -> None:
         """Nothing."""
+
+    def abandon(self) -> None:
+        """Nothing: what was done with is closed."""
 
 
 class SyncAtOnce(NoSync):
@@ -155,5 +161,9 @@ class SyncSoon:
                 with suppress(OSError):  # what a broken disk keeps is not in our hands
                     sync_data(file.descriptor)
             for file in done:
-                with suppress(OSError):
-                    os.close(file.descriptor)
+                file.close()
+
+    def abandon(self) -> None:
+        """Close the parent's. Without the lock, which its other thread may hold for ever."""
+        for file in self._done:
+            file.close()

@@ -8,7 +8,7 @@ import unittest
 
 from typing_extensions import override
 
-from segment_logging.collector import Answer, Collector
+from segment_logging.collector import Answer, Collector, Request
 
 from ..servers import dead_host, mute_server
 from .subprocesses import SETUP, Done, arrived, repeated_ids, run
@@ -135,6 +135,26 @@ class TestExits(unittest.TestCase):
         done = self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach()")
         self.assert_arrived(Bye=3)
         self.assertEqual(done.stderr, "")  # though from 3.12 on no thread can be started by then
+
+    def test_slow_atexit_function(self) -> None:
+        """What others do at the end does not count: what they log after it arrives."""
+        self.ends(
+            "import atexit\n"
+            "atexit.register(log, 'Bye', 3); atexit.register(time.sleep, 2)\n"
+            "attach(shutdown_timeout=1); log('Signup')"
+        )
+        self.assert_arrived(Signup=1, Bye=3)
+
+    def test_first_event_after_logging_itself(self) -> None:
+        """Also when the very first event comes after logging.shutdown."""
+        run(
+            "import atexit, sys\n"
+            "atexit.register(lambda: log('Bye', 3))\n"
+            "assert 'logging' not in sys.modules\n" + SETUP + "attach()",
+            self.collector.url,
+            setup="",
+        )
+        self.assert_arrived(Bye=3)
 
     def test_atexit_functions_after_logging_itself(self) -> None:
         """Exit functions that run after logging.shutdown may log."""
@@ -264,6 +284,58 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertEqual(len(told), 2, told)
         self.assertIn("401", told[0])
         self.assertIn("6 messages in all were given up", told[1])
+
+    def test_late_events(self) -> None:
+        """Events of exit functions after ours share the one timeout, and cause no flood."""
+        for options in ("", ", overflow='block', max_queue_messages=20"):
+            with self.subTest(options), mute_server() as host:
+                done = self.ends(
+                    "import atexit\n"
+                    "from segment_logging import HttpClient\n"
+                    "atexit.register(log, 'Bye', 500)\n"
+                    "client = HttpClient(os.environ['SEGMENT_HOST'])\n"
+                    f"attach(client=client, shutdown_timeout=1{options}); log('Signup'); leave()",
+                    host,
+                )
+                self.assertIn("messages were not delivered", done.stderr)
+                self.assertLess(len(done.stderr.splitlines()), 25, done.stderr)
+                self.assertLess(done.exit_seconds, 2)
+
+    def test_first_event_at_the_end(self) -> None:
+        """The very first events, of an exit function, are told when they are lost."""
+        done = self.ends(
+            "import atexit\natexit.register(log, 'Bye', 7)\nattach(shutdown_timeout=1)",
+            dead_host(),
+        )
+        self.assertIn("messages were not delivered", done.stderr)
+
+    def test_ctrl_c_at_the_end(self) -> None:
+        """Ctrl-C while the end waits ends it, and the count is told all the same."""
+        with mute_server() as host:
+            done = self.ends(
+                "attach(shutdown_timeout=30); log('Signup', 7); leave()\n"
+                "impatient = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))\n"
+                "impatient.daemon = True; impatient.start()",
+                host,
+            )
+        self.assert_lost(done, 7, within=5)
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_in_the_middle_of_a_batch(self) -> None:
+        """Of a batch that was halved only what has no answer is lost."""
+
+        def answer(request: Request) -> int | None:
+            events = [one.message["event"] for one in request.verdict.judged]
+            if "Bad" in events:
+                return 400
+            return 503 if "Slow" in events else None
+
+        with Collector(answer=answer) as collector:
+            done = self.ends(
+                "attach(shutdown_timeout=1); log('Signup', 4); log('Bad'); log('Slow', 3); leave()",
+                collector.url,
+            )
+        self.assert_lost(done, 3, within=2)
 
     def test_several_handlers(self) -> None:
         """Several handlers share one timeout."""

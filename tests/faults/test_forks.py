@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from typing_extensions import override
 
@@ -158,6 +160,38 @@ class TestForks(unittest.TestCase):
         )
         self.assertEqual(done.json, 1)
 
+    def test_descendants_with_a_journal(self) -> None:
+        """Children of children of a process whose journal is open have journals of their own."""
+        with TemporaryDirectory() as directory:
+            self.ends(
+                f"attach(journal={directory!r}, flush_interval=30); log('First')\n"
+                "if os.fork() == 0:\n"
+                "    log('Second')\n"
+                "    if os.fork() == 0: log('Third', 10); sys.exit(0)\n"
+                "    os.wait(); sys.exit(0)\n"
+                "os.wait()"
+            )
+            self.assert_arrived(First=1, Second=1, Third=10)
+            self.assertEqual(list(Path(directory).rglob("*.jsonl")), [])
+
+    def test_files_of_the_program(self) -> None:
+        """A grandchild closes nothing of the program's, whatever its parent opened meanwhile."""
+        with TemporaryDirectory() as directory:
+            done = self.ends(
+                "import subprocess\n"
+                f"attach(journal={directory!r}, flush_interval=30); log('First')\n"
+                "if os.fork() == 0:\n"
+                "    opened = [open(os.devnull) for _ in range(20)]\n"
+                "    subprocess.run(['true'], preexec_fn=os.setsid, check=True)\n"
+                "    if os.fork() == 0:\n"
+                "        for file in opened: os.fstat(file.fileno())\n"
+                "        log('Third'); sys.exit(0)\n"
+                "    sys.exit(os.wait()[1] != 0)\n"
+                "print(os.wait()[1])"
+            )
+            self.assertEqual(done.json, 0, done.stderr)
+            self.assert_arrived(First=1, Third=1)
+
 
 class TestMultiprocessing(unittest.TestCase):
     """Its children skip atexit and logging.shutdown, and deliver all the same."""
@@ -191,6 +225,21 @@ class TestMultiprocessing(unittest.TestCase):
                 )
                 self.collector.close()
                 self.collector = Collector()
+
+    def test_threads_of_a_child(self) -> None:
+        """What a child's thread logs when its target has returned arrives, too."""
+        self.assert_arrived(
+            "import multiprocessing\n"
+            "attach(shutdown_timeout=1)\n"
+            "def go_on():\n"
+            "    for _ in range(30): time.sleep(0.1); log('Late')\n"
+            "def work(): log('Child'); threading.Thread(target=go_on).start()\n"
+            "if __name__ == '__main__':\n"
+            "    child = multiprocessing.Process(target=work)\n"
+            "    child.start(); child.join()\n",
+            Child=1,
+            Late=30,
+        )
 
     def test_child_that_fails(self) -> None:
         """A child that ends by an exception or by sys.exit delivers too."""
