@@ -231,7 +231,8 @@ class SegmentHandler(logging.Handler):
 
     @override
     def flush(self) -> None:
-        """Send what waits now, and wait for the answers, `shutdown_timeout` at most."""
+        """Send what waits now, and wait for the answers, `shutdown_timeout` at most. Who is in
+        between two attempts is not hurried: each of them counts."""
         pipeline = self._own_pipeline()
         if pipeline is not None and not holds_logging_lock():
             pipeline.flush()

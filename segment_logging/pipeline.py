@@ -147,7 +147,8 @@ class Pipeline:
 
     def _wait_until_answered(self, deadline: float, *, backlog: bool) -> bool:
         while True:
-            self._see_to_it(deadline, backlog=backlog)
+            if self._see_to_it(deadline, backlog=backlog) and time.monotonic() < deadline:
+                backlog = False  # it has looked for that, and another time would begin with a look
             if self._listener.wait_until_answered(deadline, backlog=backlog):
                 return True
             # Somebody else may have closed, and so ended the thread, in the middle of it.
@@ -156,13 +157,16 @@ class Pipeline:
                 return False
             time.sleep(0.001)
 
-    def _see_to_it(self, deadline: float, *, backlog: bool) -> None:
-        """See that somebody delivers what waits: the calling thread, where none can be started."""
+    def _see_to_it(self, deadline: float, *, backlog: bool) -> bool:
+        """See that somebody delivers what waits: the calling thread, where none can be started.
+        Returns whether it was that."""
         waits = (backlog and self._queue.has_backlog) or self._pending > 0
         if waits and not self._listener.running:
             self._listener.start()
             if not self._listener.running:
                 self._listener.run_here(deadline)
+                return True
+        return False
 
     def close(self, *, wait: bool = True) -> None:
         """Deliver what waits and end the thread; the next message starts it again.

@@ -369,6 +369,20 @@ class SpillingQueueTest(Contract, JournalCase):
         self.assertEqual(sorted(taken_from(queue)), sorted(lines))
         self.assertEqual((queue.acknowledged, queue.perishable), (5, 0))
 
+    def test_memory_takes_over_in_the_middle_of_a_put(self) -> None:
+        """What a signal handler logs while the journal is being written waits in memory."""
+        queue = SpillingQueue(a_journal(self.root), a_memory_queue())
+
+        class Interrupted(bytes):
+            @override
+            def __add__(self, other: Any) -> bytes:  # what the journal does first
+                queue.put(a_line(2))
+                return bytes(self) + bytes(other)
+
+        self.assertTrue(queue.put(Interrupted(a_line(1))))
+        self.assertEqual((queue.accepted, queue.perishable), (2, 1))
+        self.assertEqual(sorted(taken_from(queue)), [a_line(1), a_line(2)])
+
     def test_refuses_when_both_are_full(self) -> None:
         """Only when neither has room a message is refused."""
         queue = SpillingQueue(a_journal(self.root, max_bytes=100), a_memory_queue(max_messages=1))

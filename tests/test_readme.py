@@ -31,7 +31,10 @@ from .builders import PROJECT
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 PROMISES = {
-    "Segment answers 2xx": ("test_delivery.AnswerTest.test_2xx",),
+    "Segment answers 2xx": (
+        "test_delivery.AnswerTest.test_2xx",
+        "test_client.TestAnswers.test_broken_body",
+    ),
     "408, 410, 429, 460": (
         "test_outcomes.TestFault.test_network",
         "test_outcomes.TestWaits.test_series",
@@ -55,6 +58,8 @@ PROMISES = {
     "400, 413": (
         "test_delivery.HalvingTest.test_the_guilty_stands_alone",
         "test_delivery.HalvingTest.test_several_guilty",
+        "test_deadletters.TestFullDisk.test_own",
+        "test_deadletters.TestFullDisk.test_adopted",
     ),
     "401, 403, 404": (
         "test_delivery.ConfigurationFaultTest.test_given_up_without_a_journal",
@@ -81,6 +86,8 @@ PROMISES = {
         "faults.test_exits.TestExits.test_ctrl_c",
         "faults.test_journal.OutageTest.test_five_thousand_events_outlast_it",
         "faults.test_exits.TestExitsWithoutAnswers.test_mute_server",
+        "faults.test_exits.TestExitsWithoutAnswers.test_late_events",
+        "faults.test_exits.TestExitsWithoutAnswers.test_ctrl_c_at_the_end",
     ),
     "SIGTERM": (
         "faults.test_exits.TestExits.test_sigterm",
@@ -93,6 +100,7 @@ PROMISES = {
     ),
     "fork": (
         "faults.test_forks.TestForks.test_child_exits",
+        "faults.test_forks.TestForks.test_descendants_with_a_journal",
         "faults.test_forks.TestMultiprocessing.test_process",
         "faults.test_servers.TestGunicorn.test_preload",
         "faults.test_servers.TestCelery.test_prefork",
@@ -116,6 +124,7 @@ PROMISES = {
     "a signal handler": (
         "faults.test_no_deadlock.TestInTheMiddle.test_signal_handler",
         "faults.test_no_deadlock.TestInTheMiddle.test_del",
+        "test_queues.SpillingQueueTest.test_memory_takes_over_in_the_middle_of_a_put",
     ),
 }
 """How a row of "What happens when" begins, to the tests that hold it."""
