@@ -106,7 +106,7 @@ class Pipeline:
             if self._queue.perishable:
                 reports.say("1 messages are lost, as the interpreter is being taken down")
                 self._queue.watch(collecting=False)  # the next one is to be told of, too
-        else:  # another exit function logs, after ours: no thread would live long enough
+        else:  # another exit function logs, after ours: nobody else would wait for the answer
             self.end_exit()
 
     def _do_chores(self, now: float) -> float | None:
