@@ -11,7 +11,7 @@ RUN = $(VENV)/bin/python
 .PHONY: help demo test lint examples bench bench-short clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Run a small application against a local collector
 	@$(RUN) examples/demo.py

@@ -7,6 +7,7 @@ the fake one, has them decoded on demand. That is how "encode once" and `Client.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import FrozenInstanceError
 from functools import partial
 from typing import Any, ClassVar
 
@@ -143,7 +144,7 @@ class Batch(Message):
 
     @override
     def __setattr__(self, name: str, value: object = None) -> None:
-        raise AttributeError(f"a Batch is frozen: make another to change its {name}")
+        raise FrozenInstanceError(f"a Batch is frozen: make another to change its {name}")
 
     __delattr__ = __setattr__
 

@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from .batch import Batch
 from .encoding import decode, encode
-from .errors import InvalidMessage, MessageTooLarge, SegmentError
+from .errors import InvalidMessage, MessageTooLarge
 from .ids import new_message_id
 from .limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
 from .messages import Call, Message
@@ -63,6 +63,7 @@ class Batcher:
     def _clear(self) -> None:
         self._lines: list[bytes] = []
         self._size_bytes = self._envelope_bytes
+        self._batch: Batch | None = None  # of these lines, once somebody has asked for it
 
     def push(self, message: Message) -> Message | None:
         """Take the message in, or hand it back when it does not fit any more.
@@ -115,7 +116,9 @@ class Batcher:
                 taken.append(line)
                 size_bytes = after
         finally:
-            self._size_bytes = size_bytes + (not taken)
+            size_bytes += not taken
+            if size_bytes != self._size_bytes:
+                self._size_bytes, self._batch = size_bytes, None
         return None
 
     def take(self) -> Batch:
@@ -124,9 +127,22 @@ class Batcher:
         Raises:
             InvalidMessage: nothing was collected; ask `is_empty` first.
         """
-        batch = Batch.of_lines(self._lines, context=self._context, integrations=self._integrations)
+        batch = self.peek()
         self._clear()
         return batch
+
+    def peek(self) -> Batch:
+        """Return what was collected as one batch, and keep it: what is to be sent before it is
+        forgotten. The same object until the next message is taken in.
+
+        Raises:
+            InvalidMessage: nothing was collected; ask `is_empty` first.
+        """
+        if self._batch is None:
+            self._batch = Batch.of_lines(
+                self._lines, context=self._context, integrations=self._integrations
+            )
+        return self._batch
 
     @property
     def is_empty(self) -> bool:
@@ -177,8 +193,9 @@ class AutoBatcher:
     """A Batcher that sends its batch when the next message does not fit.
 
     Nothing is lost when sending fails: the batch is kept, in order, for the next `flush`, and
-    every message has an id, so that Segment recognises what it got already. There is no timer:
-    call `flush` now and then, or use it as a context manager, which flushes at its end.
+    every message is given an id if it has none, so that Segment recognises what it got already.
+    There is no timer: call `flush` now and then, or use it as a context manager, which flushes at
+    its end.
 
     One thread at a time.
 
@@ -192,7 +209,7 @@ class AutoBatcher:
         self._client = client
         self._batcher = batcher
         self._write_key = write_key
-        self._unsent: list[Batch] = []
+        self._full: list[Batch] = []  # could not be sent, and made room for others
 
     def push(self, message: Message) -> None:
         """Take the message in; send the batch first when it does not fit any more.
@@ -202,13 +219,20 @@ class AutoBatcher:
             DeliveryError: the message *was* taken in; the full batch could not be sent and waits
                 for the next `flush`.
         """
-        if isinstance(message, Call) and message.message_id is None:
-            message = replace(message, message_id=new_message_id())
-        if self._batcher.push(message) is None:
+        handed_back = self._put(message)
+        if handed_back is None:
             return
-        self._unsent.append(self._batcher.take())
-        self._batcher.push(message)
-        self._send()
+        self._full.append(self._batcher.take())
+        self._batcher.push(handed_back)
+        self._send_full()
+
+    def _put(self, message: Message) -> Message | None:
+        if not isinstance(message, Call) or message.message_id is not None:
+            return self._batcher.push(message)
+        try:
+            return self._batcher.push(replace(message, message_id=new_message_id()))
+        except MessageTooLarge:
+            return self._batcher.push(message)  # perhaps it is only the id that has no room
 
     def flush(self) -> None:
         """Send everything that was taken in; does nothing when there is nothing.
@@ -216,14 +240,15 @@ class AutoBatcher:
         Raises:
             DeliveryError: what could not be sent waits for the next `flush`.
         """
+        self._send_full()
         if not self._batcher.is_empty:
-            self._unsent.append(self._batcher.take())
-        self._send()
+            self._client.send(self._write_key, self._batcher.peek())
+            self._batcher.take()  # only now: a send that raises leaves it where it is
 
-    def _send(self) -> None:
-        while self._unsent:
-            self._client.send(self._write_key, self._unsent[0])
-            del self._unsent[0]  # only now: a send that raises leaves it first in line
+    def _send_full(self) -> None:
+        while self._full:
+            self._client.send(self._write_key, self._full[0])
+            del self._full[0]  # likewise
 
     def __enter__(self) -> Self:
         return self
@@ -236,6 +261,6 @@ class AutoBatcher:
     ) -> None:
         try:
             self.flush()
-        except SegmentError:  # nothing is lost: it waits for the next flush
+        except Exception:  # nothing is lost: it waits for the next flush
             if error is None:  # the block's own error tells more
                 raise

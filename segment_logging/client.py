@@ -18,7 +18,7 @@ from typing_extensions import Self
 from ._version import __version__
 from .batch import Batch
 from .encoding import encode
-from .errors import ConfigurationError, DeliveryError, MessageTooLarge
+from .errors import ConfigurationError, DeliveryError, InvalidMessage, MessageTooLarge
 from .http import Answer, Connections, Timeout
 from .limits import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES
 from .messages import Call, Message
@@ -104,7 +104,13 @@ class HttpClient:
         Raises:
             DeliveryError: no answer, or one that is no 2xx.
             MessageTooLarge: above 32,000 bytes, or 500,000 for a batch; nothing was sent.
+            InvalidMessage: no message at all.
         """
+        if not isinstance(message, Message):
+            raise InvalidMessage(
+                f"a client sends messages, not {type(message).__name__}: "
+                "pass a Track or the like, or Message.from_dict() of it"
+            )
         if _instead is not None:
             _instead(message)
             return
@@ -234,14 +240,13 @@ def host_of(host: str | None, region: str) -> str:
     Raises:
         ConfigurationError: a region that Segment does not have.
     """
-    if host:
-        return host
     try:
-        return {"us": US_HOST, "eu": EU_HOST}[region]
+        host_of_region = {"us": US_HOST, "eu": EU_HOST}[region]
     except (KeyError, TypeError):
         raise ConfigurationError(
             f"region {region!r} is none of Segment's: use 'us' or 'eu', or pass a host"
         ) from None
+    return host or host_of_region
 
 
 def _base_of(host: str) -> str:
@@ -249,8 +254,7 @@ def _base_of(host: str) -> str:
     if not is_base(base):
         shown = "" if "@" in str(host) else f", not {host!r}"  # before an @ stands a password
         raise ConfigurationError(
-            f"host (or SEGMENT_HOST) must be a scheme and a name{shown}: "
-            "write it like 'https://api.segment.io'"
+            f"host must be a scheme and a name{shown}: write it like 'https://api.segment.io'"
         )
     return base
 

@@ -210,7 +210,7 @@ class Delivery:
 
     def _give_up(self, batch: Batch, error: SegmentError) -> bool:
         """Make dead letters of a batch; False when they could not be written."""
-        what_became = "given up"
+        what_became = "given up: set dead_letters or a journal to keep such"
         is_written = True
         if self._dead_letters is not None:
             try:
@@ -218,6 +218,7 @@ class Delivery:
                 what_became = "now dead letters"
             except OSError as fault:
                 is_written = False
+                what_became = "given up"
                 if self._keeps:
                     what_became = "in the journal's quarantine"
                 self._reporter.once(

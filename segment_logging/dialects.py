@@ -123,6 +123,8 @@ def text_of(record: logging.LogRecord) -> str | None:
     if text is None or not args:
         return text
     try:
+        if type(record.msg) is str and "extra" not in record.__dict__:
+            return record.getMessage()  # of a record class, perhaps, that fills in its own way
         filled: str = text % args
     except Exception as error:
         raise InvalidMessage(

@@ -64,7 +64,8 @@ class DeliveryError(SegmentError):
     Attributes:
         status: the HTTP status, or None when no answer came.
         retry_after: seconds the server asked to wait before the next attempt, or None.
-        retryable: whether the same request may succeed later.
+        retryable: whether the same request may succeed later. With a status, the handler goes by
+            that instead.
     """
 
     def __init__(

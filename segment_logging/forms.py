@@ -1,7 +1,7 @@
 """What stands in the message of an event: its call in wire form.
 
-    call type      extra["type"]; else previous_id: alias, group_id with traits: group,
-                   traits: identify; else track
+    call type      extra["type"]; else previous_id: alias; event or properties: track; traits
+                   with group_id: group; traits: identify; else track
     identity       the record's, then its logger's, then the current context's
     event name     extra["event"]; else the template `record.msg`, never the formatted text
     page, screen   the name is the message text
@@ -55,6 +55,8 @@ class Forms:
     def __init__(self, reading: Reading) -> None:
         consent = reading.consent
         own = {**LIBRARY, **_consent_context(consent)} if isinstance(consent, Mapping) else LIBRARY
+        if "library" in (reading.context or ()):  # whose name must not stand by our version
+            own = {key: value for key, value in own.items() if key != "library"}
         self._context = merge(own, reading.context)
         self._ask_for_consent = None if isinstance(consent, Mapping) else consent
         self._integrations = reading.integrations
@@ -90,6 +92,8 @@ class Forms:
         """Return the call in wire form, with name, identity, defaults and extras filled in."""
         bound = fields.pop(BOUND, None)
         call_type = fields.pop("type", None) or _call_type_of(fields)
+        if isinstance(call_type, Enum):
+            call_type = call_type.value
         try:
             self._fill_in(record, call_type, fields, bound)
             return wire_form(call_type, fields)
@@ -178,6 +182,8 @@ def _consent_context(categories: Mapping[str, bool]) -> dict[str, Any]:
 def _call_type_of(fields: Mapping[str, Any]) -> str:
     if fields.get("previous_id") is not None:
         return "alias"
+    if fields.get("event") is not None or fields.get("properties") is not None:
+        return "track"  # only a track has these; it carries traits in its context
     if fields.get("traits") is not None:
         return "identify" if fields.get("group_id") is None else "group"
     return "track"

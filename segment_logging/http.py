@@ -92,17 +92,20 @@ class Connections:
             return request
 
         try:
-            with self._own_session().post(
+            response = self._own_session().post(
                 url,
                 data=body,
                 headers=headers,
                 auth=authorize,  # not among the headers, where an entry in .netrc overrides it
-                timeout=timeout,  # type: ignore[arg-type]  # urllib3's, for its total
+                timeout=timeout,
                 proxies=self._proxies,
                 allow_redirects=False,
                 stream=True,
-            ) as response:
+            )
+            try:
                 start = _start_of(response)
+            finally:
+                response.close()
         except _NEVER_RETRYABLE as error:
             raise DeliveryError(
                 f"request to {base} cannot be made ({type(error).__name__}): "
@@ -110,9 +113,11 @@ class Connections:
                 retryable=False,
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            way_out = "check the network, or wait until it is back"
+            if isinstance(error, requests.exceptions.SSLError):
+                way_out = "check its certificate, REQUESTS_CA_BUNDLE, and http against https"
             raise DeliveryError(
-                f"no answer from {base} ({type(error).__name__}): "
-                "check the network, or wait until it is back",
+                f"no answer from {base} ({type(error).__name__}): {way_out}"
             ) from error
         return Answer(response.status_code, response.headers, start)
 
@@ -130,28 +135,29 @@ class Connections:
         self._pid = os.getpid()
         return self._session
 
-    def _time_left(self) -> urllib3.Timeout:
-        connect, read = self._timeout
+    def _time_left(self) -> Any:
+        """Return the timeouts as requests takes them, cut short by the deadline."""
         deadline = self.deadline()
         if deadline is None:
-            return urllib3.Timeout(connect=connect, read=read)
+            return self._timeout
         left = deadline - time.monotonic()
         if left <= 0:
             raise DeliveryError("no time is left for another attempt: allow a longer timeout")
+        connect, read = self._timeout
         return urllib3.Timeout(total=left, connect=min(connect, left), read=min(read, left))
 
 
 def _start_of(response: requests.Response) -> bytes:
     """Return the first 4 KiB of an answer's body.
 
-    The status is what counts: with a 2xx the request was taken, whatever became of the body.
+    The status is what counts, whatever becomes of the body.
     """
     try:
+        if response.raw is None:  # of a transport that made it by hand
+            return (response.content or b"")[:_READ_BYTES]
         start: bytes = response.raw.read(_READ_BYTES, decode_content=True)
     except (urllib3.exceptions.HTTPError, OSError):
-        if 200 <= response.status_code < 300:
-            return b""
-        raise
+        return b""
     return start
 
 

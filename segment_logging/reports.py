@@ -24,10 +24,15 @@ def is_report(record: logging.LogRecord) -> bool:
 def report(text: str, level: int = logging.WARNING) -> None:
     """Say `text` in the logger `segment_logging`, or on stderr when no handler would show it.
 
+    A logger that dictConfig disabled in passing, as it does by default with those that exist
+    before it runs, shows nothing either; who wants silence sets the logger's level.
+
     Never raises, whatever the program's handlers do.
     """
     try:
-        if _has_readers():
+        if _logger.disabled:
+            say(text)
+        elif _has_readers():
             _logger.log(level, "%s", text)
         elif _logger.isEnabledFor(level):
             say(text)

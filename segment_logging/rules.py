@@ -72,8 +72,9 @@ def an_id(
             case other if type(other).__name__ == "UUID" and type(other).__module__ == "uuid":
                 return str(other)
             case Real() | Decimal() as number if may_be_number and math.isfinite(number):
-                real = float(number)  # pandas turns a column of 17 into one of 17.0
-                return str(int(real) if real.is_integer() else number)
+                # pandas turns a column of 17 into one of 17.0; a float of a Decimal would round.
+                whole = math.trunc(number)
+                return str(whole if whole == number else number)
         raise InvalidMessage(
             f"{name} must be text{', a number' * may_be_number} or a UUID, "
             f"not {type(value).__name__} ({code}): "

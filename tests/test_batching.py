@@ -299,7 +299,7 @@ class TestAutoBatcher(unittest.TestCase):
 
     def test_own_error_of_the_block(self) -> None:
         """An exception in the block is not replaced by that of the flush at its end."""
-        client = FakeClient([503, 503])
+        client = FakeClient([ConnectionError, 503])
         batcher = AutoBatcher(client, Batcher(), "key")
         with self.assertRaises(ZeroDivisionError), batcher:
             batcher.push(a_track())
@@ -321,6 +321,29 @@ class TestAutoBatcher(unittest.TestCase):
         auto.push(a_track("3"))
         auto.flush()
         self.assertEqual([m.to_dict()["event"] for m in client.messages], ["0", "1", "2", "3"])
+
+    def test_failed_batch_stays_in_the_batcher(self) -> None:
+        """What could not be sent is still where it was collected, and others join it."""
+        batcher = Batcher()
+        client = FakeClient([503])
+        auto = AutoBatcher(client, batcher, "key")
+        auto.push(a_track("0"))
+        size_bytes = batcher.size_bytes
+        with self.assertRaises(DeliveryError):
+            auto.flush()
+        self.assertEqual((len(batcher), batcher.size_bytes), (1, size_bytes))
+        auto.push(a_track("1"))
+        auto.flush()
+        self.assertEqual([len(batch) for batch in client.batches], [2])
+        self.assertTrue(batcher.is_empty)
+
+    def test_largest_message(self) -> None:
+        """What a batcher takes is taken here, too, if need be without the id that is added."""
+        auto = AutoBatcher(FakeClient(), Batcher(auto_timestamp=False), "key")
+        with self.assertRaises(MessageTooLarge):
+            auto.push(sized(MAX_MESSAGE_BYTES + 1))
+        auto.push(sized(MAX_MESSAGE_BYTES))
+        auto.flush()
 
     def test_same_object_again(self) -> None:
         """The batch sent again is the same one, with the same message ids."""

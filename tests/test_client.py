@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import requests
 
 from segment_logging import (
     Alias,
@@ -24,6 +27,7 @@ from segment_logging import (
     Group,
     HttpClient,
     Identify,
+    InvalidMessage,
     MessageTooLarge,
     Page,
     Screen,
@@ -378,9 +382,30 @@ class TestAnswers(unittest.TestCase):
                 self.assertEqual(len(server.requests), 1)
 
     def test_broken_body_of_a_failure(self) -> None:
-        """Of any other answer it is a DeliveryError, not some other error."""
-        error = failure(Answer(status=503, headers={"Content-Encoding": "gzip"}, body=b"no gzip"))
-        self.assertTrue(error.retryable)
+        """The status and the headers of any other answer count likewise."""
+        for status, retryable in ((401, False), (429, True)):
+            for name, value in (("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")):
+                headers = {name: value, "Retry-After": "7"}
+                error = failure(Answer(status=status, headers=headers, body=b"none of it"))
+                self.assertEqual((error.status, error.retryable), (status, retryable))
+                self.assertEqual(error.retry_after, 7 if retryable else None)
+
+    def test_transport_made_by_hand(self) -> None:
+        """A session whose answers come from no network will do."""
+        response = requests.Response()
+        response.status_code = 429
+        response.headers["Retry-After"] = "2"
+        session = SimpleNamespace(post=lambda *_, **__: response)
+        with self.assertRaises(DeliveryError) as caught:
+            HttpClient(session=session).send(KEY, a_track())
+        self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 2))
+
+    def test_no_message(self) -> None:
+        """What is no message is refused, and the text says how to make one of it."""
+        form: Any = a_track().to_dict()
+        with self.assertRaises(InvalidMessage) as caught:
+            HttpClient().send(KEY, form)
+        self.assertIn("from_dict", str(caught.exception))
 
 
 class TestNoAnswer(unittest.TestCase):
@@ -397,6 +422,13 @@ class TestNoAnswer(unittest.TestCase):
     def test_refused(self) -> None:
         """A refused connection may pass."""
         self.assertTrue(self.error_of(dead_host()).retryable)
+
+    def test_no_tls(self) -> None:
+        """Where TLS fails, the text says to look at the certificate and the scheme."""
+        with ScriptedServer() as server:
+            error = self.error_of(server.host.replace("http:", "https:"))
+        self.assertTrue(error.retryable)
+        self.assertIn("certificate", str(error))
 
     def test_mute(self) -> None:
         """A server that never answers is given up after the timeout."""

@@ -17,11 +17,12 @@ from enum import Enum, IntEnum
 from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import PurePosixPath
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import MagicMock
 from uuid import UUID
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
@@ -209,6 +210,7 @@ KINDS: tuple[tuple[Any, Any], ...] = (
     # Collections.
     ((1, 2), [1, 2]), ({3, 1, 2}, [1, 2, 3]), (frozenset({"b", "a"}), ["a", "b"]),
     ({frozenset({1})}, [[1]]), (deque([1, 2]), [1, 2]), (range(3), [0, 1, 2]),
+    ({"a": 1}.values(), [1]), ({"a": 1}.items(), [["a", 1]]), (SimpleNamespace(a=[1]), {"a": [1]}),
     (UserDict(a=1), {"a": 1}), (MappingProxyType({"a": (1,)}), {"a": [1]}), (Headers(), {"A": "1"}),
     ({"b": 1, "a": 2}.keys(), ["a", "b"]),
     # Bytes.
@@ -315,6 +317,36 @@ class TestKinds(unittest.TestCase):
             self.assertEqual(decode(way([shared, shared])), [{"x": None}, {"x": None}], name)
 
 
+class TestNumPy(unittest.TestCase):
+    def test_scalars_and_arrays(self) -> None:
+        """What NumPy holds is written as plain Python would have it, of whatever precision."""
+        for value, expected in (
+            (np.int64(2**62), 2**62),
+            (np.uint8(7), 7),
+            (np.float32(0.5), 0.5),
+            (np.longdouble(1.5), 1.5),
+            (np.float64("nan"), None),
+            (np.bool_(True), True),
+            (np.str_("x"), "x"),
+            (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+            (np.datetime64("2026-01-02"), "2026-01-02"),
+            (np.datetime64("NaT", "ns"), None),
+            (np.timedelta64(1_500_000_000, "ns"), 1.5),
+            (np.timedelta64(2, "s"), 2.0),
+            (np.array([1_500_000_000], dtype="m8[ns]"), [1.5]),
+        ):
+            for name, way in encoders().items():
+                with self.subTest(value=repr(value), encoder=name):
+                    self.assertEqual(decode(way({"a": value})), {"a": expected})
+
+    def test_moments(self) -> None:
+        """A moment is one at any precision, not a count of nanoseconds."""
+        for unit in ("s", "ms", "us", "ns"):
+            moment = np.datetime64("2026-01-02T03:04:05", unit)
+            written = utc_text(datetime(2026, 1, 2, 3, 4, 5))
+            self.assertEqual(decode(encode(moment)), written, unit)
+
+
 class TestRefused(unittest.TestCase):
     def refused(self, value: object) -> InvalidMessage:
         with self.assertRaises(InvalidMessage) as caught:
@@ -344,6 +376,32 @@ class TestRefused(unittest.TestCase):
                 return [Endless(None)]
 
         self.refused(Endless(None))
+
+    def test_cycle_in_a_small_thread(self) -> None:
+        """A cycle ends no process, in a thread of the stack that musl gives it."""
+        refused = run_python(
+            """
+import json, threading
+from segment_logging import InvalidMessage
+from segment_logging.encoding import encode, encode_standard
+
+
+cycle, refused = {}, []
+cycle["self"] = cycle
+def refuse():
+    for way in (encode, encode_standard):
+        try:
+            way(cycle)
+        except (InvalidMessage, ValueError, RecursionError):
+            refused.append(way(["fine"]) == b'["fine"]')
+threading.stack_size(1024 * 1024)
+thread = threading.Thread(target=refuse)
+thread.start()
+thread.join()
+print(json.dumps(refused))
+"""
+        )
+        self.assertEqual(refused, [True, True])
 
     def test_deep_nesting(self) -> None:
         """10,000 levels are refused, and nothing crashes."""

@@ -171,6 +171,22 @@ class TestOptions(HandlerTest):
         self.assertIn("SEGMENT_WRITE_KEY", said)
         self.assertEqual(client.requests, [])
 
+    def test_disabled_logger(self) -> None:
+        """dictConfig's default, which disables loggers, does not silence what is reported."""
+        said = run_python(
+            "import io, json, logging, logging.config, sys\n"
+            "from segment_logging.testing import FakeClient\n"
+            "sys.stderr = io.StringIO()\n"
+            "segment = {'class': 'segment_logging.SegmentHandler', 'write_key': 'key',\n"
+            "           'client': FakeClient([404])}\n"
+            "logging.config.dictConfig({'version': 1, 'handlers': {'segment': segment},\n"
+            "    'loggers': {'app': {'level': 'INFO', 'handlers': ['segment']}}})\n"
+            "app = logging.getLogger('app')\n"
+            "app.info('Signup', extra={'user_id': 'u'}); app.handlers[0].drain(5)\n"
+            "print(json.dumps(sys.stderr.getvalue()))"
+        )
+        self.assertIn("404", said)
+
     def test_environment(self) -> None:
         """SEGMENT_WRITE_KEY and SEGMENT_HOST are taken where no option says otherwise."""
         with Collector() as collector:

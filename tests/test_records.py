@@ -19,6 +19,7 @@ from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from segment_logging import (
     Alias,
@@ -105,6 +106,16 @@ class TestCallType(unittest.TestCase):
         message = event_of(extra={"type": "track", "traits": {"plan": "pro"}})
         self.assertEqual(message.context["traits"], {"plan": "pro"})
 
+    def test_event_with_traits(self) -> None:
+        """What only a track has makes a track, also beside traits: no event becomes a trait."""
+        for own in ({"event": "Signup"}, {"properties": {"a": 1}}):
+            for more in ({}, {"group_id": "g"}):
+                message = event_of(extra={**own, **more, "traits": {"plan": "pro"}})
+                self.assertEqual((type(message), message.event), (Track, "Signup"))
+                self.assertEqual(message.properties, own.get("properties", {}))
+                self.assertEqual(message.context["traits"], {"plan": "pro"})
+                self.assertEqual(message.context.get("groupId"), more.get("group_id"))
+
     def test_unknown(self) -> None:
         """A type that Segment does not have is refused, and names those it has."""
         for value in ("trackk", 7, ["track"], {"a": 1}):
@@ -132,6 +143,7 @@ class TestIdentity(unittest.TestCase):
 
         for value, text in (
             (17, "17"), (0, "0"), (17.0, "17"), (1.5, "1.5"), (Decimal("17"), "17"),
+            (Decimal("1234567890123456789"), "1234567890123456789"), (Decimal("1E+2"), "100"),
             (UUID(int=7), str(UUID(int=7))), (Id.ADMIN, "7"), (2**70, str(2**70)),
         ):  # fmt: skip
             self.assertEqual(self.user({"user_id": value}).user_id, text)
@@ -225,6 +237,18 @@ class TestName(unittest.TestCase):
             message = event_of("Docs %s", 7, extra={"type": kind, "category": "Help"})
             self.assertEqual((message.name, message.category), ("Docs 7", "Help"))
             self.assertIsNone(event_of("", extra={"type": kind}).name)
+
+    def test_arguments_filled_in_otherwise(self) -> None:
+        """A record class that fills in its own way, as many programs have for braces, does so."""
+
+        class InBraces(logging.LogRecord):
+            @override
+            def getMessage(self) -> str:
+                return str(self.msg).format(*(self.args or ()))
+
+        with record_factory(InBraces):
+            message = event_of("Paid {}", 5, extra={})
+        self.assertEqual((message.event, message.properties), ("Paid {}", {"message": "Paid 5"}))
 
     def test_bad_arguments(self) -> None:
         """Arguments that do not fit the template cost the one record, and are not shown."""
@@ -361,6 +385,11 @@ class TestContext(unittest.TestCase):
     def test_library(self) -> None:
         """The context says which library sent it."""
         self.assertEqual(event_of(extra={}).context, {"library": LIBRARY})
+
+    def test_another_library(self) -> None:
+        """A program that says so itself says all of it: its name and not our version."""
+        own = {"library": {"name": "shop"}}
+        self.assertEqual(event_of(extra={}, context=own).context, own)
 
     def test_layers(self) -> None:
         """The handler's under the bound under the record's, objects merged."""

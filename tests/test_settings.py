@@ -13,9 +13,10 @@ from typing import Any
 
 from segment_logging import ConfigurationError, HttpClient, SegmentHandler
 from segment_logging.reading import Reading
+from segment_logging.settings import write_key_of
 from segment_logging.testing import FakeClient, capture_segment
 
-from .builders import some_settings
+from .builders import each, some_settings
 
 
 class TestSettings(unittest.TestCase):
@@ -29,6 +30,14 @@ class TestSettings(unittest.TestCase):
     def test_defaults(self) -> None:
         """The handler's defaults are valid."""
         some_settings()
+
+    def test_write_key(self) -> None:
+        """A write key is one word; what was copied around it does not matter."""
+        for value in each("a b", " ", 7, b"key"):
+            with self.subTest(value=value), self.assertRaises(ConfigurationError) as caught:
+                SegmentHandler(value)
+            self.assertIn("write_key", str(caught.exception))
+        self.assertEqual(write_key_of(" key\n"), "key")
 
     def test_choices(self) -> None:
         """A word that is no choice is refused."""
@@ -97,6 +106,7 @@ class TestSettings(unittest.TestCase):
         self.refused("region", "mars", None, 7, client=None)
         self.refused("timeout", 0, -1, "10", (1,), (1, 2, 3), (1, None), True, None, client=None)
         self.refused("host", "api.segment.io", "ftp://x", "https://", "http://a b", client=None)
+        self.refused("region", "mars", client=None, host="http://127.0.0.1:1")
 
     def test_beside_a_client(self) -> None:
         """A wrong option is a mistake, also where a client of one's own would not use it."""

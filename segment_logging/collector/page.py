@@ -17,6 +17,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; }
 th { border-bottom: 2px solid #ccd; font-weight: 600; }
 td { border-bottom: 1px solid #e6e8ef; overflow-wrap: anywhere; }
+td:nth-child(-n+2) { white-space: nowrap; overflow-wrap: normal; }
 pre { margin: .25rem 0 0; white-space: pre-wrap; }
 .dropped td, .refused td { background: #fdecea; }
 .warned td { background: #fff8e1; }
