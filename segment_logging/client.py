@@ -90,7 +90,7 @@ class HttpClient:
         self._connections = Connections(session, timeout, proxies)
         self._gzip = gzip
         self._oauth = oauth
-        self._good_token: str | None = None
+        self._is_token_refused = False  # the last one was, and none was taken since
         self._failed: tuple[Message, int] | None = None
 
     def end_by(self, deadline: Callable[[], float | None]) -> None:
@@ -150,12 +150,22 @@ class HttpClient:
         except DeliveryError as error:
             if self._oauth is not None and error.status in _TOKEN_REFUSED:
                 self._oauth.forget()
-                if token == self._good_token:  # it was good before: another one may be
-                    raise DeliveryError(
-                        f"{self._base} takes the token no more: renewing it"
-                    ) from error
+                raise self._refusal_of_token(error) from error
             raise
-        self._good_token = token
+        self._is_token_refused = False
+
+    def _refusal_of_token(self, error: DeliveryError) -> DeliveryError:
+        """Return what a refused token means: it may have been revoked, and another be taken; when
+        that is refused, too, it is not the token's fault."""
+        if not self._is_token_refused:
+            self._is_token_refused = True
+            return DeliveryError(f"{self._base} takes the token no more: renewing it")
+        return DeliveryError(
+            f"{self._base} takes no token of this OAuth application ({error.status}): check that "
+            "it is the source's, that the source has OAuth enabled, the write key and the region",
+            status=error.status,
+            retryable=error.retryable,
+        )
 
     def _post_form(self, url: str, form: Mapping[str, str]) -> Answer:
         return self._connections.post(url, form, {}, None)

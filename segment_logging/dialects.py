@@ -16,6 +16,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from .encoding import decode
 from .errors import InvalidMessage
 from .rules import read_iso
 
@@ -108,12 +109,24 @@ def template_of(record: logging.LogRecord) -> str | None:
         return None if text is None else str(text)
     text = record.msg if isinstance(record.msg, str) else str(record.msg)
     if isinstance(record.__dict__.get("extra"), Mapping):  # loguru
+        text = _serialized_text(text) or text
         # The default format, for a sink that was added without `format="{message}"`.
         _, prefix, rest = text.partition(f"{record.name}:{record.funcName}:{record.lineno} - ")
         text = rest if prefix else text
         if record.exc_info:  # a traceback follows, perhaps with the values of variables
             text = text.partition("\n")[0]
     return text
+
+
+def _serialized_text(text: str) -> str | None:
+    """Return the message in what loguru writes with `serialize=True`; else None."""
+    if not text.startswith('{"text": '):
+        return None
+    try:
+        message = decode(text)["record"]["message"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return message if isinstance(message, str) else None
 
 
 def text_of(record: logging.LogRecord) -> str | None:

@@ -15,6 +15,7 @@ from typing_extensions import override
 from .errors import InvalidMessage
 from .reading import Consent, Reading
 from .records import RecordReader
+from .reports import say_refused
 
 
 class SegmentJsonFormatter(JsonFormatter):
@@ -65,18 +66,20 @@ class SegmentJsonFormatter(JsonFormatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line.
+        """Return one line. Never raises.
 
-        Raises:
-            InvalidMessage: Segment would drop the event. The handler then says so, by the rules of
-                `logging.Handler.handleError`.
+        Of an event that Segment would drop, and of what cannot be written, it is an ordinary line
+        without extras, and stderr says why, by the rules of `logging.Handler.handleError`: which
+        itself, when this raised, would print all that the record holds.
         """
         try:
             fields = self._reader.fields_of(record)
             line = None if fields is None else self._reader.line_of(record, fields)
-        except InvalidMessage as error:
-            raise error from None  # the cause may be personal data, and logging would print it
-        return super().format(record) if line is None else line.decode()
+            return super().format(record) if line is None else line.decode()
+        except Exception as error:
+            if logging.raiseExceptions:
+                say_refused(record, error)
+            return super().format(_bare(record))
 
     @override
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +100,10 @@ class SegmentJsonFormatter(JsonFormatter):
 
 
 class OnlyEvents(logging.Filter):
-    """A filter that lets events pass and nothing else."""
+    """A filter that lets events pass that Segment takes, and nothing else.
+
+    What Segment would drop is said on stderr, by the rules of `logging.Handler.handleError`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,6 +112,19 @@ class OnlyEvents(logging.Filter):
     @override
     def filter(self, record: logging.LogRecord) -> bool:
         try:
-            return self._reader.fields_of(record) is not None
-        except Exception:  # here it would reach the application; the formatter's goes to stderr
-            return True
+            fields = self._reader.fields_of(record)
+            return fields is not None and self._reader.line_of(record, fields) is not None
+        except Exception as error:  # here it would reach the application
+            if logging.raiseExceptions:
+                say_refused(record, error)
+            return False
+
+
+def _bare(record: logging.LogRecord) -> logging.LogRecord:
+    """Return the record without extras, arguments and traceback."""
+    text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+    bare = logging.LogRecord(
+        record.name, record.levelno, record.pathname, record.lineno, text, None, None
+    )
+    bare.funcName, bare.created, bare.msecs = record.funcName, record.created, record.msecs
+    return bare

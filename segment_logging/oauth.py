@@ -19,7 +19,6 @@ from uuid import uuid4
 
 from typing_extensions import override
 
-from .checks import check_text
 from .client import is_base
 from .encoding import decode
 from .errors import ConfigurationError, DeliveryError
@@ -76,7 +75,8 @@ class OAuth:
                 "oauth needs a package that is not here: pip install 'segment-logging[oauth]'"
             )
         for name, value in (("client_id", client_id), ("key_id", key_id), ("server", server)):
-            check_text(f"oauth {name}", value or "")
+            if not isinstance(value, str) or not value:
+                raise ConfigurationError(f"oauth {name} must be text: copy it from the workspace")
         if not is_base(server):
             raise ConfigurationError(
                 f"oauth server must be a scheme and a name: write it like {US_SERVER!r}"

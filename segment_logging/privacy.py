@@ -63,7 +63,9 @@ class Redaction:
     def _redacted(self, form: Any, keys: Sequence[str]) -> Any:
         for key in keys:
             if isinstance(form, dict) and key in form:
-                self._look_through(form, key, tuple(key.lower().split(".")))
+                path = tuple(key.lower().split("."))
+                # Any other extra would be a property, were it one of an event.
+                self._look_through(form, key, path if key in _WITHIN else ("properties", *path))
         return form
 
     def _look_through(self, within: dict[str, Any], key: str, path: tuple[str, ...]) -> None:

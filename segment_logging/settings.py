@@ -22,6 +22,9 @@ from .delivery import OnError
 from .errors import ConfigurationError
 from .http import Timeout
 
+_OAUTH = (
+    "oauth must be an object with client_id, key_id and private_key, and perhaps server and scope"
+)
 _OFF_IN_YAML: object = False  # in YAML 1.1, `off` is a way to write it
 
 
@@ -80,8 +83,9 @@ class Settings:
         check_text("host", self.host)
         check_object("proxies", self.proxies)
         check_callable("on_error", self.on_error)
-        if self.oauth is not None and not isinstance(self.oauth, Mapping):
-            check_callable("oauth", getattr(self.oauth, "token", 0))
+        is_options = self.oauth is None or isinstance(self.oauth, Mapping)
+        if not is_options and not callable(getattr(self.oauth, "token", None)):
+            raise ConfigurationError(_OAUTH)
         for url in (self.proxies or {}).values():
             if not isinstance(url, str):
                 raise ConfigurationError("proxies must map schemes to proxy URLs: write text")
@@ -124,9 +128,7 @@ def _oauth_of(oauth: Any, *, is_eu: bool) -> Any:
     try:
         return module.OAuth(**{"server": module.EU_SERVER if is_eu else module.US_SERVER, **oauth})
     except TypeError:
-        raise ConfigurationError(
-            "oauth must have client_id, key_id and private_key, and may have server and scope"
-        ) from None
+        raise ConfigurationError(_OAUTH) from None
 
 
 def write_key_of(given: str | None) -> str | None:

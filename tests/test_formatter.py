@@ -14,7 +14,7 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from typing_extensions import override
 
-from segment_logging import ConfigurationError, InvalidMessage, Message, SegmentJsonFormatter, Track
+from segment_logging import ConfigurationError, Message, SegmentJsonFormatter, Track
 from segment_logging.formatter import OnlyEvents
 
 from .builders import a_record, each, message_of
@@ -57,6 +57,15 @@ class TestFormatter(unittest.TestCase):
         line = self.line({"pin": 1, "a": 2}, redact=["pin"])
         self.assertEqual(line, {"message": "Signup", "a": 2})
 
+    def test_same_patterns(self) -> None:
+        """A pattern says the same of an ordinary record as of an event: its extras would be
+        properties."""
+        for pattern in ("*.pin", "properties.pin", "pin"):
+            for more in ({}, {"user_id": "u"}):
+                line = self.line({"pin": 1, "a": 2, **more}, redact=[pattern])
+                self.assertEqual(line.get("properties", line).get("a"), 2)
+                self.assertNotIn("pin", line.get("properties", line), pattern)
+
     def test_redacts_renamed(self) -> None:
         """A key that is renamed is redacted by either name."""
         for pattern in ("password", "pw"):
@@ -64,8 +73,18 @@ class TestFormatter(unittest.TestCase):
                              redact=[pattern])  # fmt: skip
             self.assertEqual(line, {"message": "Signup", "a": 2}, pattern)
 
+    def lines(self, *records: logging.LogRecord, **options: Any) -> tuple[list[Any], str]:
+        """Return what a StreamHandler writes of the records, and what stderr says meanwhile."""
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(SegmentJsonFormatter(**options))
+        with redirect_stderr(io.StringIO()) as stderr:
+            for record in records:
+                handler.handle(record)
+        return list(map(json.loads, stream.getvalue().splitlines())), stderr.getvalue()
+
     def test_what_cannot_be_written(self) -> None:
-        """A record that cannot be written is no line, and says so without what it holds."""
+        """What cannot be written is a bare line, and stderr says so without what it holds."""
 
         class Rude:
             @override
@@ -75,26 +94,36 @@ class TestFormatter(unittest.TestCase):
         cycle: dict[str, Any] = {}
         cycle["self"] = cycle
         for extra in each({"a": cycle}, {"a": Rude()}, {"user_id": "u", "a": Rude()}):
-            stream = io.StringIO()
-            handler = logging.StreamHandler(stream)
-            handler.setFormatter(SegmentJsonFormatter(redact=["password"]))
-            with redirect_stderr(io.StringIO()) as stderr:
-                handler.handle(a_record(extra=extra))
-            self.assertEqual(stream.getvalue(), "")
-            self.assertIn("cannot be written as JSON", stderr.getvalue())
-            self.assertNotIn("S3CRET", stderr.getvalue())
+            lines, said = self.lines(a_record(extra=extra), redact=["password"])
+            self.assertEqual(lines, [{"message": "Signup"}])
+            self.assertIn("cannot be written as JSON", said)
+            self.assertNotIn("S3CRET", said)
 
     def test_invalid(self) -> None:
-        """An event that Segment would drop is no line, and says so by logging's own rules."""
-        with self.assertRaises(InvalidMessage):
-            SegmentJsonFormatter().format(a_record(extra={"user_id": ""}))
-        stream = io.StringIO()
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(SegmentJsonFormatter())
-        with redirect_stderr(io.StringIO()) as stderr:
-            handler.handle(a_record(extra={"user_id": ""}))
-        self.assertEqual(stream.getvalue(), "")
-        self.assertIn("user_id is empty", stderr.getvalue())
+        """An event that Segment would drop is a bare line, and stderr says why and where."""
+        lines, said = self.lines(a_record(extra={"user_id": "", "plan": "pro"}))
+        self.assertEqual(lines, [{"message": "Signup"}])
+        self.assertIn("user_id is empty", said)
+        self.assertIn("builders.py", said)
+
+    def test_refused_and_redacted(self) -> None:
+        """What is redacted shows nowhere, wherever a refused event holds it."""
+        secret = {"password": "S3CRET"}
+        for record in (
+            a_record({"event": "Signup", "properties": secret, "user_id": ""}),
+            a_record("%(password)s", secret, extra={"event": "x"}),
+            a_record("%d", "S3CRET"),
+        ):
+            lines, said = self.lines(record, redact=["password"])
+            self.assertEqual(len(lines), 1)
+            self.assertNotIn("S3CRET", f"{lines}{said}")
+            self.assertTrue(said)
+
+    def test_raise_exceptions(self) -> None:
+        """It is silent when `logging.raiseExceptions` is False."""
+        self.addCleanup(setattr, logging, "raiseExceptions", logging.raiseExceptions)
+        logging.raiseExceptions = False
+        self.assertEqual(self.lines(a_record(extra={"user_id": ""}))[1], "")
 
 
 class TestReservedNames(unittest.TestCase):
@@ -139,23 +168,27 @@ class TestOnlyEvents(unittest.TestCase):
         self.assertFalse(OnlyEvents().filter(a_record("x")))
         self.assertTrue(OnlyEvents().filter(a_record("x", extra={"user_id": "u"})))
 
-    def test_never_raises(self) -> None:
-        """A message that cannot be read is left to the formatter, whose errors go to stderr."""
+    def test_refused(self) -> None:
+        """What Segment would drop does not pass; stderr says why, and nothing of what it holds."""
 
         class Broken(Mapping[str, Any]):
             @override
             def __getitem__(self, key: str) -> Any:
-                raise RuntimeError
+                raise RuntimeError("S3CRET")
 
             @override
             def __iter__(self) -> Iterator[str]:
-                raise RuntimeError
+                raise RuntimeError("S3CRET")
 
             @override
             def __len__(self) -> int:
                 return 1
 
-        self.assertTrue(OnlyEvents().filter(a_record(Broken())))
+        for record in (a_record(Broken()), a_record({"event": "x", "user_id": "", "a": "S3CRET"})):
+            with redirect_stderr(io.StringIO()) as stderr:
+                self.assertFalse(OnlyEvents().filter(record))
+            self.assertIn("builders.py", stderr.getvalue())
+            self.assertNotIn("S3CRET", stderr.getvalue())
 
 
 if __name__ == "__main__":

@@ -147,6 +147,12 @@ class TestFormats(LoguruCase):
             logger.exception("Payment Failed", user_id="u")
         self.assertEqual(self.message().event, "Payment Failed")
 
+    def test_serialized(self) -> None:
+        """With `serialize=True` the message is found in the JSON, which would tell all."""
+        logger.add(self.handler, serialize=True)
+        logger.info("Signup {}", "now", user_id="u", password="S3CRET")
+        self.assertEqual(self.message().event, "Signup now")
+
     def test_function(self) -> None:
         """A function may make the format."""
         logger.add(self.handler, format=lambda record: "{message}")

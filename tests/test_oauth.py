@@ -285,9 +285,26 @@ class TestHttpClient(unittest.TestCase):
         self.assertEqual(requests[-1].headers["Authorization"], "Bearer t-2")
 
     def test_refused_at_once(self) -> None:
-        """A new token that is refused is a fault of the configuration."""
-        _, failures = self.send(self.token(), ServerAnswer(status=401))
-        self.assertEqual((failures[0].status, failures[0].retryable), (401, False))
+        """A second token that is refused is a fault of the configuration, until one is taken."""
+        requests, failures = self.send(
+            self.token("t-1"), ServerAnswer(status=401), self.token("t-2"),
+            ServerAnswer(status=403), self.token("t-3"), ServerAnswer(status=401), times=3,
+        )  # fmt: skip
+        self.assertEqual([(one.status, one.retryable) for one in failures],
+                         [(None, True), (403, False), (401, False)])  # fmt: skip
+        self.assertIn("OAuth", str(failures[1]))
+        self.assertEqual(len(requests), 6)
+
+    def test_refused_once(self) -> None:
+        """One refusal costs no message, without a journal either."""
+        script = [self.token("t-1"), ServerAnswer(status=401), self.token("t-2")]
+        with ScriptedServer(script) as server:
+            oauth = {"client_id": "c", "key_id": "k", "private_key": PEM, "server": server.host}
+            handler = SegmentHandler("the-write-key", host=server.host, oauth=oauth)
+            handler.handle(a_record(extra={"user_id": "u"}))
+            self.assertTrue(handler.drain(10))
+            handler.close()
+        self.assertEqual((handler.counts().delivered, handler.counts().retried), (1, 1))
 
     def test_handler(self) -> None:
         """A whole handler delivers with tokens, batches included."""

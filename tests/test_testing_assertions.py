@@ -521,6 +521,35 @@ class TestCase(unittest.TestCase):
         unittest.TextTestRunner(shown).run(unittest.defaultTestLoader.loadTestsFromTestCase(Case))
         self.assertIn("\n  [0] track 'Login' user_id='u'\n", shown.getvalue())
 
+    def test_class_fixtures(self) -> None:
+        """What is logged around the tests of a class goes nowhere, and is none of theirs."""
+        client = FakeClient()
+        handler = SegmentHandler("key", client=client)
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+
+        class Case(SegmentTestCase):
+            @override
+            @classmethod
+            def setUpClass(cls) -> None:
+                super().setUpClass()
+                logger.info("Begun", extra={"user_id": "u"})
+
+            @override
+            @classmethod
+            def tearDownClass(cls) -> None:
+                logger.info("Ended", extra={"user_id": "u"})
+                super().tearDownClass()
+
+            def test(self) -> None:
+                self.assertNotTracked()
+
+        result = outcome_of(Case)
+        self.assertEqual((result.testsRun, result.failures, result.errors), (1, [], []))
+        logger.warning("Signup", extra={"user_id": "u"})
+        handler.close()
+        self.assertEqual([message.to_dict()["event"] for message in client.messages], ["Signup"])
+
 
 @unittest.skipUnless(find_spec("django"), "Django is not installed")
 class TestDjango(unittest.TestCase):
@@ -539,6 +568,9 @@ django.setup()
 def log(user_id):
     logging.getLogger("app").info("Signup", extra={"user_id": user_id})
 class First(SegmentTestCase, django.test.TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        log("of the fixtures")
     def test_tracked(self):
         log("u")
         self.assertTracked("Signup", times=1)

@@ -140,6 +140,13 @@ class TestHandler(unittest.TestCase):
             self.assertEqual(server.requests, [])
         self.assertIn("  track 'Signup' user_id='u'\n  track 'Login'", str(caught.exception))
 
+    def test_logged_before(self) -> None:
+        """What was logged before the block is sent, and is not the block's."""
+        with ScriptedServer() as server, handler_of(host=server.host, flush_interval=60):
+            logger.info("Signup", extra={"user_id": "u"})
+            with forbid_sending():
+                self.assertEqual(len(server.requests), 1)
+
     def test_own_error(self) -> None:
         """Also when the block ends with an error of its own, nothing is sent later."""
         with ScriptedServer() as server, handler_of(host=server.host) as handler:

@@ -35,6 +35,8 @@ class TrustedProxies:
                 self._trusts_unix = True
                 continue
             try:
+                if not isinstance(proxy, str):
+                    raise ValueError  # 3 would be 0.0.0.3
                 self._networks.append(ip_network(proxy, strict=False))
             except ValueError:
                 raise ConfigurationError(

@@ -28,7 +28,8 @@ class SegmentTestCase(unittest.TestCase):
 
     Goes before other test cases: `class SignUp(SegmentTestCase, django.test.TestCase)`, or
     `unittest.IsolatedAsyncioTestCase`. An event that Segment would drop fails the test with its
-    reason, and so does any attempt to send.
+    reason, and so does any attempt to send. What is logged while a class is set up, as by Django's
+    `setUpTestData`, goes nowhere, and is not any test's; a `setUpClass` calls its `super()` first.
 
     Attributes:
         captured: what the test logged until now.
@@ -39,6 +40,25 @@ class SegmentTestCase(unittest.TestCase):
     captured: Captured
     segment_logger: ClassVar[str | None] = None
     segment_level: ClassVar[int | str] = logging.INFO
+
+    @override
+    @classmethod
+    def setUpClass(cls) -> None:
+        stack = ExitStack()
+        stack.enter_context(cls._forbidding_and_capturing())
+        cls.addClassCleanup(stack.close)  # after tearDownClass
+        super().setUpClass()
+
+    @classmethod
+    @contextmanager
+    def _forbidding_and_capturing(cls) -> Iterator[Captured]:
+        with (
+            forbid_sending(),
+            capture_segment(
+                cls.segment_logger, level=cls.segment_level, allow_invalid=True
+            ) as captured,
+        ):
+            yield captured
 
     @override
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
@@ -55,10 +75,7 @@ class SegmentTestCase(unittest.TestCase):
         """Begin to capture. The last cleanup of the test ends it, so that it is the test that
         fails; a test that is skipped has no cleanups."""
         with ExitStack() as stack:
-            stack.enter_context(forbid_sending())
-            self.captured = stack.enter_context(
-                capture_segment(self.segment_logger, level=self.segment_level, allow_invalid=True)
-            )
+            self.captured = stack.enter_context(self._forbidding_and_capturing())
             self.addCleanup(self._end, stack)
             yield
 

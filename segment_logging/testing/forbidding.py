@@ -15,7 +15,7 @@ from .failures import SHOWN_MESSAGES, title_of
 from .layers import Layers
 
 DRAIN_TIMEOUT = 2.0
-"""Seconds to wait, at the end of a block, for messages on their way: they need milliseconds."""
+"""Seconds to wait, around a block, for messages on their way: they need milliseconds."""
 
 _WAY_OUT = (
     "capture what the test logs, by SegmentTestCase, capture_segment() or the fixture "
@@ -38,6 +38,8 @@ def forbid_sending() -> Iterator[None]:
     and then raises, with what they are. None is sent, whoever catches the errors. Captured
     messages and those for a `FakeClient` come to no HttpClient.
 
+    What was logged before the block is not the block's: it is waited for, for two seconds at most.
+
     Of this process only. Blocks may nest: the innermost raises.
 
     Raises:
@@ -53,6 +55,7 @@ def forbid_sending() -> Iterator[None]:
         if get_ident() not in own_threads:
             raise SendingForbidden(_text(forbidden))
 
+    drain_all(DRAIN_TIMEOUT)
     with _layers.add(refuse):
         try:
             yield

@@ -78,6 +78,12 @@ class TestConfiguration(unittest.TestCase):
         with self.assertRaisesRegex(ConfigurationError, "'proxy.local'"):
             TrustedProxies(["proxy.local"])
 
+    def test_number(self) -> None:
+        """A number is a slip, and not the address that it would be."""
+        number: Any = 3
+        with self.assertRaisesRegex(ConfigurationError, "trusted_proxies: 3"):
+            TrustedProxies([number])
+
     def test_text(self) -> None:
         """One text instead of a list would be read letter by letter."""
         text: Any = "10.0.0.1"
