@@ -44,6 +44,8 @@ _KEYS = MARKS | {"timestamp", "context", "category"}  # what is ours, `include_e
 _NAMES = _KEYS | {"segment"}
 _OWN_KEYS = {call_type: frozenset(names) for call_type, names in FIELDS.items()}
 
+_MISSPELT = {"userId": "user_id", "userid": "user_id", "anonymousId": "anonymous_id"}
+
 
 class Forms:
     """Makes the wire forms of events as the handler's options say.
@@ -99,6 +101,8 @@ class Forms:
             return wire_form(call_type, fields)
         except InvalidMessage as error:
             error.refused = unchecked_form(call_type, fields)
+            if error.field == "user_id":
+                error.args = (f"{error}{_hint_at_id(error.refused)}",)
             raise
 
     def _fill_in(
@@ -173,6 +177,16 @@ class Forms:
         name = "traits" if "traits" in own_keys else "properties"
         if loose and name in own_keys:
             fields[name] = _put_under(loose, fields.get(name))
+
+
+def _hint_at_id(refused: Mapping[str, Any]) -> str:
+    """Return what was probably meant by an extra that is called as Segment calls the id."""
+    for name in ("properties", "traits"):
+        loose = refused.get(name)
+        for key, meant in _MISSPELT.items():
+            if isinstance(loose, Mapping) and key in loose:
+                return f"; {key!r} is among its {name}: write {meant}"
+    return ""
 
 
 def _consent_context(categories: Mapping[str, bool]) -> dict[str, Any]:

@@ -189,6 +189,13 @@ class TestIdentity(unittest.TestCase):
         with identity(user_id="u"):
             self.assertEqual(messages_of(a_record()), [])
 
+    def test_misspelt(self) -> None:
+        """An id under Segment's own name is not taken for one, and the refusal says so."""
+        said = refusal_of(a_record(extra={"userId": "u-17", "properties": {"plan": "pro"}}))
+        self.assertIn("needs a user_id", said)
+        self.assertIn("'userId' is among its properties: write user_id", said)
+        self.assertNotIn("write", refusal_of(a_record(extra={"properties": {"plan": "pro"}})))
+
 
 class TestName(unittest.TestCase):
     def test_template(self) -> None:
