@@ -134,6 +134,19 @@ class Batch(Message):
             object.__setattr__(self, "_lines", lines)
         return lines
 
+    def halves(self) -> tuple[Self, Self]:
+        """Return two batches, of the first and of the other half of its calls.
+
+        Raises:
+            InvalidMessage: it has only one.
+        """
+        middle = len(self) // 2
+        first, other = (
+            self.of_lines(lines, context=self.context, integrations=self.integrations)
+            for lines in (self.lines[:middle], self.lines[middle:])
+        )
+        return first, other
+
     @override
     def to_dict(self) -> dict[str, Any]:
         calls = [decode(line) for line in self.lines]

@@ -227,7 +227,10 @@ class AutoBatcher:
         self._send_full()
 
     def _put(self, message: Message) -> Message | None:
-        if not isinstance(message, Call) or message.message_id is not None:
+        has_id = isinstance(message, Call) and (
+            message.message_id is not None or "messageId" in (message.extra or ())
+        )
+        if has_id or not isinstance(message, Call):
             return self._batcher.push(message)
         try:
             return self._batcher.push(replace(message, message_id=new_message_id()))
@@ -241,14 +244,27 @@ class AutoBatcher:
             DeliveryError: what could not be sent waits for the next `flush`.
         """
         self._send_full()
-        if not self._batcher.is_empty:
+        if self._batcher.is_empty:
+            return
+        try:
             self._client.send(self._write_key, self._batcher.peek())
+        except MessageTooLarge:
+            self._full.append(self._batcher.take())
+            self._send_full()
+        else:
             self._batcher.take()  # only now: a send that raises leaves it where it is
 
     def _send_full(self) -> None:
         while self._full:
-            self._client.send(self._write_key, self._full[0])
-            del self._full[0]  # likewise
+            batch = self._full[0]
+            try:
+                self._client.send(self._write_key, batch)
+            except MessageTooLarge:  # for a client that adds to the body, as one with OAuth
+                if len(batch) == 1:
+                    raise
+                self._full[:1] = batch.halves()
+            else:
+                del self._full[0]  # likewise
 
     def __enter__(self) -> Self:
         return self

@@ -91,7 +91,7 @@ class HttpClient:
         self._gzip = gzip
         self._oauth = oauth
         self._is_token_refused = False  # the last one was, and none was taken since
-        self._failed: tuple[Message, int] | None = None
+        self._failed: dict[int, tuple[Message, int]] = {}  # by `id`, with the attempts so far
 
     def end_by(self, deadline: Callable[[], float | None]) -> None:
         """Have `deadline` say the moment of `time.monotonic()` after which no answer is waited
@@ -114,12 +114,16 @@ class HttpClient:
         if _instead is not None:
             _instead(message)
             return
-        attempts = self._failed[1] if self._failed and self._failed[0] is message else 0
-        self._failed = (message, attempts + 1)
+        _, attempts = self._failed.pop(id(message), (message, 0))
         # Beside a token the body has to say which source it is for.
         also = {} if self._oauth is None else {"writeKey": write_key}
-        self._post(write_key, message.type, _body_of(message, also), attempts)
-        self._failed = None
+        try:
+            self._post(write_key, message.type, _body_of(message, also), attempts)
+        except DeliveryError:
+            while len(self._failed) >= _MAX_FAILED:
+                self._failed.pop(next(iter(self._failed)))
+            self._failed[id(message)] = (message, attempts + 1)
+            raise
 
     def close(self) -> None:
         """Close the connections; the next `send` opens new ones."""
@@ -184,6 +188,7 @@ def divert_sending(instead: Callable[[Message], None] | None) -> Callable[[Messa
 
 _BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and white space
 _TOKEN_REFUSED = (401, 403, 511)
+_MAX_FAILED = 16  # messages to know the attempts of: one for each handler that shares the client
 
 
 def _basic(write_key: str) -> str:
@@ -276,10 +281,8 @@ def is_base(text: str) -> bool:
         _ = url.port  # raises when it is no number
     except ValueError:
         return False
-    is_http = url.scheme in ("http", "https") and bool(url.hostname) and " " not in text
+    is_http = url.scheme in ("http", "https") and bool(url.hostname)
     is_endpoint = "/v1/" in f"{url.path}/"  # then `/v1/batch` would be added to it
-    return (
-        is_http
-        and not is_endpoint
-        and not (url.query or url.fragment or url.username or url.password)
-    )
+    # In the text, as `urlsplit` leaves out a trailing newline and an empty query.
+    is_bare = len(text.split()) == 1 == len(text.split(" ")) and not set(text) & set("?#@\t\r\n")
+    return is_http and is_bare and not is_endpoint

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from enum import Enum, auto
 from operator import add
@@ -136,7 +137,7 @@ class Delivery:
         return sum(one.tally.delivered + one.tally.dead_lettered for one in under_way)
 
     def _go_on(self, unfinished: _Unfinished, attempts: Tally, wait: Wait) -> End:
-        batch, parts, tally = unfinished.batch, unfinished.parts, unfinished.tally
+        parts, tally = unfinished.parts, unfinished.tally
         while parts:
             part = parts[-1]
             error = self._send(part, wait, attempts)
@@ -145,18 +146,17 @@ class Delivery:
             if error is not None and self._keeps and _fault(error) is not Fault.MESSAGE:
                 self._reporter.once("kept", f"{error}; messages wait in the journal")
                 return End.KEPT
-            parts.pop()
             if error is None:
                 tally.delivered += len(part)
                 tally.batches += 1
+                parts.pop()
             elif _fault(error) is Fault.MESSAGE and len(part) > 1:
-                middle = len(part) // 2
-                parts.append(_part_of(batch, part.lines[middle:]))
-                parts.append(_part_of(batch, part.lines[:middle]))
+                parts[-1:] = reversed(part.halves())
             else:
                 is_written = self._give_up(part, error)
                 unfinished.is_set_aside |= self._keeps and not is_written
                 tally.dead_lettered += len(part)
+                parts.pop()
         return End.SET_ASIDE if unfinished.is_set_aside else End.ANSWERED
 
     def _send(self, batch: Batch, wait: Wait, tally: Tally) -> SegmentError | None:
@@ -230,7 +230,7 @@ class Delivery:
             self._told_of = self._given_up
         if self._on_error is not None:
             try:
-                self._on_error(error, batch.batch)
+                self._on_error(error, _readable_of(batch))
             except BaseException as fault:  # a sys.exit there would end the thread, not the program
                 self._reporter.once(
                     "on_error", f"on_error raised {type(fault).__name__}: mend it, delivery goes on"
@@ -252,9 +252,14 @@ def _fault(error: SegmentError) -> Fault:
 def _value_of(line: bytes) -> Any:
     try:
         return decode(line)
-    except ValueError:  # what a broken disk made of it
+    except (ValueError, RecursionError):  # what a broken disk made of it
         return line.decode(errors="replace")
 
 
-def _part_of(batch: Batch, lines: Sequence[bytes]) -> Batch:
-    return Batch.of_lines(lines, context=batch.context, integrations=batch.integrations)
+def _readable_of(batch: Batch) -> Sequence[Message]:
+    """Return the messages of a batch but those that are none: of another hand, or a broken disk."""
+    readable: list[Message] = []
+    for line in batch.lines:
+        with suppress(ValueError, RecursionError):  # no JSON, InvalidMessage
+            readable.append(Message.from_dict(decode(line)))
+    return readable

@@ -161,13 +161,14 @@ class Forms:
         A group id and traits belong into the context of a call that has no such field; the rest
         become properties, or traits for identify and group. An alias has neither.
         """
+        context: dict[str, Any] = {}
+        if "group_id" not in own_keys and fields.get("group_id") is not None:
+            # Before anything is moved: what is refused goes to the dead letters as it was given.
+            context["groupId"] = write_group_id(fields.pop("group_id"))
         loose = {key: fields.pop(key) for key in reversed(tuple(fields)) if key not in own_keys}
         for key in loose.keys() & _NAMES:
             if loose[key] is None:
                 del loose[key]
-        context: dict[str, Any] = {}
-        if "group_id" in loose:
-            context["groupId"] = write_group_id(loose.pop("group_id"))
         if "traits" in loose:
             context["traits"] = loose.pop("traits")
         if context:

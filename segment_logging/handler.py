@@ -42,8 +42,7 @@ class SegmentHandler(logging.Handler):
     seconds. Construction starts no thread and opens no connection or file; the first event does.
 
     Args:
-        write_key: of the Segment source; the environment's SEGMENT_WRITE_KEY when None. With
-            neither, one warning is reported and records are ignored.
+        write_key: of the Segment source; SEGMENT_WRITE_KEY when None; with neither, one warning.
         host: scheme and name to send to; SEGMENT_HOST when None, else the region's.
         region: "us" or "eu", where the workspace is.
         client: what sends, instead of an HttpClient of these options.
@@ -66,8 +65,7 @@ class SegmentHandler(logging.Handler):
         context: merged under every message's context.
         integrations: merged under every message's integrations.
         include_extras: whether other extras become properties, or traits of identify and group.
-        before_send: called with every message, in the caller's thread; returns the message to
-            send, or None to send none.
+        before_send: called with every message, in the caller's thread; returns the one to send.
         redact: keys to leave out of properties, traits, context: "password", "*.pin", "context.ip".
         hashed: likewise; the value becomes the SHA-256 of its text.
         allow_events: patterns, as "Order *"; other tracks, pages and screens are ignored.
@@ -152,7 +150,7 @@ class SegmentHandler(logging.Handler):
                     return False
                 if isinstance(passed, logging.LogRecord):  # from 3.12: a filter may replace it
                     record = passed
-        except Exception as error:
+        except BaseException as error:
             self._reject(record, error)
             return False
         self.emit(record)
@@ -160,7 +158,7 @@ class SegmentHandler(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the record's message on its way if it is an event. Never raises."""
+        """Send the record's message on its way if it is an event. Raises no Exception."""
         try:
             fields = self._reader.fields_of(record)
             if fields is None:
@@ -178,11 +176,13 @@ class SegmentHandler(logging.Handler):
                 self._ignored += 1
             else:
                 enqueue(line)
-        except Exception as error:
+        except BaseException as error:
             self._reject(record, error)
 
-    def _reject(self, record: logging.LogRecord, error: Exception) -> None:
+    def _reject(self, record: logging.LogRecord, error: BaseException) -> None:
         self._invalid += 1
+        if not isinstance(error, Exception):  # a `sys.exit` in a hook, Ctrl-C: the program's own
+            raise error
         pipeline = self._own_pipeline()
         if isinstance(error, InvalidMessage) and pipeline is not None and _diversion is None:
             pipeline.refuse(error)

@@ -20,7 +20,7 @@ from .batch import Batch
 from .delivery import Delivery, End, Tally
 from .queues import MessageQueue
 from .queues.bell import Bell
-from .reports import report
+from .reports import Reporter, report
 from .threads import OneThread, own_threads
 
 KEPT_PAUSE = 60.0
@@ -75,6 +75,7 @@ class MessageQueueListener(QueueListener):
         self._cut_short = False
         self._first_seen: float | None = None
         self._tally = Tally()  # replaced whole, so that any thread may read it
+        self._reporter = Reporter()
 
     # Any thread. --------------------------------------------------------------------------------
 
@@ -178,6 +179,7 @@ class MessageQueueListener(QueueListener):
 
     def _forget_requests(self) -> None:
         self._stopping, self.deadline, self._cut_short = False, None, False
+        self._trying_now = False
 
     def _loop(self) -> None:
         try:
@@ -195,9 +197,12 @@ class MessageQueueListener(QueueListener):
             try:
                 batch = self._next_batch()
             except Exception as error:  # else the stock loop would end, silently and for good
-                report(f"taking a batch failed ({type(error).__name__}): trying again in a second")
-                self._wait(1.0)
+                what = f"taking a batch failed ({type(error).__name__}): trying again each second"
+                self._reporter.once("taking", what)
+                if not self._wait(1.0):
+                    self._cut_short = True
                 continue
+            self._reporter.over("taking")
             if batch is not None:
                 return batch
             if self._ends():

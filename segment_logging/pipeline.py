@@ -120,7 +120,7 @@ class Pipeline:
     def refuse(self, error: InvalidMessage) -> None:
         """Write a message that was refused before the queue to the dead letters, if there are any.
         Caller's thread; not synced, as nothing was accepted."""
-        if self._dead_letters is None or error.refused is None:
+        if self._dead_letters is None:
             return
         try:
             self._dead_letters.write([error.refused], error, sync=False)
@@ -181,6 +181,8 @@ class Pipeline:
         if wait:
             with self._waiting() as deadline:
                 self._wait_until_closed(deadline)
+        if self._is_exiting:
+            self._tell_of_losses(at_last=True)
 
     def _wait_until_closed(self, deadline: float) -> None:
         accepted = self._queue.accepted
@@ -226,12 +228,17 @@ class Pipeline:
             self._listener.wait_until_ended(deadline)
         self._give_up()  # `logging.shutdown` comes after us: there is nothing to wait for
         self._handler.block_timeout = 0.0
-        self._drops.report_at_end(self._handler.dropped)
         self._delivery.sum_up()
+        self._tell_of_losses()
+
+    def _tell_of_losses(self, *, at_last: bool = False) -> None:
+        """Say what is lost: again when it has become twice as much, which is no flood when exit
+        functions log on, and at last, as when `logging.shutdown` closes the handler."""
+        self._drops.report_at_end(self._handler.dropped, at_last=at_last)
         lost = self._queue.perishable
         if self._journal is None:
             lost -= self._delivery.answered_of_unfinished
-        if lost and lost >= 2 * self._said_lost:  # again when they are twice as many: no flood
+        if lost >= (self._said_lost + 1 if at_last else max(1, 2 * self._said_lost)):
             self._said_lost = lost
             reports.say(
                 f"{lost} messages were not delivered before the process ended, "

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from .ends import call_at_end, call_at_exit
 from .ids import renew_message_ids
+from .queues.directory import close_inherited_locks
 from .threads import own_threads
 
 
@@ -72,6 +73,7 @@ def leave_parent() -> None:
         if pipeline.pid != os.getpid():
             _pipelines.discard(pipeline)
             pipeline.abandon()
+    close_inherited_locks()
 
 
 def _mine() -> list[_Pipeline]:

@@ -47,28 +47,34 @@ class Redaction:
         """Return an encoded message without what is to be left out."""
         if not self._concerns(line.decode()):
             return line
-        return encode(self._redacted(decode(line), _WITHIN))
+        form = decode(line)
+        for key in _WITHIN:
+            self._look_into(form.get(key), (key,))
+        return encode(form)
 
     def values_of(self, values: Mapping[str, Any]) -> Any:
-        """Return likewise what is no message, None when it cannot even be written."""
+        """Return likewise what is no message, None when it cannot even be written.
+
+        Where each value would have stood in a message is not decided yet: all places count.
+        """
         try:
             form = decode(encode(values))
         except ValueError:
             return None
-        for key in _WITHIN:
-            if isinstance(form.get(key), str):
+        for key in tuple(form):
+            if key not in _WITHIN:
+                for within in ("properties", "traits"):
+                    self._look_through(form, key, (within, *key.lower().split(".")))
+            elif isinstance(form[key], str):
                 form[key] = None  # an object as text, perhaps, into which nobody looks
-        return self._redacted(form, tuple(form))
-
-    def _redacted(self, form: Any, keys: Sequence[str]) -> Any:
-        for key in keys:
-            if isinstance(form, dict) and key in form:
-                path = tuple(key.lower().split("."))
-                # Any other extra would be a property, were it one of an event.
-                self._look_through(form, key, path if key in _WITHIN else ("properties", *path))
+            else:
+                self._look_into(form[key], (key,))
+                self._look_into(form[key], ("context", key))
         return form
 
     def _look_through(self, within: dict[str, Any], key: str, path: tuple[str, ...]) -> None:
+        if key not in within:
+            return
         if _ends_with_any(path, self._removed):
             del within[key]
         elif _ends_with_any(path, self._hashed):

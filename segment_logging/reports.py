@@ -96,12 +96,11 @@ class DropReports:
         self._reported = 0
         self._next = -math.inf
 
-    def report_at_end(self, dropped: int) -> None:
+    def report_at_end(self, dropped: int, *, at_last: bool = False) -> None:
         """Report them when nobody comes back for more: at once, then each time that they have
-        become twice as many, which is not too often."""
-        if dropped >= 2 * self._reported:
-            self._next = -math.inf
-            self.report(dropped, now=0.0)
+        become twice as many, which is not too often, and at last."""
+        if dropped > self._reported and (at_last or dropped >= 2 * self._reported):
+            self._say(dropped)
 
     def report(self, dropped: int, *, now: float) -> float | None:
         """Report the messages dropped since the last time, unless that was within the minute.
@@ -115,16 +114,19 @@ class DropReports:
         """
         if dropped == self._reported:
             return None
-        if now >= self._next:
-            report(
-                f"the queue is full: {dropped - self._reported} messages were dropped; "
-                "raise max_queue_messages and max_queue_bytes, set overflow to 'block', "
-                "or set a journal"
-            )
-            self._reported = dropped
-            self._next = now + 60.0
-            return None
-        return self._next
+        if now < self._next:
+            return self._next
+        self._next = now + 60.0
+        self._say(dropped)
+        return None
+
+    def _say(self, dropped: int) -> None:
+        report(
+            f"the queue is full: {dropped - self._reported} messages were dropped; "
+            "raise max_queue_messages and max_queue_bytes, set overflow to 'block', "
+            "or set a journal"
+        )
+        self._reported = dropped
 
 
 def _has_readers() -> bool:

@@ -50,6 +50,6 @@ class Upkeep:
             self._reporter.over("journal")
         if journal.lost:
             self._reporter.once(
-                "lost", "files of the journal were removed; their messages are lost"
+                "lost", "files of the journal were removed or damaged; what was in them is lost"
             )
         return self._next_look

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -22,9 +23,9 @@ from typing_extensions import override
 from segment_logging import HttpClient, SegmentHandler
 from segment_logging.batch import Batch
 from segment_logging.queues import MessageQueue
-from segment_logging.queues.adoption import MAX_QUARANTINE_BYTES
 from segment_logging.queues.journal import Journal
 from segment_logging.queues.memory import MemoryQueue
+from segment_logging.queues.quarantine import MAX_QUARANTINE_BYTES
 from segment_logging.queues.spill import SpillingQueue
 from segment_logging.testing import FakeClient
 
@@ -37,6 +38,9 @@ def a_line(number: int = 0, *, size_bytes: int = 0) -> bytes:
     """Return a line of at least the least size, or of exactly `size_bytes`."""
     head = b'{"number":%d,"pad":"' % number
     return head + b"x" * (size_bytes - len(head) - 2) + b'"}'
+
+
+WHOLE = frozenset(map(a_line, range(10)))
 
 
 def taken_from(queue: MessageQueue) -> list[bytes]:
@@ -549,6 +553,52 @@ class AdoptionTest(JournalCase):
         self.assertEqual(taken_from(first), [a_line(1)])
         self.assertEqual(taken_from(second), [a_line(2)])
 
+    def test_released_in_an_outage(self) -> None:
+        """What this process let go of still counts, until it is taken back or by somebody else."""
+        journal = a_journal(self.root)
+        for number in range(5):
+            journal.put(a_line(number))
+        journal.take()
+        journal.put_back()
+        journal.release()
+        self.assertEqual((journal.accepted, journal.acknowledged), (5, 0))
+        journal.put(a_line(5))
+        journal.look_around()
+        self.assertEqual((journal.accepted, journal.acknowledged), (6, 0))
+        journal.take()
+        journal.put_back()
+        journal.release()  # in the middle of what it adopted
+        self.assertEqual((journal.accepted, journal.acknowledged), (6, 0))
+        another = a_journal(self.root)
+        self.assertEqual(len(self.adopted_by(another)), 6)
+        another.release()
+        journal.look_around()
+        self.assertEqual((journal.accepted, journal.acknowledged), (0, 0))
+
+    def test_what_cannot_be_read(self) -> None:
+        """Directories with what cannot be read are left, once they hold nothing else, and hold up
+        no others."""
+        for number in range(10):
+            name = f"{number:020d}-1-dead"
+            directory = self.leave_behind(a_line(number) + b"\n", name=name)
+            (directory / "00000002.jsonl").mkdir()
+        journal = a_journal(self.root)
+        taken = []
+        with self.assertLogs("segment_logging"):
+            for _ in range(3):
+                taken += self.adopted_by(journal)
+        self.assertEqual(taken, [a_line(number) for number in range(10)])
+        self.assertFalse(journal.has_backlog)
+        self.assertFalse(journal.adoption.wants_to_look)
+
+    def test_foreign_lock(self) -> None:
+        """A directory that is nobody's journal is no backlog."""
+        (self.live / "foreign" / "owner.lock").mkdir(parents=True)
+        journal = a_journal(self.root)
+        with self.assertRaises(OSError):
+            journal.look_around()
+        self.assertFalse(journal.has_backlog)
+
     def test_an_empty_directory_is_removed(self) -> None:
         """A process that died before its first line leaves nothing behind."""
         self.leave_behind()
@@ -748,6 +798,26 @@ class DamageTest(JournalCase):
         self.assertEqual(taken, [a_line(1), a_line(2)])
         self.assertEqual(journal.adoption.damaged, 1)
         self.assertEqual(self.quarantine.stat().st_size, MAX_QUARANTINE_BYTES)
+
+    def test_own_file(self) -> None:
+        """What became of a file of this process's own costs as much, and is counted as lost."""
+        for damage, whole in (
+            (lambda text: text.replace(b"}\n{", b"}x{", 1), [3]),
+            (lambda text: a_line(9, size_bytes=40_000) + b"\n" + text, [1, 2, 3]),
+            (lambda text: text[: len(a_line(1)) + 5], [1]),
+            (lambda text: b"", []),
+        ):
+            journal = a_journal(self.root)
+            for number in (1, 2, 3):
+                journal.put(a_line(number))
+            (file,) = self.files()
+            file.write_bytes(damage(file.read_bytes()))
+            taken = taken_from(journal)
+            self.assertEqual([json.loads(line)["number"] for line in taken if line in WHOLE], whole)
+            self.assertEqual((journal.accepted, journal.acknowledged), (3, 3))
+            self.assertEqual(journal.lost, 3 - len(taken))
+            self.assertEqual(self.files(), [])
+            journal.release()
 
     def test_quarantine_that_cannot_be_written(self) -> None:
         """Where no quarantine can be made, what follows arrives all the same."""
@@ -1122,6 +1192,37 @@ if middle == 0:
     if os.fork() == 0:
         os.close(ready)
         journal.abandon()
+        os.write(done, b"!")
+        os.close(tell)
+        os.read(told, 1)
+        os._exit(0)
+    os.read(ready, 1)
+    os._exit(0)
+os.close(told)
+os.waitpid(middle, 0)
+another = a_journal({str(self.root)!r})
+another.look_around()
+print(json.dumps(len(taken_from(another))))
+os.close(tell)
+"""
+        self.assertEqual(run_python(program), 1)
+
+    def test_a_lock_on_its_way(self) -> None:
+        """A child closes the lock, too, of a directory that another thread was just making."""
+        program = f"""
+import json, os
+from segment_logging.pipelines import leave_parent
+from segment_logging.queues.directory import JournalDirectory
+from tests.test_queues import a_journal, a_line, taken_from
+told, tell = os.pipe()
+middle = os.fork()
+if middle == 0:
+    directory = JournalDirectory.make({str(self.live)!r})
+    os.write(directory.new_file().descriptor, a_line(1) + b"\\n")
+    ready, done = os.pipe()
+    if os.fork() == 0:
+        os.close(ready)
+        leave_parent()
         os.write(done, b"!")
         os.close(tell)
         os.read(told, 1)

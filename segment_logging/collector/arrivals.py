@@ -5,6 +5,7 @@ Pure: no clock, no thread, no socket.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +38,7 @@ class Request:
     def retry_count(self) -> int | None:
         """X-Retry-Count, None when there is none or it is no number."""
         text = self.headers.get("x-retry-count", "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
     @property
     def content_encoding(self) -> str | None:

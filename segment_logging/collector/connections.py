@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import socket
 import sys
 import zlib
@@ -120,7 +121,7 @@ class _Connection(BaseHTTPRequestHandler):
                 self._send(Answer(200, {**headers, "Content-Security-Policy": POLICY}, PAGE))
             elif url.path == "/api/messages":
                 after = parse_qs(url.query).get("after", ["0"])[0]
-                number = int(after) if after.isascii() and after.isdigit() else 0
+                number = int(after) if re.fullmatch("[0-9]{1,18}", after) else 0
                 self._send(Answer(200, body=json.dumps(self.server.service.since(number)).encode()))
             elif url.path.startswith("/v1/"):
                 self._send(Answer(405, {"Allow": "POST"}))

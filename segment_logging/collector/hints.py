@@ -72,7 +72,7 @@ def _is_moment(found: re.Match[str]) -> bool:
 
 def _identity_hints(message: Mapping[str, Any]) -> Iterator[str]:
     user_id = message.get("userId")
-    if isinstance(user_id, str) and re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", user_id):
+    if isinstance(user_id, str) and re.fullmatch(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", user_id):
         yield "userId looks like an e-mail address: Segment advises a database id"
     if message.get("type") == "alias" and not message.get("previousId"):
         yield "previousId is missing: there is nothing to alias"

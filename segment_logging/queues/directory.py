@@ -29,6 +29,8 @@ _MAKING = ".making-"
 _MAKING_TRIES = 10
 _ABANDONED_AFTER = 3600.0  # seconds after which nobody is still making a directory
 
+_locks: dict[int, int] = {}  # open files of locks, with the process that opened them
+
 
 def live_path(root: str, write_key: str) -> str:
     """Return where the directories of one write key's processes are."""
@@ -88,13 +90,13 @@ class JournalDirectory:
         lock = -1
         try:
             os.mkdir(making, mode=0o700)
-            lock = os.open(os.path.join(making, _LOCK), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            lock = _open_lock(os.path.join(making, _LOCK), os.O_RDWR | os.O_CREAT | os.O_EXCL)
             if not try_lock(lock):
                 raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
             os.rename(making, path)
         except OSError:
             if lock >= 0:
-                os.close(lock)
+                _close_lock(lock)
             for remove, what in ((os.unlink, os.path.join(making, _LOCK)), (os.rmdir, making)):
                 with suppress(OSError):
                     remove(what)
@@ -110,14 +112,14 @@ class JournalDirectory:
         """
         lock_path = os.path.join(path, _LOCK)
         try:
-            lock = os.open(lock_path, os.O_RDWR)
+            lock = _open_lock(lock_path, os.O_RDWR)
         except (FileNotFoundError, NotADirectoryError):
             return None
         with suppress(FileNotFoundError):
             # Between open and lock another adopter may have emptied and removed it.
             if try_lock(lock) and os.fstat(lock).st_ino == os.stat(lock_path).st_ino:
                 return cls(path, lock)
-        os.close(lock)
+        _close_lock(lock)
         return None
 
     def new_file(self) -> JournalFile:
@@ -154,7 +156,29 @@ class JournalDirectory:
         """Close what is open, and so end the ownership of this process (not its parent's)."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
-            os.close(lock)
+            _close_lock(lock)
+
+
+def close_inherited_locks() -> None:
+    """In a forked child: close its parent's locks, which else were held for as long as it lives.
+
+    Also of a directory that another thread was just making, or letting go of: that is nobody's.
+    """
+    for lock, pid in tuple(_locks.items()):
+        if pid != os.getpid():
+            with suppress(OSError):
+                _close_lock(lock)
+
+
+def _open_lock(path: str, flags: int) -> int:
+    lock = os.open(path, flags, 0o600)
+    _locks[lock] = os.getpid()
+    return lock
+
+
+def _close_lock(lock: int) -> None:
+    if _locks.pop(lock, None) is not None:  # else it may be another file's by now
+        os.close(lock)
 
 
 def make_private(path: str) -> None:

@@ -15,14 +15,15 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from threading import RLock
 
 from ..batch import Batch
 from ..batching import Batcher, batches_of
 from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
+from ..reports import report
 from .adoption import Adoption
 from .directory import JournalDirectory, JournalFile, live_path
+from .quarantine import Quarantine, looks_whole
 from .sync import sync_of
 
 _MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long as a comma
@@ -59,9 +60,8 @@ class Journal:
         self._max_bytes = max_bytes
         self._clock = clock
         self._sync = sync_of(sync)
-        self.adoption = Adoption(
-            self._live, os.path.join(os.path.abspath(root), "quarantine", "damaged-lines")
-        )
+        self._quarantine = Quarantine(root)
+        self.adoption = Adoption(self._live, self._quarantine)
         self._writing = RLock()
         self._is_writing = False
         self._directory: JournalDirectory | None = None
@@ -77,7 +77,6 @@ class Journal:
         self._batches: deque[Batch] = deque()  # of the first sealed file
         self._put_back = False
         self._acknowledged = 0
-        self._released = 0  # let go of; still counted until somebody may have found it again
         self.lost = 0
         """Messages whose files somebody removed."""
         self.trouble: OSError | None = None
@@ -201,21 +200,17 @@ class Journal:
         return self._batches[0] if self._batches else None
 
     def _read(self, file: JournalFile) -> list[bytes]:
-        """Return the lines of a sealed file; what follows the last newline was never accepted.
-
-        Raises:
-            OSError: it cannot be read now, and is to be tried again.
-        """
-        try:
-            with open(file.path, "rb") as stream:
-                lines = stream.read().split(b"\n")[:-1]
-        except FileNotFoundError:  # somebody removed it
-            self.lost += file.messages
-            self._acknowledged += file.messages
-            return []
-        # Not as counted: a signal handler that raised in the middle of `put` left a line uncounted.
-        with self._writing:
-            self._put += len(lines) - file.messages
+        """Return the lines of a sealed file. Raises OSError: to be tried again."""
+        lines, _ = self._quarantine.lines_of(file.path, looks_whole)
+        # A signal handler that raised in the middle of `put` left a line uncounted; what is
+        # missing, somebody else took away.
+        missing, file.messages = file.messages - len(lines), len(lines)
+        if missing > 0:
+            self.lost += missing
+            self._acknowledged += missing
+        else:
+            with self._writing:
+                self._put -= missing
         return lines
 
     def acknowledge(self, *, set_aside: bool = False) -> None:
@@ -231,8 +226,12 @@ class Journal:
 
     def _forget_file(self) -> None:
         file = self._sealed.popleft()
-        with suppress(OSError):  # gone already; else the next start sends it once more
-            self.adoption.remove(file.path, set_aside=file.is_set_aside)
+        try:
+            self._quarantine.remove(file.path, set_aside=file.is_set_aside)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            report(f"a file of the journal cannot be removed ({error.strerror}): mend {file.path}")
         file.is_unlinked = True
         with self._writing:
             self._size_bytes -= file.size_bytes
@@ -242,8 +241,6 @@ class Journal:
 
     def look_around(self) -> None:
         """Adopt the directories of processes that died. Listener's thread, now and then."""
-        self._put -= self._released
-        self._released = 0
         own = self._directory
         self.adoption.look_around(own.path if own is not None else None)
 
@@ -257,9 +254,11 @@ class Journal:
             self._put_back = False
             self._batches.clear()
             self._sync.finish()
-            self._released = self._put - self._acknowledged
+            left = self._put - self._acknowledged
         self.adoption.release()
         if directory is not None:
+            self._put -= left
+            self.adoption.expect(directory.path, left)
             directory.give_up()
 
     def abandon(self) -> None:
@@ -289,7 +288,7 @@ class Journal:
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
         adopted = (self.adoption.accepted, self.adoption.acknowledged)
-        return ((self._put - self._released, self._acknowledged), adopted)
+        return ((self._put, self._acknowledged), adopted)
 
     @property
     def accepted(self) -> int:
