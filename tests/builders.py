@@ -9,8 +9,9 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import redirect_stderr
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,38 @@ def run_python(program: str, *, options: Iterable[str] = (), **environment: str)
     if done.returncode:
         raise AssertionError(f"exit status {done.returncode}: {done.stderr}")
     return json.loads(done.stdout)
+
+
+class Syncs:
+    """How often files were synced."""
+
+    def __init__(self) -> None:
+        self.of_data = 0
+        self.of_all = 0
+        self.came = threading.Event()
+
+    @property
+    def count(self) -> int:
+        return self.of_data + self.of_all
+
+    def profile(self, frame: Any, event: str, argument: Any) -> None:
+        """What the interpreter tells of every call."""
+        if event == "c_return" and argument is getattr(os, "fdatasync", None):
+            self.of_data += 1
+            self.came.set()
+        elif event == "c_return" and argument is os.fsync:
+            self.of_all += 1
+            self.came.set()
+
+
+@contextmanager
+def syncs_counted() -> Iterator[Syncs]:
+    """Count the syncs of this thread and of those started meanwhile."""
+    syncs = Syncs()
+    threading.setprofile(syncs.profile)
+    sys.setprofile(syncs.profile)
+    try:
+        yield syncs
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)

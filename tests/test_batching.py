@@ -345,6 +345,28 @@ class TestAutoBatcher(unittest.TestCase):
         auto.push(sized(MAX_MESSAGE_BYTES))
         auto.flush()
 
+    def test_client_that_takes_less(self) -> None:
+        """A batch that its client finds too large, as one that adds to the body, goes in halves."""
+
+        def answer(message: Message) -> MessageTooLarge | None:
+            assert isinstance(message, Batch)
+            return MessageTooLarge(2, 1) if len(message) > 2 else None
+
+        client = FakeClient(answer)
+        auto = AutoBatcher(client, Batcher(), "key")
+        for number in range(5):
+            auto.push(a_track(str(number)))
+        auto.flush()
+        events = [message.to_dict()["event"] for message in client.messages]
+        self.assertEqual(events, ["0", "1", "2", "3", "4"])
+
+    def test_id_among_the_extras(self) -> None:
+        """A message that has its id among the extra keys keeps that."""
+        client = FakeClient()
+        with AutoBatcher(client, Batcher(), "key") as auto:
+            auto.push(a_track(extra={"messageId": "m-1"}))
+        self.assertEqual([message.to_dict()["messageId"] for message in client.messages], ["m-1"])
+
     def test_same_object_again(self) -> None:
         """The batch sent again is the same one, with the same message ids."""
         client = FakeClient([ConnectionError])

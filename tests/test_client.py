@@ -36,7 +36,7 @@ from segment_logging import (
 from segment_logging.client import EU_HOST, US_HOST, host_of
 
 from .builders import RecordingSession, a_track, each, run_python
-from .servers import Answer, Request, ScriptedServer, dead_host, mute_server
+from .servers import Answer, Request, ScriptedServer, dead_host, dripping_server, mute_server
 
 KEY = "s3cr3t-write-key"
 FOO = User(user_id="foo")
@@ -281,6 +281,18 @@ class TestRepeated(unittest.TestCase):
         counts = [request.headers.get("X-Retry-Count") for request in server.requests]
         self.assertEqual(counts, [None, "1", "2", None])
 
+    def test_retry_count_of_two(self) -> None:
+        """A client that two handlers share keeps their messages apart."""
+        with ScriptedServer([Answer(status=503)] * 2) as server, HttpClient(server.host) as client:
+            batches = [Batch([a_track("A")]), Batch([a_track("B")])]
+            for batch in batches:
+                with self.assertRaises(DeliveryError):
+                    client.send(KEY, batch)
+            for batch in batches:
+                client.send(KEY, batch)
+        counts = [request.headers.get("X-Retry-Count") for request in server.requests]
+        self.assertEqual(counts, [None, None, "1", "1"])
+
     def test_retry_count_after_retry_after(self) -> None:
         """Also after a Retry-After."""
         with ScriptedServer([Answer(status=429, headers={"Retry-After": "1"})]) as server:
@@ -389,6 +401,13 @@ class TestAnswers(unittest.TestCase):
                 error = failure(Answer(status=status, headers=headers, body=b"none of it"))
                 self.assertEqual((error.status, error.retryable), (status, retryable))
                 self.assertEqual(error.retry_after, 7 if retryable else None)
+
+    def test_body_that_drips(self) -> None:
+        """A body that comes byte by byte is not waited for: the status has come."""
+        head = b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\n\r\n"
+        with dripping_server(head) as host, self.assertRaises(DeliveryError) as caught:
+            HttpClient(host, timeout=(1, 0.2)).send(KEY, a_track())
+        self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 7))
 
     def test_transport_made_by_hand(self) -> None:
         """A session whose answers come from no network will do."""

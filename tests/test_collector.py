@@ -237,6 +237,7 @@ class Warnings(unittest.TestCase):
             ({"timestamp": "2026-11-23T08:00:00"}, "timestamp has no zone"),
             ({"timestamp": "1969-12-31T08:00:00Z"}, "timestamp is before 1970"),
             ({"userId": "ada@example.com"}, "userId looks like an e-mail address"),
+            ({"userId": "a.b@mail.example.co.uk"}, "userId looks like an e-mail address"),
             ({"type": "alias"}, "previousId is missing"),
             ({"type": "group"}, "groupId is missing"),
             ({"type": "group", "groupId": "g" * 501}, "groupId has 501 characters"),

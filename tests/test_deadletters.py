@@ -19,8 +19,7 @@ from segment_logging import Batch, Counts, DeliveryError, Message, SegmentHandle
 from segment_logging.deadletters import DeadLetters
 from segment_logging.testing import FakeClient
 
-from .builders import a_record, run_python
-from .test_queues import syncs_counted
+from .builders import a_record, run_python, syncs_counted
 
 ERROR = DeliveryError("answered 400: mend it", status=400)
 

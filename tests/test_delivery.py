@@ -371,6 +371,41 @@ class GivingUpTest(Case):
         self.assertEqual(getattr(error, "status", None), 400)
         self.assertEqual(events, ["B"])
 
+    def test_on_error_is_told_of_what_can_be_read(self) -> None:
+        """A line of another hand that is no message keeps `on_error` from none of the others."""
+        told: list[Any] = []
+        lines = [b'{"type":"no call"}', b"[" * 20_000, encode(a_track("A").to_dict())]
+        delivery = self.a_delivery(
+            FakeClient([404]), on_error=lambda error, messages: told.extend(messages)
+        )
+        self.letters.fault = OSError()
+        with self.reports():
+            _, tally = delivery.deliver(Batch.of_lines(lines), self.waits)
+        self.assertEqual([message.event for message in told], ["A"])
+        self.assertEqual(tally.dead_lettered, 3)
+
+    def test_a_fault_while_giving_up_loses_nothing(self) -> None:
+        """What could not be given up is not forgotten: the batch goes on where it stopped."""
+
+        class Faulty(Letters):
+            faults = 1
+
+            @override
+            def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+                if self.faults:
+                    self.faults -= 1
+                    raise RuntimeError
+                super().write(messages, error)
+
+        self.letters = Faulty()
+        delivery, batch = self.a_delivery(FakeClient(refusing("B"))), a_batch("A", "B", "C")
+        with self.reports():
+            with self.assertRaises(RuntimeError):
+                delivery.deliver(batch, self.waits)
+            end, tally = delivery.deliver(batch, self.waits)
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 2, 1))
+        self.assertEqual(self.letters.events, ["B"])
+
     def test_on_error_is_not_told_of_what_is_kept(self) -> None:
         """`on_error` hears nothing while nothing is given up."""
         told: list[Any] = []

@@ -11,15 +11,20 @@ import threading
 import unittest
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
+from dataclasses import fields
+from hashlib import sha256
 from logging.handlers import QueueHandler
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from segment_logging import Counts, SegmentHandler, Track
 from segment_logging.collector import Collector
 from segment_logging.messages import Message
+from segment_logging.settings import Settings
 from segment_logging.testing import FakeClient
 
-from .builders import a_record, run_python
+from .builders import a_record, run_python, syncs_counted
+from .servers import ScriptedServer
 
 
 def a_choice(message: Any) -> Any:
@@ -97,41 +102,95 @@ class TestOptions(HandlerTest):
 
     def test_all_from_dict_config(self) -> None:
         """dictConfig can set every option, also by cfg:// and ext://."""
-        handler = self.configure(
-            write_key="key",
-            host="http://127.0.0.1:1",
-            region="eu",
-            capture="all",
-            flush_interval=2,
-            max_queue_messages=10,
-            max_queue_bytes=1_000,
-            overflow="block",
-            block_timeout=0.5,
-            journal="/tmp/never-made",
-            journal_sync="emit",
-            max_journal_bytes=5_000,
-            dead_letters="/tmp/never-written",
-            max_attempts=3,
-            timeout="cfg://shop.timeout",
-            gzip=True,
-            proxies={"http": "http://127.0.0.1:2"},
-            shutdown_timeout=1,
-            context="cfg://shop.context",
-            integrations={"All": True},
-            include_extras=False,
-            before_send=f"ext://{__name__}.a_choice",
-            redact=["password"],
-            hashed=["email"],
-            allow_events=["Order *"],
-            deny_events=["Debug *"],
-            sample_rate=0.5,
-            consent={"ads": False},
-            on_error=f"ext://{__name__}.nothing",
-        )
+        given: dict[str, Any] = {
+            "host": "http://127.0.0.1:1",
+            "region": "eu",
+            "capture": "all",
+            "flush_interval": 2,
+            "max_queue_messages": 10,
+            "max_queue_bytes": 1_000,
+            "overflow": "block",
+            "block_timeout": 0.5,
+            "journal": "/tmp/never-made",
+            "journal_sync": "emit",
+            "max_journal_bytes": 5_000,
+            "dead_letters": "/tmp/never-written",
+            "max_attempts": 3,
+            "timeout": "cfg://shop.timeout",
+            "gzip": True,
+            "proxies": {"http": "http://127.0.0.1:2"},
+            "shutdown_timeout": 1,
+            "context": "cfg://shop.context",
+            "integrations": {"All": True},
+            "include_extras": False,
+            "before_send": f"ext://{__name__}.a_choice",
+            "redact": ["password"],
+            "hashed": ["email"],
+            "allow_events": ["Order *"],
+            "deny_events": ["Debug *"],
+            "sample_rate": 0.5,
+            "consent": {"ads": False},
+            "on_error": f"ext://{__name__}.nothing",
+        }
+        handler = self.configure(write_key="key", **given)
         settings = handler._settings
-        self.assertEqual(settings.timeout, [1, 2])
-        self.assertEqual(settings.overflow, "block")
-        self.assertIs(settings.on_error, nothing)
+        given.update(timeout=[1, 2], on_error=nothing)
+        for field in fields(Settings):
+            if field.name in given:
+                self.assertEqual(getattr(settings, field.name), given[field.name], field.name)
+
+    def test_reading_from_dict_config(self) -> None:
+        """Every option that says how records are read arrives."""
+        for option, value, extra, expected in (
+            ("capture", "all", {"properties": None}, None),
+            ("context", "cfg://shop.context", {},
+             ("context", "app", {"name": "shop", "tags": ["a"]})),
+            ("integrations", {"All": False}, {}, ("integrations", "All", False)),
+            ("include_extras", False, {"plan": "pro"}, ("properties", "plan", None)),
+            ("before_send", f"ext://{__name__}.nothing", {}, None),
+            ("redact", ["plan"], {"plan": "pro"}, ("properties", "plan", None)),
+            ("hashed", ["plan"], {"plan": ""}, ("properties", "plan", sha256().hexdigest())),
+            ("allow_events", ["Order *"], {}, None),
+            ("deny_events", ["Sign*"], {}, None),
+            ("sample_rate", 0, {}, None),
+            ("consent", {"ads": False}, {},
+             ("context", "consent", {"categoryPreferences": {"ads": False}})),
+        ):  # fmt: skip
+            with self.subTest(option):
+                client = FakeClient()
+                handler = self.configure(write_key="key", client=client, **{option: value})
+                handler.handle(a_record(extra={"user_id": "u", **extra}))
+                handler.close()
+                if expected is None and option != "capture":
+                    self.assertEqual(client.messages, [])
+                elif expected is not None:
+                    within, key, written = expected
+                    (message,) = client.messages
+                    self.assertEqual(message.to_dict()[within].get(key), written)
+
+    def test_sending_options(self) -> None:
+        """What says how bodies are sent arrives at the network, and syncing at the disk."""
+        with ScriptedServer() as server, TemporaryDirectory() as directory:
+            for option in ({"gzip": True}, {"journal": directory, "journal_sync": "emit"}):
+                handler = SegmentHandler("key", host=server.host, **option)
+                with syncs_counted() as syncs:
+                    handler.handle(a_record(extra={"user_id": "u"}))
+                    at_once = syncs.count
+                handler.close()
+                self.assertEqual(at_once > 0, "journal_sync" in option)
+        encodings = [request.headers.get("Content-Encoding") for request in server.requests]
+        self.assertEqual(encodings, ["gzip", None])
+
+    def test_exit_of_a_hook(self) -> None:
+        """A hook that ends the program ends it, and its event is counted."""
+
+        def leave(message: Message) -> None:
+            sys.exit()
+
+        handler = self.handler_of(before_send=leave)
+        with self.assertRaises(SystemExit):
+            self.log(handler)
+        self.assertEqual(handler.counts().invalid, 1)
 
     def test_wrong_ones(self) -> None:
         """A wrong option fails in dictConfig, and the cause names it."""

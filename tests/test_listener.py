@@ -179,6 +179,26 @@ class TestDue(ListenerTest):
         self.assertIn("OSError", said)
         self.assertGreater(self.clock.now, 1.0)
 
+    def test_taking_fails_at_the_end(self) -> None:
+        """While it goes on raising there is one report, and the deadline ends it all the same."""
+
+        class Broken(MemoryQueue):
+            @override
+            def take(self) -> Batch | None:
+                raise OSError
+
+        self.queue = Broken(self.count_ring, max_messages=10, max_bytes=10_000)
+        listener = self.a_listener(flush_interval=0.0)
+        self.put()
+
+        def use() -> None:
+            listener.hurry(self.clock.now + 5.5)
+            with self.assertRaises(queue.Empty):
+                listener.dequeue(True)
+
+        self.assertEqual(self.stderr_of(use).count("\n"), 1)
+        self.assertLess(self.clock.now, 6.0)
+
 
 class TestAnswers(ListenerTest):
     def pending(self, listener: MessageQueueListener) -> int:

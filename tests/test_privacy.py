@@ -40,6 +40,15 @@ class TestRedaction(unittest.TestCase):
         )
         self.assertEqual(sent, {"user": {"name": "Ada"}, "tries": [{}]})
 
+    def test_only_in_another_case(self) -> None:
+        """A key that occurs in capitals only is found, too."""
+        self.assertEqual(properties_of({"PassWord": "x", "a": 1}, redact=["password"]), {"a": 1})
+
+    def test_not_the_object_itself(self) -> None:
+        """What a pattern matches is a key inside: Segment needs the objects that hold them."""
+        for options in ({"redact": ["properties"]}, {"hashed": ["p*"]}, {"hashed": ["*"]}):
+            self.assertIsInstance(properties_of({"plan": "pro"}, **options), dict)
+
     def test_path(self) -> None:
         """A path is compared with the end of the key's own path; `*` is any one key."""
         properties = {"card": {"number": 1, "name": "n"}, "number": 2, "a": {"b": {"number": 3}}}
@@ -150,8 +159,10 @@ class TestRedaction(unittest.TestCase):
                 "key",
                 client=FakeClient(lambda message: 400),
                 journal=directory,
-                redact=["password"],
+                redact=["password", "properties.card.pin", "traits.email"],
             )
+            cycle: list[Any] = []
+            cycle.append(cycle)
             secret = {"password": "hunter2", "deep": [{"password": "hunter2"}]}
             for extra in (
                 {"user_id": "u", "properties": secret},
@@ -159,18 +170,22 @@ class TestRedaction(unittest.TestCase):
                 {"user_id": "u", "properties": {**secret, "long": "x" * 40_000}},
                 {"user_id": "u", "event": 7, "password": "hunter2"},
                 {"user_id": "u", "properties": '{"password": "hunter2"}'},
+                {"user_id": "", "traits": {"email": "hunter2"}},
+                {"user_id": "u", "type": "no call", "card": {"pin": "hunter2"}, "email": "hunter2"},
+                {"user_id": "u", "group_id": [], "Password": "hunter2"},
+                {"user_id": "u", "password": "hunter2", "cycle": cycle},
             ):
                 handler.handle(a_record(extra=extra))
             written = [path.read_text() for path in Path(directory).rglob("*.jsonl")]
             handler.drain(10)
             handler.close()
             written += [path.read_text() for path in Path(directory).rglob("*.jsonl")]
-        self.assertEqual(handler.counts().invalid, 4)
+        self.assertEqual(handler.counts().invalid, 8)
         self.assertGreater(len(written), 1)
         for text in (*written, stderr.getvalue()):
             self.assertNotIn("hunter2", text)
         letters = [json.loads(line) for line in written[-1].splitlines()]
-        self.assertEqual(len(letters), 5)
+        self.assertEqual(len(letters), 9)
 
 
 class TestSelection(unittest.TestCase):

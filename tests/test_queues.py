@@ -9,11 +9,9 @@ import os
 import random
 import shutil
 import stat
-import sys
 import threading
 import unittest
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -29,7 +27,7 @@ from segment_logging.queues.quarantine import MAX_QUARANTINE_BYTES
 from segment_logging.queues.spill import SpillingQueue
 from segment_logging.testing import FakeClient
 
-from .builders import RecordingSession, a_record, run_python
+from .builders import RecordingSession, a_record, run_python, syncs_counted
 
 KEY = "key"
 
@@ -1113,41 +1111,6 @@ class SyncTest(JournalCase):
         for number in range(count):
             journal.put(a_line(number))
         return journal
-
-
-class Syncs:
-    """How often files were synced."""
-
-    def __init__(self) -> None:
-        self.of_data = 0
-        self.of_all = 0
-        self.came = threading.Event()
-
-    @property
-    def count(self) -> int:
-        return self.of_data + self.of_all
-
-    def profile(self, frame: Any, event: str, argument: Any) -> None:
-        """What the interpreter tells of every call."""
-        if event == "c_return" and argument is getattr(os, "fdatasync", None):
-            self.of_data += 1
-            self.came.set()
-        elif event == "c_return" and argument is os.fsync:
-            self.of_all += 1
-            self.came.set()
-
-
-@contextmanager
-def syncs_counted() -> Iterator[Syncs]:
-    """Count the syncs of this thread and of those started meanwhile."""
-    syncs = Syncs()
-    threading.setprofile(syncs.profile)
-    sys.setprofile(syncs.profile)
-    try:
-        yield syncs
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
 
 
 class ForkTest(JournalCase):
