@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import unittest
@@ -284,6 +285,30 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertEqual(len(told), 2, told)
         self.assertIn("401", told[0])
         self.assertIn("6 messages in all were given up", told[1])
+
+    def test_last_total(self) -> None:
+        """What exit functions log after ours is in the last count that is told."""
+        with mute_server() as host:
+            done = self.ends(
+                "import atexit\n"
+                "atexit.register(log, 'Bye', 5)\n"
+                "attach(shutdown_timeout=1); log('Signup', 10)",
+                host,
+            )
+        told = re.findall(r"(\d+) messages were not delivered", done.stderr)
+        self.assertEqual(told, ["10", "15"])
+
+    def test_last_total_of_drops(self) -> None:
+        """So it is with what a full queue dropped."""
+        with mute_server() as host:
+            done = self.ends(
+                "import atexit\n"
+                "atexit.register(log, 'Bye', 5)\n"
+                "attach(shutdown_timeout=1, max_queue_messages=10); log('Signup', 20)",
+                host,
+            )
+        told = re.findall(r"(\d+) messages were dropped", done.stderr)
+        self.assertEqual(sum(map(int, told)), 15)
 
     def test_late_events(self) -> None:
         """Events of exit functions after ours share the one timeout, and cause no flood."""
