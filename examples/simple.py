@@ -1,6 +1,6 @@
 """Send one message, without logging: `SEGMENT_WRITE_KEY=... python examples/simple.py`.
 
-SEGMENT_HOST sends it elsewhere, for example to `python -m segment_logging.collector`.
+SEGMENT_HOST sends it elsewhere, for example to `segment-logging collector`.
 """
 
 import os

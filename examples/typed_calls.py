@@ -1,7 +1,7 @@
 """The same calls with a method each: editors complete them, and type checkers find a misspelling.
 
 `SEGMENT_WRITE_KEY=... python examples/typed_calls.py`; SEGMENT_HOST sends elsewhere, for example to
-`python -m segment_logging.collector`.
+`segment-logging collector`.
 """
 
 import logging.config

@@ -83,6 +83,7 @@ class Delivery:
         random: a number from 0 to 1, for the jitter.
         keeps: whether the queue outlives the process, so that what cannot be delivered now is
             kept for later instead of given up.
+        kept_in: where that is, for people.
         dead_letters: takes what is given up; None to only count it.
         on_error: told what is given up; None for nobody.
     """
@@ -95,6 +96,7 @@ class Delivery:
         policy: RetryPolicy,
         random: Callable[[], float] = random.random,
         keeps: bool = False,
+        kept_in: str = "the journal",
         dead_letters: _DeadLetters | None = None,
         on_error: OnError | None = None,
     ) -> None:
@@ -103,6 +105,7 @@ class Delivery:
         self._policy = policy
         self._random = random
         self._keeps = keeps
+        self._kept_in = kept_in
         self._dead_letters = dead_letters
         self._on_error = on_error
         self._reporter = Reporter()
@@ -144,7 +147,7 @@ class Delivery:
             if error is _INTERRUPTED:
                 return End.KEPT
             if error is not None and self._keeps and _fault(error) is not Fault.MESSAGE:
-                self._reporter.once("kept", f"{error}; messages wait in the journal")
+                self._reporter.once("kept", f"{error}; messages wait in {self._kept_in}")
                 return End.KEPT
             if error is None:
                 tally.delivered += len(part)

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from segment_logging import Counts, SegmentHandler
+from segment_logging.cli import main
 from segment_logging.collector import Collector
 from segment_logging.forms import MARKS
 from segment_logging.testing import capture_segment
@@ -303,6 +304,10 @@ class TestExamples(unittest.TestCase):
             self.assertRegex(makefile, rf"(?m)^{target}:")
         for module in re.findall(r"python -m ([\w.]+)", README):
             self.assertIsNotNone(importlib.util.find_spec(module), module)
+        for command in re.findall(r"`segment-logging (\w+)", README):
+            with redirect_stdout(io.StringIO()) as help_text, self.assertRaises(SystemExit):
+                main([command, "--help"])
+            self.assertIn("usage:", help_text.getvalue())
         for path in re.findall(r"`(\w+/)`", README):
             self.assertTrue(Path(PROJECT, path).is_dir(), path)
         for path in re.findall(r"\]\((?!http|#)([^)]+)\)", README):

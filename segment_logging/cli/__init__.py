@@ -1,0 +1,151 @@
+"""The command line.
+
+    segment-logging import FILE        send a file of messages, one JSON object a line
+    segment-logging collector          a local, Segment-shaped endpoint that shows what arrives
+
+Exit codes: 0, all of it was done; 1, some of it was not; 2, it could not begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from ..client import HttpClient, host_of
+from ..collector.__main__ import main as run_collector
+from ..deadletters import DeadLetters
+from ..delivery import Delivery
+from ..errors import ConfigurationError
+from ..outcomes import RetryPolicy
+from ..settings import write_key_of
+from .importing import ChangedFile, Imported, Importer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        arguments: of the command line; those of the process when None.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["collector"]:
+        return run_collector(arguments[1:])
+    return _import(_parser().parse_args(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="segment-logging", description="Segment from the shell.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("collector", help="a local endpoint that shows what arrives")
+    importing = commands.add_parser(
+        "import",
+        help="send a file of messages, one JSON object a line",
+        description="Send a file of messages, one JSON object a line, as SegmentJsonFormatter "
+        "writes them. Run it again to go on where it stopped.",
+    )
+    importing.add_argument("file", metavar="FILE")
+    importing.add_argument("--write-key", metavar="KEY", help="else SEGMENT_WRITE_KEY")
+    importing.add_argument("--host", metavar="URL", help="else SEGMENT_HOST, else the region's")
+    importing.add_argument("--region", choices=("us", "eu"), default="us")
+    importing.add_argument(
+        "--dead-letters",
+        metavar="FILE",
+        help="for what can never be delivered, with the reason (default: FILE.dead-letters.jsonl)",
+    )
+    importing.add_argument("--max-attempts", type=int, default=11, help="of a batch (default: 11)")
+    importing.add_argument("--gzip", action="store_true", help="compress request bodies")
+    importing.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def _import(options: argparse.Namespace) -> int:
+    letters_path = options.dead_letters or f"{options.file}.dead-letters.jsonl"
+    letters = DeadLetters(letters_path)
+    progress = _Progress()
+    try:
+        write_key = write_key_of(options.write_key)
+        if write_key is None:
+            raise ConfigurationError("no write key: pass --write-key or set SEGMENT_WRITE_KEY")
+        host = host_of(options.host or os.environ.get("SEGMENT_HOST"), options.region)
+        with closing(HttpClient(host, gzip=options.gzip)) as client:
+            delivery = Delivery(
+                client,
+                write_key,
+                policy=RetryPolicy(max_attempts=options.max_attempts),
+                keeps=True,
+                kept_in="the file",
+                dead_letters=letters,
+            )
+            done = Importer(delivery, letters, wait=_wait, on_progress=progress.show).run(
+                options.file
+            )
+    except (ConfigurationError, ChangedFile) as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or options.file}: {error.strerror}")
+    except KeyboardInterrupt:
+        progress.end()
+        print("stopped: run it again to go on", file=sys.stderr)
+        return 1
+    progress.end()
+    _tell(done, letters_path, as_json=options.json)
+    return 0 if done.is_complete and not done.dead_lettered else 1
+
+
+def _tell(done: Imported, letters_path: str, *, as_json: bool) -> None:
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "delivered": done.delivered,
+                    "dead_lettered": done.dead_lettered,
+                    "undated": done.undated,
+                    "complete": done.is_complete,
+                }
+            )
+        )
+        return
+    print(f"{done.delivered} messages delivered")
+    if done.dead_lettered:
+        print(f"{done.dead_lettered} lines can never be: see {letters_path}")
+    if done.undated:
+        print(f"{done.undated} had no timestamp: Segment takes the time of their arrival")
+    if not done.is_complete:
+        print("not all of the file: run it again to go on")
+
+
+class _Progress:
+    """A line on the terminal that tells how far it is; nothing when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._is_shown = False
+
+    def show(self, done: Imported) -> None:
+        if not sys.stderr.isatty():
+            return
+        part = done.read_bytes / done.total_bytes if done.total_bytes else 1.0
+        a_second = done.delivered / max(0.001, time.monotonic() - self._began)
+        bar = ("#" * round(30 * part)).ljust(30, ".")
+        told = f"[{bar}] {part:4.0%}  {done.delivered:,} messages, {a_second:,.0f}/s"
+        print(f"\r{told}\x1b[K", end="", file=sys.stderr, flush=True)
+        self._is_shown = True
+
+    def end(self) -> None:
+        if self._is_shown:
+            print(file=sys.stderr)
+
+
+def _wait(seconds: float, *, exactly: bool = False) -> bool:
+    time.sleep(seconds)
+    return True
+
+
+def _fail(text: str) -> int:
+    print(f"segment-logging: {text}", file=sys.stderr)
+    return 2

@@ -1,0 +1,189 @@
+"""Sends a file of messages, one JSON object a line, and knows where to go on.
+
+The lines are those of `SegmentJsonFormatter` and of a journal, or any calls in Segment's form. What
+can never be delivered becomes a dead letter, and the rest is sent all the same. Beside the file
+lies a bookmark, `FILE.imported`, while it is not done: how far the answers went. A batch that was
+sent and not answered is sent again with the same message ids, which Segment recognises.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from ..batch import Batch
+from ..batching import Batcher
+from ..deadletters import DeadLetters
+from ..delivery import Delivery, End, Wait
+from ..encoding import decode, encode
+from ..errors import InvalidMessage, MessageTooLarge, SegmentError
+from ..limits import MAX_MESSAGE_BYTES
+from ..messages import Call
+
+_HEAD_BYTES = 4096  # by which a file is known again
+
+
+class ChangedFile(SegmentError):
+    """The bookmark is of another file, or the file is not what it was."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Imported:
+    """What became of a file's lines.
+
+    Attributes:
+        delivered: messages answered with a 2xx.
+        dead_lettered: lines that are no messages, or that Segment refuses.
+        undated: messages without a timestamp, which Segment dates by their arrival.
+        read_bytes: how far the answers went.
+        total_bytes: of the file.
+    """
+
+    delivered: int = 0
+    dead_lettered: int = 0
+    undated: int = 0
+    read_bytes: int = 0
+    total_bytes: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every line was answered for."""
+        return self.read_bytes == self.total_bytes
+
+
+class Bookmark:
+    """How far a file was imported; on disk, beside it, mode 0600.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = path
+        self.path = f"{path}.imported"
+
+    def find(self) -> int:
+        """Return the place in the file where to go on; the start when there is no bookmark.
+
+        Raises:
+            ChangedFile: the bookmark does not belong to what the file is now.
+        """
+        try:
+            with open(self.path, "rb") as bookmark:
+                told = decode(bookmark.read())
+            offset, head = int(told["offset"]), told["head"]
+        except FileNotFoundError:
+            return 0
+        except (ValueError, TypeError, LookupError):
+            offset, head = 0, None
+        if head != self._head(offset) or os.path.getsize(self._file) < offset:
+            raise ChangedFile(
+                f"{self.path} belongs to another file, or this one was changed: "
+                "remove it to import all of the file"
+            )
+        return offset
+
+    def put(self, offset: int) -> None:
+        """Remember the place. Raises OSError."""
+        written = f"{self.path}.new"
+        bookmark = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(bookmark, "wb") as out:
+            out.write(encode({"offset": offset, "head": self._head(offset)}))
+        os.replace(written, self.path)
+
+    def _head(self, offset: int) -> str:
+        """Return what tells whether the file up to `offset` begins as it did."""
+        with open(self._file, "rb") as stream:
+            return sha256(stream.read(min(offset, _HEAD_BYTES))).hexdigest()
+
+    def remove(self) -> None:
+        """Forget the place: the file is done."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+class Importer:
+    """Imports one file.
+
+    Args:
+        delivery: has batches answered; it keeps what cannot be delivered now.
+        dead_letters: takes what is no message.
+        wait: sleeps between attempts.
+        on_progress: called after each batch.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        dead_letters: DeadLetters,
+        *,
+        wait: Wait,
+        on_progress: Callable[[Imported], object] = lambda imported: None,
+    ) -> None:
+        self._delivery = delivery
+        self._dead_letters = dead_letters
+        self._wait = wait
+        self._on_progress = on_progress
+
+    def run(self, path: str) -> Imported:
+        """Send what the file holds from the bookmark on; stop where it cannot be delivered.
+
+        Raises:
+            ChangedFile: see `Bookmark.find`.
+            OSError: the file cannot be read, or dead letters or the bookmark not be written.
+        """
+        bookmark = Bookmark(path)
+        with open(path, "rb") as stream:
+            done = Imported(total_bytes=os.fstat(stream.fileno()).st_size)
+            start = done.read_bytes = bookmark.find()
+            stream.seek(start)
+            batcher = Batcher(auto_timestamp=False)
+            for line in stream:
+                encoded = self._encoded(line, start, done)
+                if encoded is not None and not batcher.push_line(encoded):
+                    if not self._deliver(batcher.take(), done):
+                        return done
+                    done.read_bytes = start
+                    bookmark.put(start)
+                    self._on_progress(done)
+                    batcher.push_line(encoded)
+                start += len(line)
+        if batcher.is_empty or self._deliver(batcher.take(), done):
+            done.read_bytes = done.total_bytes = start
+            bookmark.remove()
+            self._on_progress(done)
+        return done
+
+    def _encoded(self, line: bytes, offset: int, done: Imported) -> bytes | None:
+        """Return a line as it is sent; None when there is nothing to send of it."""
+        if not line.strip():
+            return None
+        found: object = line.decode(errors="replace").strip()
+        try:
+            found = decode(line)
+            call = Call.read(found)  # type: ignore[arg-type]  # which is the question
+            if call.message_id is None and "messageId" not in (call.extra or ()):
+                # The same at each try, and another than that of an equal line elsewhere.
+                identified = f"{sha256(line).hexdigest()[:40]}-{offset}"
+                call = replace(call, message_id=identified)
+            encoded = encode(call.wire_form())
+            if len(encoded) > MAX_MESSAGE_BYTES:
+                raise MessageTooLarge(len(encoded), MAX_MESSAGE_BYTES)
+        except (ValueError, RecursionError) as error:  # no JSON, InvalidMessage, MessageTooLarge
+            reason = error if isinstance(error, InvalidMessage) else InvalidMessage("no JSON")
+            self._dead_letters.write([found], reason)
+            done.dead_lettered += 1
+            return None
+        done.undated += call.timestamp is None
+        return encoded
+
+    def _deliver(self, batch: Batch, done: Imported) -> bool:
+        end, tally = self._delivery.deliver(batch, self._wait)
+        if end is not End.ANSWERED:
+            return False
+        done.delivered += tally.delivered
+        done.dead_lettered += tally.dead_lettered
+        return True
