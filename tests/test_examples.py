@@ -61,6 +61,13 @@ class Examples(unittest.TestCase):
         path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         return path
 
+    def test_no_logger_is_silenced(self) -> None:
+        """Whatever configures logging says `disable_existing_loggers: False`, README included."""
+        for path in (ROOT / "README.md", *EXAMPLES.glob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            configured, said = text.count('"version": 1,'), text.count('existing_loggers": False')
+            self.assertEqual(configured, said, path.name)
+
     def test_simple(self) -> None:
         """simple.py sends one track call."""
         self.assert_well(self.run_example("simple.py"))

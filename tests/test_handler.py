@@ -17,6 +17,8 @@ from logging.handlers import QueueHandler
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from typing_extensions import override
+
 from segment_logging import Counts, SegmentHandler, Track
 from segment_logging.collector import Collector
 from segment_logging.messages import Message
@@ -611,6 +613,31 @@ class TestLife(HandlerTest):
         for thread in threads:
             thread.join(30)
         self.assertEqual(failed, [])
+
+    def test_no_queue_handler(self) -> None:
+        """It is none of stdlib's QueueHandlers, for which dictConfig has rules of its own."""
+        self.assertNotIsInstance(self.handler_of(), QueueHandler)
+
+    def test_ends_that_fail(self) -> None:
+        """Whatever the client does, flush and close raise nothing: logging.shutdown goes on."""
+
+        class Broken(FakeClient):
+            @override
+            def send(self, write_key: str, message: Message) -> None:
+                raise RuntimeError
+
+            @override
+            def close(self) -> None:
+                raise RuntimeError
+
+        def end() -> None:
+            self.log(handler)
+            handler.flush()
+            handler.close()
+
+        handler = self.handler_of(Broken(), max_attempts=2, shutdown_timeout=5)
+        self.assertIn("client.close failed", self.stderr_of(end))
+        self.assertEqual(handler.counts().dead_lettered, 1)
 
     def test_close_and_open_again(self) -> None:
         """close may be called at any time and twice; the next record opens it again."""
