@@ -254,11 +254,12 @@ class Journal:
             self._put_back = False
             self._batches.clear()
             self._sync.finish()
-            left = self._put - self._acknowledged
+            if directory is not None:
+                left = self._put - self._acknowledged
+                self.adoption.expect(directory.path, left)  # first: rather twice than not at all
+                self._put -= left
         self.adoption.release()
         if directory is not None:
-            self._put -= left
-            self.adoption.expect(directory.path, left)
             directory.give_up()
 
     def abandon(self) -> None:
