@@ -1140,52 +1140,21 @@ print(json.dumps([os.waitstatus_to_exitcode(status), adopted, len(taken_from(jou
 """
         self.assertEqual(run_python(program), [1, 0, 2])
 
-    def test_a_child_does_not_outlive_the_parents_ownership(self) -> None:
-        """Once the parent is dead its directory can be adopted, even while a child lives that
-        abandoned the queue."""
+    def adopted_beside_a_child(self, own: str, let_go: str) -> Any:
+        """Return how many messages are adopted of a process that did `own` and died, while a child
+        of it lives that did `let_go`."""
         program = f"""
 import json, os
-from tests.test_queues import a_journal, a_line, taken_from
-told, tell = os.pipe()
-middle = os.fork()
-if middle == 0:
-    journal = a_journal({str(self.root)!r})
-    journal.put(a_line(1))
-    ready, done = os.pipe()
-    if os.fork() == 0:
-        os.close(ready)
-        journal.abandon()
-        os.write(done, b"!")
-        os.close(tell)
-        os.read(told, 1)
-        os._exit(0)
-    os.read(ready, 1)
-    os._exit(0)
-os.close(told)
-os.waitpid(middle, 0)
-another = a_journal({str(self.root)!r})
-another.look_around()
-print(json.dumps(len(taken_from(another))))
-os.close(tell)
-"""
-        self.assertEqual(run_python(program), 1)
-
-    def test_a_lock_on_its_way(self) -> None:
-        """A child closes the lock, too, of a directory that another thread was just making."""
-        program = f"""
-import json, os
-from segment_logging.pipelines import leave_parent
 from segment_logging.queues.directory import JournalDirectory
 from tests.test_queues import a_journal, a_line, taken_from
 told, tell = os.pipe()
 middle = os.fork()
 if middle == 0:
-    directory = JournalDirectory.make({str(self.live)!r})
-    os.write(directory.new_file().descriptor, a_line(1) + b"\\n")
+    {own}
     ready, done = os.pipe()
     if os.fork() == 0:
         os.close(ready)
-        leave_parent()
+        {let_go}
         os.write(done, b"!")
         os.close(tell)
         os.read(told, 1)
@@ -1199,7 +1168,21 @@ another.look_around()
 print(json.dumps(len(taken_from(another))))
 os.close(tell)
 """
-        self.assertEqual(run_python(program), 1)
+        return run_python(program)
+
+    def test_a_child_does_not_outlive_the_parents_ownership(self) -> None:
+        """Once the parent is dead its directory can be adopted, even while a child lives that
+        abandoned the queue."""
+        own = f"journal = a_journal({str(self.root)!r}); journal.put(a_line(1))"
+        self.assertEqual(self.adopted_beside_a_child(own, "journal.abandon()"), 1)
+
+    def test_a_lock_on_its_way(self) -> None:
+        """A child closes the lock, too, of a directory that another thread was just making."""
+        own = (
+            f"directory = JournalDirectory.make({str(self.live)!r}); "
+            "os.write(directory.new_file().descriptor, a_line(1) + bytes([10]))"
+        )
+        self.assertEqual(self.adopted_beside_a_child(own, "pass"), 1)  # at the fork itself
 
 
 class TwoHandlersTest(JournalCase):
