@@ -204,7 +204,8 @@ class Delivery:
 
     def close(self) -> None:
         """Close the client's connections until the next batch. Never raises."""
-        self._unfinished.clear()
+        if self._keeps:  # what was let go of comes back as another batch, and begins anew
+            self._unfinished.clear()
         try:
             self._client.close()
         except Exception as error:

@@ -371,6 +371,26 @@ class GivingUpTest(Case):
         self.assertEqual(getattr(error, "status", None), 400)
         self.assertEqual(events, ["B"])
 
+    def test_closed_in_the_middle(self) -> None:
+        """What was answered of a batch is not sent again after a close; it is in memory still."""
+        down = [True]
+
+        def answer(message: Message) -> int:
+            if len(events_of(message)) > 2:
+                return 400
+            return 503 if "C" in events_of(message) and down else 200
+
+        client, batch = FakeClient(answer), a_batch("A", "B", "C", "D")
+        delivery = self.a_delivery(client)
+        self.waits = Waits(until=0)
+        self.assertIs(delivery.deliver(batch, self.waits)[0], End.KEPT)
+        delivery.close()
+        self.assertEqual(delivery.answered_of_unfinished, 2)
+        down.clear()
+        end, tally = delivery.deliver(batch, self.waits)
+        self.assertEqual((end, tally.delivered), (End.ANSWERED, 4))
+        self.assertEqual([message.to_dict()["event"] for message in client.messages], list("ABCD"))
+
     def test_on_error_is_told_of_what_can_be_read(self) -> None:
         """A line of another hand that is no message keeps `on_error` from none of the others."""
         told: list[Any] = []
