@@ -62,6 +62,8 @@ def decode(data: bytes | str) -> Any:
 
 def utc_text(moment: datetime) -> str:
     """Return `2026-11-23T08:00:00.123Z`: UTC, milliseconds. A naive datetime is local time."""
+    if hasattr(moment, "to_pydatetime"):  # pandas refuses to take a naive one for local time
+        moment = moment.to_pydatetime()
     try:
         moment = moment.astimezone(timezone.utc)
     except (OverflowError, ValueError):  # the first and last moments: people's "never"
@@ -123,11 +125,13 @@ def default(value: Any) -> Any:
 
 def _listed(value: Any) -> Any:
     """Return what an array or scalar of NumPy's kind holds."""
-    about = str(getattr(value.dtype, "str", ""))
+    if type(value).__module__ != "numpy":  # pandas and others have moments of their own
+        return value.tolist()
+    about = value.dtype.str
     if about.endswith(("[ns]", "[ps]", "[fs]", "[as]")):  # finer than datetime: a bare number
         value = value.astype(f"{about[1:3]}[us]")
     listed = value.tolist()
-    if type(listed) is type(value) and type(value).__module__ == "numpy":  # longdouble
+    if type(listed) is type(value):  # longdouble
         return float(value) if value.dtype.kind == "f" else str(value)
     return listed
 
@@ -193,8 +197,8 @@ _standard = json.JSONEncoder(
     separators=(",", ":"),
     default=default,
 )
-# The objects around the one being written. Before 3.12 a cycle ends in a RecursionError just as
-# well, without the bookkeeping; since then it may end the process, in a thread of a small stack.
+# The objects around the one being written. Before 3.12 the interpreter's own limit ends a cycle
+# soon enough; since then not so, in a thread of 1 MiB of stack, as musl gives it.
 _around: dict[int, object] | None = {} if sys.version_info >= (3, 12) else None
 # What `_standard` makes anew for each text: making it takes a fifth of the time of an event.
 _chunks_of: Callable[[object, int], Iterable[str]] | None = c_make_encoder and c_make_encoder(

@@ -12,7 +12,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 from typing_extensions import override
 
-from .errors import InvalidMessage
+from .errors import InvalidMessage, MessageTooLarge
 from .reading import Consent, Reading
 from .records import RecordReader
 from .reports import say_refused
@@ -86,11 +86,7 @@ class SegmentJsonFormatter(JsonFormatter):
         """Redact an ordinary record likewise, by its keys' names before and after renaming."""
         renamed = super().process_log_record(log_data)
         names = {new: old for old, new in self.rename_fields.items()}
-        redacted = self._redacted({names.get(key, key): renamed[key] for key in renamed})
-        return self._redacted({self.rename_fields.get(key, key): redacted[key] for key in redacted})
-
-    def _redacted(self, values: dict[str, Any]) -> dict[str, Any]:
-        redacted: dict[str, Any] | None = self._reader.redacted(values)
+        redacted: dict[str, Any] | None = self._reader.redacted(renamed, names)
         if redacted is None:
             raise InvalidMessage(
                 "record cannot be written as JSON: pass plain values without cycles, "
@@ -114,6 +110,8 @@ class OnlyEvents(logging.Filter):
         try:
             fields = self._reader.fields_of(record)
             return fields is not None and self._reader.line_of(record, fields) is not None
+        except MessageTooLarge:  # perhaps not by the formatter's own options
+            return True
         except Exception as error:  # here it would reach the application
             if logging.raiseExceptions:
                 say_refused(record, error)
@@ -121,10 +119,11 @@ class OnlyEvents(logging.Filter):
 
 
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
-    """Return the record without extras, arguments and traceback."""
+    """Return the record without extras, arguments and traceback, nor what a filter broke."""
     text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
-    bare = logging.LogRecord(
-        record.name, record.levelno, record.pathname, record.lineno, text, None, None
-    )
-    bare.funcName, bare.created, bare.msecs = record.funcName, record.created, record.msecs
+    bare = logging.LogRecord("", logging.NOTSET, "", 0, text, None, None)
+    for name in ("name", "levelno", "levelname", "pathname", "lineno", "funcName", "created"):
+        value = record.__dict__.get(name)
+        if type(value) in (str, int, float):
+            setattr(bare, name, value)
     return bare

@@ -164,7 +164,8 @@ class Forms:
         context: dict[str, Any] = {}
         if "group_id" not in own_keys and fields.get("group_id") is not None:
             # Before anything is moved: what is refused goes to the dead letters as it was given.
-            context["groupId"] = write_group_id(fields.pop("group_id"))
+            context["groupId"] = write_group_id(fields["group_id"])
+            del fields["group_id"]
         loose = {key: fields.pop(key) for key in reversed(tuple(fields)) if key not in own_keys}
         for key in loose.keys() & _NAMES:
             if loose[key] is None:

@@ -103,7 +103,7 @@ class Connections:
                 stream=True,
             )
             try:
-                start = _start_of(response, time.monotonic() + self._timeout[1])
+                start = self._start_of(response)
             finally:
                 response.close()
         except _NEVER_RETRYABLE as error:
@@ -146,25 +146,26 @@ class Connections:
         connect, read = self._timeout
         return urllib3.Timeout(total=left, connect=min(connect, left), read=min(read, left))
 
+    def _start_of(self, response: requests.Response) -> bytes:
+        """Return the first 4 KiB of an answer's body, or what of it comes in time.
 
-def _start_of(response: requests.Response, until: float) -> bytes:
-    """Return the first 4 KiB of an answer's body, or what of it has come by `until`.
-
-    The status is what counts, whatever becomes of the body.
-    """
-    if response.raw is None:  # of a transport that made it by hand
-        return (response.content or b"")[:_READ_BYTES]
-    # What has come, before urllib3 2.1 all of it: its timeout is for each piece, and they may drip.
-    read = getattr(response.raw, "read1", response.raw.read)
-    start = b""
-    try:
-        while len(start) < _READ_BYTES and (piece := read(_READ_BYTES, decode_content=True)):
-            start += piece
-            if time.monotonic() >= until:
-                break
-    except (urllib3.exceptions.HTTPError, OSError):
-        pass
-    return start
+        The status is what counts, whatever becomes of the body.
+        """
+        end = time.monotonic() + self._timeout[1]
+        start = b""
+        try:
+            if response.raw is None:  # of a transport that made it by hand
+                return (response.content or b"")[:_READ_BYTES]
+            # What has come; before urllib3 2 all of it, whose timeout is for each piece.
+            read = getattr(response.raw, "read1", response.raw.read)
+            while len(start) < _READ_BYTES and (piece := read(_READ_BYTES, decode_content=True)):
+                start += piece
+                deadline = self.deadline()
+                if time.monotonic() >= (end if deadline is None else min(end, deadline)):
+                    break
+        except Exception:
+            return start
+        return start
 
 
 def _pair_of(timeout: Timeout) -> tuple[float, float]:

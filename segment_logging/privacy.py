@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import translate
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from .encoding import decode, encode
@@ -49,46 +50,51 @@ class Redaction:
             return line
         form = decode(line)
         for key in _WITHIN:
-            self._look_into(form.get(key), (key,))
+            self._look_into(form.get(key), ((key,),))
         return encode(form)
 
-    def values_of(self, values: Mapping[str, Any]) -> Any:
+    def values_of(
+        self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
+    ) -> Any:
         """Return likewise what is no message, None when it cannot even be written.
 
         Where each value would have stood in a message is not decided yet: all places count.
+
+        Args:
+            values: by their keys.
+            other_names: what some of the keys are called elsewhere: that counts, too.
         """
         try:
             form = decode(encode(values))
         except ValueError:
             return None
         for key in tuple(form):
-            if key not in _WITHIN:
-                for within in ("properties", "traits"):
-                    self._look_through(form, key, (within, *key.lower().split(".")))
-            elif isinstance(form[key], str):
+            if key in _WITHIN and isinstance(form[key], str):
                 form[key] = None  # an object as text, perhaps, into which nobody looks
+            elif key in _WITHIN:
+                self._look_into(form[key], ((key,), ("context", key)))
             else:
-                self._look_into(form[key], (key,))
-                self._look_into(form[key], ("context", key))
+                names = {_path_of(key), _path_of(other_names.get(key, key))}
+                places = ((within, *name) for within in ("properties", "traits") for name in names)
+                self._look_through(form, key, tuple(places))
         return form
 
-    def _look_through(self, within: dict[str, Any], key: str, path: tuple[str, ...]) -> None:
-        if key not in within:
-            return
-        if _ends_with_any(path, self._removed):
+    def _look_through(self, within: dict[str, Any], key: str, paths: _Paths) -> None:
+        if any(_ends_with_any(path, self._removed) for path in paths):
             del within[key]
-        elif _ends_with_any(path, self._hashed):
+        elif any(_ends_with_any(path, self._hashed) for path in paths):
             within[key] = _hash_of(within[key])
         else:
-            self._look_into(within[key], path)
+            self._look_into(within[key], paths)
 
-    def _look_into(self, value: Any, path: tuple[str, ...]) -> None:
+    def _look_into(self, value: Any, paths: _Paths) -> None:
         if isinstance(value, dict):
             for key in tuple(value):
-                self._look_through(value, key, (*path, *key.lower().split(".")))
+                own = _path_of(key)
+                self._look_through(value, key, tuple((*path, *own) for path in paths))
         elif isinstance(value, list):
             for item in value:
-                self._look_into(item, path)
+                self._look_into(item, paths)
 
 
 class Selection:
@@ -122,6 +128,11 @@ class Selection:
 
 
 _Matches = Callable[[str], object]
+_Paths = tuple[tuple[str, ...], ...]  # where a value may be said to stand
+
+
+def _path_of(key: str) -> tuple[str, ...]:
+    return tuple(key.lower().split("."))
 
 
 def _parts_of(pattern: str) -> tuple[_Matches, ...]:

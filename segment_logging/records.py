@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .dialects import read_event_dict, without_internal
@@ -134,9 +135,13 @@ class RecordReader:
             raise
         return line
 
-    def redacted(self, values: Mapping[str, Any]) -> Any:
+    def redacted(
+        self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
+    ) -> Any:
         """Return the values of a record that is no event without what is to be left out."""
-        return values if self._redaction is None else self._redaction.values_of(values)
+        if self._redaction is None:
+            return values
+        return self._redaction.values_of(values, other_names)
 
     def _changed(self, form: dict[str, Any]) -> dict[str, Any] | None:
         """Return what `before_send` makes of a message, None when it wants it unsent."""

@@ -73,7 +73,7 @@ def an_id(
                 return str(other)
             case Real() | Decimal() as number if may_be_number and math.isfinite(number):
                 # pandas turns a column of 17 into one of 17.0; a float of a Decimal would round.
-                whole = math.trunc(number)
+                whole = int(number)  # type: ignore[arg-type]  # every one there is has it
                 return str(whole if whole == number else number)
         raise InvalidMessage(
             f"{name} must be text{', a number' * may_be_number} or a UUID, "
@@ -128,7 +128,8 @@ def write_timestamp(value: float | str | datetime) -> str:
             return utc_text(datetime.fromtimestamp(value, timezone.utc))
     except (ValueError, OverflowError, OSError):
         pass
-    of = f"{value:g}" if isinstance(value, (int, float)) else type(value).__name__
+    is_short = isinstance(value, (int, float)) and -1e20 < value < 1e20
+    of = f"{value:g}" if is_short else type(value).__name__
     raise InvalidMessage(
         f"timestamp ({of}) is no moment: "
         "pass a datetime, ISO 8601 text or seconds since the epoch, no milliseconds",

@@ -140,7 +140,7 @@ def write_key_of(given: str | None) -> str | None:
     write_key = given or os.environ.get("SEGMENT_WRITE_KEY") or None
     if write_key is None:
         return None
-    if not isinstance(write_key, str) or len(write_key.split()) != 1:
+    if not isinstance(write_key, str) or len(write_key.split()) != 1 or not write_key.isascii():
         raise ConfigurationError(
             "write_key must be text without spaces: copy it from the source's settings"
         )

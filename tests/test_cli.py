@@ -81,18 +81,56 @@ class TestImport(CliCase):
             "[1]\n",
             a_line(7, userId=""),
             a_line(8, properties={"x": "y" * 40_000}),
+            a_line(9, timestamp=10**400),
         ]
         self.file.write_text(a_line(1) + "".join(bad) + "[" * 20_000 + "\n" + a_line(2))
         collector = self.collected()
         code, out, _ = self.run_it(collector.url)
         self.assertEqual(code, 1)
-        self.assertIn("2 messages delivered\n5 lines can never be", out)
+        self.assertIn("2 messages delivered\n6 lines can never be", out)
         self.assertEqual(self.events(collector), ["E1", "E2"])
         letters = [json.loads(line) for line in self.letters.read_text().splitlines()]
         self.assertEqual(letters[2]["message"]["event"], "E7")
         self.assertIn("userId" if "userId" in letters[2]["reason"] else "user_id",
                       letters[2]["reason"])  # fmt: skip
         self.assertEqual(self.letters.stat().st_mode & 0o777, 0o600)
+
+    def test_letters_are_written_once(self) -> None:
+        """However often it is tried again, a line becomes one dead letter, with its answer."""
+        self.file.write_text("no json\n" + a_line(1))
+        for _ in range(2):
+            self.assertEqual(self.run_it(dead_host(), "--max-attempts", "1")[0], 1)
+            self.assertFalse(self.letters.exists())
+        self.run_it(self.collected().url)
+        self.assertEqual(len(self.letters.read_text().splitlines()), 1)
+
+    def test_line_still_being_written(self) -> None:
+        """A last line without its newline, and no JSON yet, is left for the next time."""
+        collector = self.collected()
+        self.file.write_text(a_line(1) + a_line(2)[:-9])
+        code, out, _ = self.run_it(collector.url)
+        self.assertEqual((code, self.letters.exists()), (1, False))
+        self.assertIn("run it again", out)
+        self.file.write_text(a_line(1) + a_line(2))
+        self.assertEqual(self.run_it(collector.url)[0], 0)
+        self.assertEqual(self.events(collector), ["E1", "E2"])
+
+    def test_rotated(self) -> None:
+        """A file that was replaced meanwhile is not taken for the one that was begun."""
+        self.file.write_text("".join(map(a_line, range(6_000))))
+        requests = []
+
+        def answer(request: Request) -> int | None:
+            requests.append(request)
+            if len(requests) == 1:
+                self.file.unlink()
+                self.file.write_text("".join(map(a_line, range(10_000, 16_000))))
+            return 503 if len(requests) > 1 else None
+
+        self.assertEqual(self.run_it(self.collected(answer).url, "--max-attempts", "1")[0], 1)
+        code, _, said = self.run_it(dead_host())
+        self.assertEqual(code, 2)
+        self.assertIn("belongs to another file", said)
 
     def test_refused(self) -> None:
         """What Segment refuses becomes a dead letter; its neighbours arrive."""
@@ -161,7 +199,14 @@ class TestWhatGoesWrong(CliCase):
     def test_changed_file(self) -> None:
         """A bookmark of another file, or garbage, is not gone by."""
         self.file.write_text(a_line(1))
-        for told in ('{"offset": 10, "head": "x"}', "garbage", '{"offset": 9999999, "head": ""}'):
+        for told in (
+            '{"offset": 10, "head": "x"}',
+            "garbage",
+            '{"offset": 9999999, "head": ""}',
+            '{"offset": 1e999, "head": ""}',
+            '{"offset": -5, "head": ""}',
+            "[" * 20_000,
+        ):
             self.bookmark.write_text(told)
             code, _, said = self.run_it(dead_host())
             self.assertEqual(code, 2)
@@ -174,6 +219,7 @@ class TestWhatGoesWrong(CliCase):
         for more, expected in (
             (("--host", "api.segment.io"), "host must be a scheme and a name"),
             (("--write-key", "s e c r e t"), "write_key must be text without spaces"),
+            (("--dead-letters", str(self.file)), "name another"),
         ):
             code, _, said = self.run_it(dead_host(), *more)
             self.assertEqual(code, 2)

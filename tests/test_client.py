@@ -409,6 +409,15 @@ class TestAnswers(unittest.TestCase):
             HttpClient(host, timeout=(1, 0.2)).send(KEY, a_track())
         self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 7))
 
+    def test_body_that_drips_at_the_end(self) -> None:
+        """Nor beyond a deadline; and the 2xx before it is a delivery."""
+        with dripping_server(b"HTTP/1.1 200 OK\r\n\r\n") as host:
+            client = HttpClient(host, timeout=60)
+            before = time.monotonic()
+            client.end_by(lambda: before + 0.5)
+            client.send(KEY, a_track())
+            self.assertLess(time.monotonic() - before, 10)
+
     def test_transport_made_by_hand(self) -> None:
         """A session whose answers come from no network will do."""
         response = requests.Response()

@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from segment_logging import InvalidMessage
+from segment_logging import Group, InvalidMessage, User
 from segment_logging.encoding import decode, encode, encode_fast, encode_standard, plain, utc_text
 
 from .builders import run_python
@@ -338,6 +338,24 @@ class TestNumPy(unittest.TestCase):
             for name, way in encoders().items():
                 with self.subTest(value=repr(value), encoder=name):
                     self.assertEqual(decode(way({"a": value})), {"a": expected})
+
+    def test_ids(self) -> None:
+        """A number of any precision may be an id."""
+        for number in (np.float32(17), np.float16(17), np.longdouble(17), np.int32(17)):
+            self.assertEqual(Group(user=User(user_id="u"), group_id=number).group_id, "17")
+
+    def test_pandas(self) -> None:
+        """A naive moment of pandas, which takes none for local time, is one all the same."""
+
+        class Timestamp(datetime):
+            @override
+            def astimezone(self, zone: tzinfo | None = None) -> Any:
+                raise TypeError("Cannot convert tz-naive Timestamp")
+
+            def to_pydatetime(self) -> datetime:
+                return datetime(2026, 1, 2)
+
+        self.assertEqual(decode(encode(Timestamp(2026, 1, 2))), utc_text(datetime(2026, 1, 2)))
 
     def test_moments(self) -> None:
         """A moment is one at any precision, not a count of nanoseconds."""

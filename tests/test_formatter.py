@@ -9,6 +9,7 @@ import logging.config
 import unittest
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
+from hashlib import sha256
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -56,6 +57,19 @@ class TestFormatter(unittest.TestCase):
         """What is redacted stays out of ordinary records as well."""
         line = self.line({"pin": 1, "a": 2}, redact=["pin"])
         self.assertEqual(line, {"message": "Signup", "a": 2})
+
+    def test_hashed_once(self) -> None:
+        """A hash is that of the value, in an ordinary record, too, renamed or not."""
+        for renamed in ({}, {"email": "mail"}):
+            line = self.line({"email": "a@b"}, rename_fields=renamed, hashed=["email"])
+            self.assertEqual(line[renamed.get("email", "email")], sha256(b"a@b").hexdigest())
+
+    def test_broken_record(self) -> None:
+        """What a filter took from a record keeps the formatter from nothing."""
+        record = a_record(extra={"user_id": ""})
+        for name in ("levelno", "created", "funcName", "msecs", "pathname", "name"):
+            del record.__dict__[name]
+        self.assertEqual(self.lines(record)[0], [{"message": "Signup"}])
 
     def test_same_patterns(self) -> None:
         """A pattern says the same of an ordinary record as of an event: its extras would be
@@ -162,6 +176,11 @@ class TestOnlyEvents(unittest.TestCase):
         logger.info("Signup", extra={"user_id": "u"})
         (line,) = stream.getvalue().splitlines()
         self.assertEqual(json.loads(line)["event"], "Signup")
+
+    def test_size_is_the_formatters(self) -> None:
+        """An event that is too large only without the formatter's own options passes."""
+        record = a_record(extra={"user_id": "u", "blob": "x" * 40_000})
+        self.assertTrue(OnlyEvents().filter(record))
 
     def test_plain_records(self) -> None:
         """A record that is no event does not pass."""

@@ -40,6 +40,19 @@ class TestRedaction(unittest.TestCase):
         )
         self.assertEqual(sent, {"user": {"name": "Ada"}, "tries": [{}]})
 
+    def test_hashed_once(self) -> None:
+        """A refused event has the same hashes as one that is sent: they are there for joins."""
+        extra = {"user_id": "u", "email": "a@b", "traits": {"email": "a@b"}, "event": "E"}
+        with tempfile.TemporaryDirectory() as directory, redirect_stderr(io.StringIO()):
+            letters = Path(directory, "letters")
+            handler = SegmentHandler("key", dead_letters=letters, hashed=["email"])
+            handler.handle(a_record(extra={**extra, "user_id": "", "group_id": True}))
+            handler.close()
+            told = json.loads(letters.read_text())["message"]
+        expected = hashlib.sha256(b"a@b").hexdigest()
+        self.assertEqual((told["email"], told["traits"]["email"]), (expected, expected))
+        self.assertIs(told["group_id"], True)
+
     def test_only_in_another_case(self) -> None:
         """A key that occurs in capitals only is found, too."""
         self.assertEqual(properties_of({"PassWord": "x", "a": 1}, redact=["password"]), {"a": 1})

@@ -72,6 +72,10 @@ def _import(options: argparse.Namespace) -> int:
         if write_key is None:
             raise ConfigurationError("no write key: pass --write-key or set SEGMENT_WRITE_KEY")
         host = host_of(options.host or os.environ.get("SEGMENT_HOST"), options.region)
+        if not os.path.isfile(options.file):
+            raise ConfigurationError(f"{options.file} is no file: write the events to one")
+        if os.path.exists(letters_path) and os.path.samefile(options.file, letters_path):
+            raise ConfigurationError("dead letters cannot go to the file itself: name another")
         with closing(HttpClient(host, gzip=options.gzip)) as client:
             delivery = Delivery(
                 client,
@@ -87,7 +91,7 @@ def _import(options: argparse.Namespace) -> int:
     except (ConfigurationError, ChangedFile) as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error.filename or options.file}: {error.strerror}")
+        return _fail(f"{error.filename or options.file}: {error.strerror or error}")
     except KeyboardInterrupt:
         progress.end()
         print("stopped: run it again to go on", file=sys.stderr)

@@ -59,13 +59,14 @@ class Bookmark:
 
     Args:
         path: of the file.
+        head: its first 4 KiB, by which it is known again.
     """
 
-    def __init__(self, path: str) -> None:
-        self._file = path
+    def __init__(self, path: str, head: bytes) -> None:
         self.path = f"{path}.imported"
+        self._head = head
 
-    def find(self) -> int:
+    def find(self, total_bytes: int) -> int:
         """Return the place in the file where to go on; the start when there is no bookmark.
 
         Raises:
@@ -77,9 +78,9 @@ class Bookmark:
             offset, head = int(told["offset"]), told["head"]
         except FileNotFoundError:
             return 0
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
             offset, head = 0, None
-        if head != self._head(offset) or os.path.getsize(self._file) < offset:
+        if head != self._mark(offset) or not 0 <= offset <= total_bytes:
             raise ChangedFile(
                 f"{self.path} belongs to another file, or this one was changed: "
                 "remove it to import all of the file"
@@ -91,13 +92,11 @@ class Bookmark:
         written = f"{self.path}.new"
         bookmark = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(bookmark, "wb") as out:
-            out.write(encode({"offset": offset, "head": self._head(offset)}))
+            out.write(encode({"offset": offset, "head": self._mark(offset)}))
         os.replace(written, self.path)
 
-    def _head(self, offset: int) -> str:
-        """Return what tells whether the file up to `offset` begins as it did."""
-        with open(self._file, "rb") as stream:
-            return sha256(stream.read(min(offset, _HEAD_BYTES))).hexdigest()
+    def _mark(self, offset: int) -> str:
+        return sha256(self._head[: max(0, offset)]).hexdigest()
 
     def remove(self) -> None:
         """Forget the place: the file is done."""
@@ -127,18 +126,21 @@ class Importer:
         self._dead_letters = dead_letters
         self._wait = wait
         self._on_progress = on_progress
+        self._refused: list[tuple[object, InvalidMessage]] = []  # since the last answer
 
     def run(self, path: str) -> Imported:
         """Send what the file holds from the bookmark on; stop where it cannot be delivered.
+
+        A last line that is still being written, without its newline, is left for the next time.
 
         Raises:
             ChangedFile: see `Bookmark.find`.
             OSError: the file cannot be read, or dead letters or the bookmark not be written.
         """
-        bookmark = Bookmark(path)
         with open(path, "rb") as stream:
             done = Imported(total_bytes=os.fstat(stream.fileno()).st_size)
-            start = done.read_bytes = bookmark.find()
+            bookmark = Bookmark(path, stream.read(_HEAD_BYTES))
+            start = done.read_bytes = bookmark.find(done.total_bytes)
             stream.seek(start)
             batcher = Batcher(auto_timestamp=False)
             for line in stream:
@@ -146,16 +148,27 @@ class Importer:
                 if encoded is not None and not batcher.push_line(encoded):
                     if not self._deliver(batcher.take(), done):
                         return done
-                    done.read_bytes = start
-                    bookmark.put(start)
-                    self._on_progress(done)
+                    self._answered(bookmark, start, done)
                     batcher.push_line(encoded)
+                if encoded is None and self._refused and not line.endswith(b"\n"):
+                    self._refused.pop()
+                    break
                 start += len(line)
         if batcher.is_empty or self._deliver(batcher.take(), done):
-            done.read_bytes = done.total_bytes = start
-            bookmark.remove()
-            self._on_progress(done)
+            self._answered(bookmark, start, done)
+            if done.is_complete:
+                bookmark.remove()
         return done
+
+    def _answered(self, bookmark: Bookmark, offset: int, done: Imported) -> None:
+        """Everything before `offset` was answered for, or is no message."""
+        for found, reason in self._refused:
+            self._dead_letters.write([found], reason)
+        done.dead_lettered += len(self._refused)
+        self._refused.clear()
+        done.read_bytes, done.total_bytes = offset, max(offset, done.total_bytes)
+        bookmark.put(offset)
+        self._on_progress(done)
 
     def _encoded(self, line: bytes, offset: int, done: Imported) -> bytes | None:
         """Return a line as it is sent; None when there is nothing to send of it."""
@@ -172,10 +185,9 @@ class Importer:
             encoded = encode(call.wire_form())
             if len(encoded) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(len(encoded), MAX_MESSAGE_BYTES)
-        except (ValueError, RecursionError) as error:  # no JSON, InvalidMessage, MessageTooLarge
+        except Exception as error:  # one line costs itself only
             reason = error if isinstance(error, InvalidMessage) else InvalidMessage("no JSON")
-            self._dead_letters.write([found], reason)
-            done.dead_lettered += 1
+            self._refused.append((found, reason))
             return None
         done.undated += call.timestamp is None
         return encoded
