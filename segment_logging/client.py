@@ -284,5 +284,5 @@ def is_base(text: str) -> bool:
     is_http = url.scheme in ("http", "https") and bool(url.hostname)
     is_endpoint = "/v1/" in f"{url.path}/"  # then `/v1/batch` would be added to it
     # In the text, as `urlsplit` leaves out a trailing newline and an empty query.
-    is_bare = len(text.split()) == 1 == len(text.split(" ")) and not set(text) & set("?#@\t\r\n")
-    return is_http and is_bare and not is_endpoint
+    has_more = any(one.isspace() or one in "?#" for one in text)
+    return is_http and not (is_endpoint or has_more or url.username or url.password)

@@ -65,7 +65,7 @@ class SegmentHandler(logging.Handler):
         context: merged under every message's context.
         integrations: merged under every message's integrations.
         include_extras: whether other extras become properties, or traits of identify and group.
-        before_send: called with every message, in the caller's thread; returns the one to send.
+        before_send: called with each message, in the caller's thread; returns what to send or None.
         redact: keys to leave out of properties, traits, context: "password", "*.pin", "context.ip".
         hashed: likewise; the value becomes the SHA-256 of its text.
         allow_events: patterns, as "Order *"; other tracks, pages and screens are ignored.

@@ -115,6 +115,17 @@ class TestImport(CliCase):
         self.assertEqual(self.run_it(collector.url)[0], 0)
         self.assertEqual(self.events(collector), ["E1", "E2"])
 
+    def test_last_line_without_newline(self) -> None:
+        """A last line that is whole, or blank, ends the file; refusals before it are kept."""
+        for last, refused in ((a_line(3, userId="").strip(), 2), ("  ", 1)):
+            self.letters.unlink(missing_ok=True)
+            self.file.write_text("no json\n" + a_line(1) + last)
+            code, out, _ = self.run_it(self.collected().url, "--json")
+            told = json.loads(out)
+            self.assertEqual((code, told["complete"], told["dead_lettered"]), (1, True, refused))
+            self.assertEqual(len(self.letters.read_text().splitlines()), refused)
+            self.assertFalse(self.bookmark.exists())
+
     def test_rotated(self) -> None:
         """A file that was replaced meanwhile is not taken for the one that was begun."""
         self.file.write_text("".join(map(a_line, range(6_000))))

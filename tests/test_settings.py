@@ -106,6 +106,10 @@ class TestSettings(unittest.TestCase):
         self.refused("region", "mars", None, 7, client=None)
         self.refused("timeout", 0, -1, "10", (1,), (1, 2, 3), (1, None), True, None, client=None)
         self.refused("host", "api.segment.io", "ftp://x", "https://", "http://a b", client=None)
+        self.refused(
+            "host", "https://h?", "https://h#", "https://h\n", "https://u:p@h", client=None
+        )
+        SegmentHandler("key", host="https://proxy.example/segment@eu")
         self.refused("region", "mars", client=None, host="http://127.0.0.1:1")
 
     def test_beside_a_client(self) -> None:

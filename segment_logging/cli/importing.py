@@ -131,7 +131,8 @@ class Importer:
     def run(self, path: str) -> Imported:
         """Send what the file holds from the bookmark on; stop where it cannot be delivered.
 
-        A last line that is still being written, without its newline, is left for the next time.
+        A last line that is still being written, no JSON and without its newline, is left for the
+        next time.
 
         Raises:
             ChangedFile: see `Bookmark.find`.
@@ -144,15 +145,14 @@ class Importer:
             stream.seek(start)
             batcher = Batcher(auto_timestamp=False)
             for line in stream:
+                if _is_cut_short(line):
+                    break
                 encoded = self._encoded(line, start, done)
                 if encoded is not None and not batcher.push_line(encoded):
                     if not self._deliver(batcher.take(), done):
                         return done
                     self._answered(bookmark, start, done)
                     batcher.push_line(encoded)
-                if encoded is None and self._refused and not line.endswith(b"\n"):
-                    self._refused.pop()
-                    break
                 start += len(line)
         if batcher.is_empty or self._deliver(batcher.take(), done):
             self._answered(bookmark, start, done)
@@ -199,3 +199,14 @@ class Importer:
         done.delivered += tally.delivered
         done.dead_lettered += tally.dead_lettered
         return True
+
+
+def _is_cut_short(line: bytes) -> bool:
+    """Whether somebody seems to be still writing this line."""
+    if line.endswith(b"\n") or not line.strip():
+        return False
+    try:
+        decode(line)
+    except (ValueError, RecursionError):
+        return True
+    return False
