@@ -27,7 +27,7 @@ BLOCKS = 20  # of each thread
 PICTURE = Path(__file__).with_name("growth.svg")
 
 
-def child(  # noqa: PLR0917
+def child(
     name: str,
     url: str,
     journal: str,

@@ -38,10 +38,10 @@ def _resident_bytes() -> int:
 
 def _encoded_bytes() -> int:
     """Return the size of the event that is measured, as it waits."""
-    from segment_logging.encoding import encode  # noqa: PLC0415
-    from segment_logging.forms import LIBRARY  # noqa: PLC0415
-    from segment_logging.ids import new_message_id  # noqa: PLC0415
-    from segment_logging.wire import wire_form  # noqa: PLC0415
+    from segment_logging._messages.encoding import encode  # noqa: PLC0415
+    from segment_logging._messages.ids import new_message_id  # noqa: PLC0415
+    from segment_logging._messages.wire import wire_form  # noqa: PLC0415
+    from segment_logging._records.mapping import LIBRARY  # noqa: PLC0415
 
     fields = {"user_id": USER, "event": NAME, "properties": PROPERTIES, "timestamp": 1.0,
               "context": LIBRARY, "message_id": new_message_id()}  # fmt: skip

@@ -37,11 +37,11 @@ def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
     if plain:
         sys.modules["orjson"] = None
     from segment_logging import SegmentHandler  # noqa: PLC0415
-    from segment_logging.encoding import encode  # noqa: PLC0415
-    from segment_logging.forms import LIBRARY  # noqa: PLC0415
-    from segment_logging.ids import new_message_id  # noqa: PLC0415
-    from segment_logging.rules import write_timestamp  # noqa: PLC0415
-    from segment_logging.wire import track_form  # noqa: PLC0415
+    from segment_logging._messages.encoding import encode  # noqa: PLC0415
+    from segment_logging._messages.ids import new_message_id  # noqa: PLC0415
+    from segment_logging._messages.values import write_timestamp  # noqa: PLC0415
+    from segment_logging._messages.wire import track_form  # noqa: PLC0415
+    from segment_logging._records.mapping import LIBRARY  # noqa: PLC0415
 
     handlers = {
         "nothing": Nothing(),

@@ -1,7 +1,7 @@
 """Product analytics through `logging`: attach one handler, and records become Segment calls.
 
-Each name is imported when it is first used: a program, or a test run, that only has this package
-around does not pay for importing requests.
+Each name is imported when it is first used, so that a program or a test run that merely has this
+package installed does not pay for importing requests.
 """
 
 from importlib import import_module
@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .adapter import SegmentLogger
-    from .batch import Batch
-    from .batching import AutoBatcher, Batcher
-    from .client import Client, HttpClient
-    from .context import bind, identity, unbind
-    from .counts import Counts
+    from ._client.auto_batcher import AutoBatcher
+    from ._client.client import Client
+    from ._client.http_client import HttpClient
+    from ._delivery.counts import Counts
+    from ._identity.binding import bind, identity, unbind
+    from ._messages.batch import Batch
+    from ._messages.batcher import Batcher
+    from ._messages.calls import Alias, Group, Identify, Page, Screen, Track
+    from ._messages.message import Message
+    from ._messages.user import User
+    from ._records.extras import SegmentExtra
     from .errors import (
         ConfigurationError,
         DeliveryError,
@@ -23,29 +28,28 @@ if TYPE_CHECKING:
         MessageTooLarge,
         SegmentError,
     )
-    from .extras import SegmentExtra
     from .formatter import SegmentJsonFormatter
     from .handler import SegmentHandler
-    from .messages import Alias, Group, Identify, Message, Page, Screen, Track
-    from .user import User
+    from .logger import SegmentLogger
 
-_MODULES = {
-    "adapter": ("SegmentLogger",),
-    "batch": ("Batch",),
-    "batching": ("AutoBatcher", "Batcher"),
-    "client": ("Client", "HttpClient"),
-    "context": ("bind", "identity", "unbind"),
-    "counts": ("Counts",),
-    "errors": (
-        "ConfigurationError", "DeliveryError", "InvalidMessage", "MessageTooLarge", "SegmentError",
-    ),
-    "extras": ("SegmentExtra",),
-    "formatter": ("SegmentJsonFormatter",),
-    "handler": ("SegmentHandler",),
-    "messages": ("Alias", "Group", "Identify", "Message", "Page", "Screen", "Track"),
-    "user": ("User",),
-}  # fmt: skip
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_NAMES_IN = {
+    "_client.auto_batcher": "AutoBatcher",
+    "_client.client": "Client",
+    "_client.http_client": "HttpClient",
+    "_delivery.counts": "Counts",
+    "_identity.binding": "bind identity unbind",
+    "_messages.batch": "Batch",
+    "_messages.batcher": "Batcher",
+    "_messages.calls": "Alias Group Identify Page Screen Track",
+    "_messages.message": "Message",
+    "_messages.user": "User",
+    "_records.extras": "SegmentExtra",
+    "errors": "ConfigurationError DeliveryError InvalidMessage MessageTooLarge SegmentError",
+    "formatter": "SegmentJsonFormatter",
+    "handler": "SegmentHandler",
+    "logger": "SegmentLogger",
+}
+_MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names.split()}
 
 __all__ = [
     "Alias",

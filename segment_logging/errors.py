@@ -4,10 +4,11 @@
     ├── InvalidMessage (ValueError)        Segment would drop it, or it cannot be written as JSON
     │   └── MessageTooLarge                above what one request may carry
     ├── DeliveryError                      one attempt failed; says whether another may help
-    └── ConfigurationError (ValueError)    an option that cannot work; raised at construction
+    └── ConfigurationError (ValueError)    an option that cannot work; raised when it is given
+        └── UnknownArgument (TypeError)    a misspelt option or argument
 
-A text says the value's place, the rule and the way out; it never holds a write key or a
-message's content.
+An error's text names the place of the value, the rule and the way out. It never holds a write key,
+nor what a message holds.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from typing_extensions import override
 
 
 class SegmentError(Exception):
-    """Base of every error this package raises."""
+    """Base of every error that this package raises."""
 
 
 class InvalidMessage(SegmentError, ValueError):
-    """Segment would answer 200 and silently drop this message, so it is refused here.
+    """Segment would answer this message with 200 and silently drop it, so it is refused here.
 
     Attributes:
-        field: the name of the field at fault, or None when it is the message as a whole.
+        field: the name of the field at fault, or None if it is the message as a whole.
         refused: what the message was to be made of, for the dead letters, or None.
     """
 
@@ -37,11 +38,11 @@ class InvalidMessage(SegmentError, ValueError):
 
 
 class MessageTooLarge(InvalidMessage):
-    """A message or a body above Segment's limit.
+    """A message or a body is above Segment's limit.
 
     Attributes:
         size_bytes: the encoded size.
-        limit_bytes: what it may be at most.
+        limit_bytes: the largest size allowed.
     """
 
     def __init__(self, size_bytes: int, limit_bytes: int, what: str = "message") -> None:
@@ -62,10 +63,10 @@ class DeliveryError(SegmentError):
     """One attempt to send failed.
 
     Attributes:
-        status: the HTTP status, or None when no answer came.
-        retry_after: seconds the server asked to wait before the next attempt, or None.
-        retryable: whether the same request may succeed later. With a status, the handler goes by
-            that instead.
+        status: the HTTP status, or None if no answer came.
+        retry_after: seconds that the server asked to wait before the next attempt, or None.
+        retryable: whether the same request may succeed later. If there is a status, the handler
+            goes by that instead.
     """
 
     def __init__(
@@ -83,4 +84,8 @@ class DeliveryError(SegmentError):
 
 
 class ConfigurationError(SegmentError, ValueError):
-    """An option that cannot work. Raised when the handler or client is made, never later."""
+    """An option cannot work. Raised when the handler or client is made, never later."""
+
+
+class UnknownArgument(ConfigurationError, TypeError):
+    """An option or argument that does not exist, with the one that was probably meant."""

@@ -1,76 +1,56 @@
 """Messages as lines of JSON, for an agent (Vector, Fluent Bit) to ship from stdout or a file.
 
-The same reading of records as the handler's, and nothing of its delivery.
+It reads records as the handler does, and delivers nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 from typing_extensions import override
 
+from ._options.table import chosen
+from ._records.options import RecordOptions
+from ._records.reader import RecordReader
+from ._reports import say_refused
 from .errors import InvalidMessage, MessageTooLarge
-from .reading import Consent, Reading
-from .records import RecordReader
-from .reports import say_refused
+
+_OWN_OPTIONS = (
+    "capture", "context", "integrations", "include_extras", "redact", "hashed", "consent",
+)  # fmt: skip
+"""Those of the handler's options that make sense where every record becomes a line."""
 
 
 class SegmentJsonFormatter(JsonFormatter):
-    """Writes an event as the very message that Segment takes, any other record as usual.
+    """Writes an event as the very message that Segment takes, and any other record as usual.
 
-    An event is one JSON object with a `type`, as in a batch. Another record is what
+    An event is one JSON object with a `type`, as in a batch. Any other record is what
     python-json-logger makes of it; add `OnlyEvents` as a filter to leave these out.
 
     Args:
-        args: of python-json-logger's `JsonFormatter`, and of other records.
-        capture: as those of `SegmentHandler`, and so are the rest.
-        context: merged under every message's context.
-        integrations: merged under every message's integrations.
-        include_extras: whether other extras become properties or traits.
-        redact: keys to leave out; of other records, too.
-        hashed: keys whose value becomes its SHA-256; likewise.
-        consent: category ids to True or False; or what returns that.
-        options: of python-json-logger's `JsonFormatter`.
+        args: of python-json-logger's `JsonFormatter`, for records that are not events.
+        options: `capture`, `context`, `integrations`, `include_extras`, `redact`, `hashed` and
+            `consent` as `SegmentHandler` has them. `redact` and `hashed` hold for other records as
+            well. The rest are options of python-json-logger's `JsonFormatter`.
 
     Raises:
-        ConfigurationError: an option that cannot work.
+        ConfigurationError: an option cannot work.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        capture: str = "marked",
-        context: Mapping[str, Any] | None = None,
-        integrations: Mapping[str, Any] | None = None,
-        include_extras: bool = True,
-        redact: Sequence[str] = (),
-        hashed: Sequence[str] = (),
-        consent: Consent | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        own = {name: options.pop(name) for name in _OWN_OPTIONS if name in options}
         super().__init__(*args, **options)
-        self._reader = RecordReader(
-            Reading(
-                capture=capture,
-                context=context,
-                integrations=integrations,
-                include_extras=include_extras,
-                redact=redact,
-                hashed=hashed,
-                consent=consent,
-            )
-        )
+        self._reader = RecordReader(chosen(RecordOptions, own))
 
     @override
     def format(self, record: logging.LogRecord) -> str:
         """Return one line. Never raises.
 
-        Of an event that Segment would drop, and of what cannot be written, it is an ordinary line
-        without extras, and stderr says why, by the rules of `logging.Handler.handleError`: which
-        itself, when this raised, would print all that the record holds.
+        An event that Segment would drop, and what cannot be written, becomes an ordinary line
+        without extras. Stderr then says why, by the rules of `logging.Handler.handleError`. If this
+        raised instead, `logging` would print all that the record holds.
         """
         try:
             fields = self._reader.fields_of(record)
@@ -83,7 +63,7 @@ class SegmentJsonFormatter(JsonFormatter):
 
     @override
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Redact an ordinary record likewise, by its keys' names before and after renaming."""
+        """Redact an ordinary record as well, by its keys' names before and after renaming."""
         renamed = super().process_log_record(log_data)
         names = {new: old for old, new in self.rename_fields.items()}
         redacted: dict[str, Any] | None = self._reader.redacted(renamed, names)
@@ -96,30 +76,30 @@ class SegmentJsonFormatter(JsonFormatter):
 
 
 class OnlyEvents(logging.Filter):
-    """A filter that lets events pass that Segment takes, and nothing else.
+    """A filter that lets only those events pass that Segment takes.
 
-    What Segment would drop is said on stderr, by the rules of `logging.Handler.handleError`.
+    Stderr says what Segment would drop, by the rules of `logging.Handler.handleError`.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader = RecordReader(Reading())
+        self._reader = RecordReader(RecordOptions())
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             fields = self._reader.fields_of(record)
             return fields is not None and self._reader.line_of(record, fields) is not None
-        except MessageTooLarge:  # perhaps not by the formatter's own options
+        except MessageTooLarge:  # the formatter's own options may make it smaller
             return True
-        except Exception as error:  # here it would reach the application
+        except Exception as error:  # if raised here, it would reach the application
             if logging.raiseExceptions:
                 say_refused(record, error)
             return False
 
 
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
-    """Return the record without extras, arguments and traceback, nor what a filter broke."""
+    """Return the record without extras, arguments, traceback, and what a filter broke."""
     text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     bare = logging.LogRecord("", logging.NOTSET, "", 0, text, None, None)
     for name in ("name", "levelno", "levelname", "pathname", "lineno", "funcName", "created"):

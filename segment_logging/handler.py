@@ -1,7 +1,7 @@
-"""The `logging.Handler`: takes records in, gives encoded messages to this process's pipeline.
+"""The `logging.Handler`: takes records in, and hands encoded messages to this process's pipeline.
 
-Takes no lock on the caller's way, and never raises into the application. What happens behind,
-happens on the pipeline's thread.
+It takes no lock on the caller's way, and raises nothing into the application. What happens behind
+it happens on the pipeline's thread.
 """
 
 from __future__ import annotations
@@ -10,118 +10,108 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from threading import RLock, get_ident
-from typing import Any
+from dataclasses import replace
+from typing import Never
 
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
-from .client import Client, Tokens
-from .counts import Counts
-from .delivery import OnError
-from .diversion import Diversion, Enqueue
-from .errors import InvalidMessage
-from .http import Timeout
-from .locks import holds_logging_lock
-from .pipeline import Pipeline
-from .pipelines import expect_exit, leave_parent
-from .reading import BeforeSend, Consent, Reading
-from .records import RecordReader
-from .reports import report, say_refused
-from .settings import Settings, write_key_of
-from .threads import THREAD_NAME, own_threads
+from ._delivery import diversion
+from ._delivery.counts import Counts
+from ._delivery.diversion import Enqueue
+from ._delivery.options import DeliveryKeywords, DeliveryOptions, write_key_of
+from ._delivery.pipeline import Pipeline
+from ._options.table import chosen, refuse_unknown, rows_of, takes_options
+from ._process.delivering import deadline_of_delivery
+from ._process.forks import in_forked_child, leave_parent
+from ._process.logging_lock import holds_logging_lock
+from ._process.shutdown import expect_exit
+from ._process.threads import THREAD_NAME, new_rlock
+from ._records.options import RecordKeywords, RecordOptions
+from ._records.reader import RecordReader
+from ._reports import report, say_refused
+from .errors import InvalidMessage, UnknownArgument
+
+_TABLES = (DeliveryOptions, RecordOptions)
+
+
+class Keywords(DeliveryKeywords, RecordKeywords, total=False):
+    """The options, for type checkers."""
 
 
 class SegmentHandler(logging.Handler):
-    """Turns log records that carry analytics keys into Segment calls, delivered behind.
+    """Turns log records that carry analytics keys into Segment calls, delivered in the background.
 
         logger.info("Signup", extra={"user_id": "u-17", "properties": {"plan": "pro"}})
 
     Every option is a plain value that a dictConfig can hold, or an object for code. All times are
-    seconds. Construction starts no thread and opens no connection or file; the first event does.
+    in seconds. Making a handler starts no thread and opens no connection or file; the first event
+    does.
 
     Args:
-        write_key: of the Segment source; SEGMENT_WRITE_KEY when None; with neither, one warning.
-        host: scheme and name to send to; SEGMENT_HOST when None, else the region's.
-        region: "us" or "eu", where the workspace is.
-        client: what sends, instead of an HttpClient of these options.
-        capture: "marked": records that carry an analytics key are events; "all": every one is.
+        write_key: of the Segment source; None takes SEGMENT_WRITE_KEY. Without either, nothing is
+            sent, and one warning says so.
+        host: where to send to, scheme and name, with or without `/v1`; None takes SEGMENT_HOST,
+            else the region's host.
+        region: "us" or "eu": where the workspace is.
+        client: what sends, in place of an HttpClient with these options.
         flush_interval: how long a message may wait for company.
         max_queue_messages: bound of the memory queue.
-        max_queue_bytes: likewise, of the encoded messages.
-        overflow: with a full queue, "drop" the newest message and count it, or "block" the caller.
-        block_timeout: how long to block at most; then the message is dropped.
+        max_queue_bytes: bound of the memory queue, in encoded bytes.
+        overflow: when the queue is full, "drop" the newest message and count it, or "block" the
+            caller.
+        block_timeout: how long to block at most; after that the message is dropped.
         journal: directory in which every message is on disk before the logging call returns.
-        journal_sync: when it survives a power cut: "off", "interval" (soon), "emit" (at once).
-        max_journal_bytes: bound of the journal; beyond it `overflow` decides.
-        dead_letters: path of a JSON-lines file for what can never be delivered.
-        max_attempts: tries of one batch, the first one included.
-        timeout: to connect and to wait for an answer, or one number for each of both.
+        journal_sync: when a message survives a power cut: "off" (never for sure), "interval"
+            (0.1 s later), "emit" (at once).
+        max_journal_bytes: bound of the journal; beyond it the memory queue takes over, and then
+            `overflow` decides.
+        dead_letters: path of a JSON-lines file for what can never be delivered, with the reason.
+        max_attempts: how often a batch is tried, including the first time.
+        timeout: to connect and to wait for an answer, or one number for both.
         gzip: compress request bodies.
-        proxies: scheme to proxy URL; the environment's when None.
-        oauth: client_id, key_id and private_key (PEM, or its path) of an OAuth application.
+        proxies: scheme to proxy URL; None takes the environment's.
+        oauth: client_id, key_id and private_key (PEM, or its path) of an OAuth application;
+            perhaps server and scope.
         shutdown_timeout: how long `close` and the end of the process may take.
-        context: merged under every message's context.
-        integrations: merged under every message's integrations.
+        on_error: called with the error and the messages that are given up, in the delivering
+            thread.
+        capture: "marked": a record is an event if it carries an analytics key; "all": every
+            record is.
+        context: merged under the context of every message.
+        integrations: merged under the integrations of every message.
         include_extras: whether other extras become properties, or traits of identify and group.
-        before_send: called with each message, in the caller's thread; returns what to send or None.
-        redact: keys to leave out of properties, traits, context: "password", "*.pin", "context.ip".
-        hashed: likewise; the value becomes the SHA-256 of its text.
-        allow_events: patterns, as "Order *"; other tracks, pages and screens are ignored.
-        deny_events: likewise; these are ignored.
-        sample_rate: which part of the users is kept, with all of their messages: from 0 to 1.
-        consent: category ids to True or False; or what returns that, None if nothing is known.
-        on_error: called with the error and the messages given up, in the listener's thread.
+        before_send: called with each message in the caller's thread; returns the message to send,
+            or None.
+        redact: keys to leave out of properties, traits and context: "password", "*.pin",
+            "context.ip".
+        hashed: keys whose value is replaced by the SHA-256 of its text.
+        allow_events: patterns like "Order *": all other tracks, pages and screens are ignored.
+        deny_events: patterns of the tracks, pages and screens to ignore.
+        sample_rate: the share of users to keep, with all of their messages: from 0 to 1.
+        consent: category ids to True or False; or a function that returns that, and None if
+            nothing is known.
 
     Raises:
-        ConfigurationError: an option that cannot work; a ValueError that names it.
+        ConfigurationError: an option cannot work, or does not exist; a ValueError that names it.
     """
 
     takes_no_reports = True
     """This package's own records never become events."""
 
+    @takes_options(*_TABLES)
     def __init__(
-        self,
-        write_key: str | None = None,
-        *,
-        host: str | None = None,
-        region: str = "us",
-        client: Client | None = None,
-        capture: str = "marked",
-        flush_interval: float = 1.0,
-        max_queue_messages: int = 100_000,
-        max_queue_bytes: int = 64 * 1024 * 1024,
-        overflow: str = "drop",
-        block_timeout: float = 10.0,
-        journal: str | os.PathLike[str] | None = None,
-        journal_sync: str = "interval",
-        max_journal_bytes: int = 1024 * 1024 * 1024,
-        dead_letters: str | os.PathLike[str] | None = None,
-        max_attempts: int = 11,
-        timeout: Timeout = (3.05, 15.0),
-        gzip: bool = False,
-        proxies: Mapping[str, str] | None = None,
-        oauth: Mapping[str, str] | Tokens | None = None,
-        shutdown_timeout: float = 5.0,
-        context: Mapping[str, Any] | None = None,
-        integrations: Mapping[str, Any] | None = None,
-        include_extras: bool = True,
-        before_send: BeforeSend | None = None,
-        redact: Sequence[str] = (),
-        hashed: Sequence[str] = (),
-        allow_events: Sequence[str] | None = None,
-        deny_events: Sequence[str] = (),
-        sample_rate: float = 1.0,
-        consent: Consent | None = None,
-        on_error: OnError | None = None,
+        self, write_key: str | None = None, *positional: Never, **options: Unpack[Keywords]
     ) -> None:
-        given = locals()
-        given["host"] = os.environ.get("SEGMENT_HOST") or None if host is None else host
-        self._settings = Settings(**{field.name: given[field.name] for field in fields(Settings)})
-        reading = Reading(**{field.name: given[field.name] for field in fields(Reading)})
+        if positional:
+            raise UnknownArgument(
+                "SegmentHandler takes its options by name: "
+                "write SegmentHandler(write_key, host=..., timeout=...)"
+            )
+        known = ("write_key", *rows_of(*_TABLES))
+        refuse_unknown("SegmentHandler", options, known, kind="option")
+        self._options = chosen(DeliveryOptions, options)
+        self._reader = RecordReader(chosen(RecordOptions, options))
         self._write_key = write_key_of(write_key)
-        self._reader = RecordReader(reading)
         super().__init__()
         self._forget()
         _handlers.add(self)
@@ -130,8 +120,8 @@ class SegmentHandler(logging.Handler):
             report("no write key, so nothing is sent: pass write_key or set SEGMENT_WRITE_KEY")
 
     def _forget(self) -> None:
-        """Be as new: in no process yet, nothing counted."""
-        self._opening = RLock()
+        """Be as if new: in no process yet, with nothing counted."""
+        self._opening = new_rlock()
         self._pipeline: Pipeline | None = None
         self._pid = _NO_PROCESS  # whose pipeline `_enqueue` leads into
         self._enqueue: Enqueue | None = None
@@ -148,7 +138,7 @@ class SegmentHandler(logging.Handler):
                 passed = self.filter(record)
                 if not passed:
                     return False
-                if isinstance(passed, logging.LogRecord):  # from 3.12: a filter may replace it
+                if isinstance(passed, logging.LogRecord):  # from 3.12, a filter may replace it
                     record = passed
         except BaseException as error:
             self._reject(record, error)
@@ -158,18 +148,19 @@ class SegmentHandler(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the record's message on its way if it is an event. Raises no Exception."""
+        """Send the record's message on its way, if it is an event. Raises no Exception."""
         try:
             fields = self._reader.fields_of(record)
             if fields is None:
                 self._ignored += 1
                 return
-            about = record.__dict__  # from which a filter may have taken anything
-            # By name, too: a QueueHandler of the program's may have moved the record elsewhere.
-            if get_ident() in own_threads or about.get("threadName") == THREAD_NAME:
+            about = record.__dict__  # a filter may have taken anything out of it
+            # By the thread's name as well: a QueueHandler of the program's may have moved the
+            # record to another thread.
+            if deadline_of_delivery.get() is not None or about.get("threadName") == THREAD_NAME:
                 self._ignored += 1
                 return
-            # The record has read the process id already: no need to pay for it again.
+            # The record has read the process id already, so we need not pay for that again.
             enqueue = self._enqueue if about.get("process") == self._pid else self._open(record)
             line = None if enqueue is None else self._reader.line_of(record, fields)
             if line is None or enqueue is None:
@@ -181,10 +172,10 @@ class SegmentHandler(logging.Handler):
 
     def _reject(self, record: logging.LogRecord, error: BaseException) -> None:
         self._invalid += 1
-        if not isinstance(error, Exception):  # a `sys.exit` in a hook, Ctrl-C: the program's own
+        if not isinstance(error, Exception):  # a `sys.exit` in a hook, or Ctrl-C: the program's own
             raise error
         pipeline = self._own_pipeline()
-        if isinstance(error, InvalidMessage) and pipeline is not None and _diversion is None:
+        if isinstance(error, InvalidMessage) and pipeline is not None and not diversion.current:
             pipeline.refuse(error)
         self.handleError(record)
 
@@ -192,20 +183,23 @@ class SegmentHandler(logging.Handler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Say on stderr what was wrong with a record and where it was logged.
 
-        By the rules of `logging.Handler`: silent when `logging.raiseExceptions` is False, and
-        never raises. Unlike it, without the record's message and arguments: personal data.
+        By the rules of `logging.Handler`: silent if `logging.raiseExceptions` is False, and never
+        raising. Unlike it, without the record's message and arguments, which are personal data.
         """
         error = sys.exc_info()[1]
-        if _diversion is not None and error is not None:
-            _diversion.reject(record, error)
+        if diversion.current is not None and error is not None:
+            diversion.current.reject(record, error)
         elif logging.raiseExceptions and error is not None:
             say_refused(record, error)
 
     def _open(self, record: logging.LogRecord) -> Enqueue | None:
-        """Return the way into this process's pipeline, None without a write key. The first event
-        of a process comes here, and any that carries another process's id."""
-        if _diversion is not None:
-            return _diversion.take(record)
+        """Return the way into this process's pipeline, None without a write key.
+
+        The first event of a process comes here, and so does any record that carries the id of
+        another process.
+        """
+        if diversion.current is not None:
+            return diversion.current.take(record)
         return self._open_pipeline()
 
     def _open_pipeline(self) -> Enqueue | None:
@@ -214,10 +208,10 @@ class SegmentHandler(logging.Handler):
         pipeline = self._own_pipeline()
         if pipeline is None:
             # Without the lock: making one takes logging's lock, whose holder may want ours.
-            pipeline = Pipeline(self._settings, self._write_key)
+            pipeline = Pipeline(self._options, self._write_key)
         with self._opening:
             if self._pipeline is not None and self._pipeline.pid != pipeline.pid:
-                leave_parent()  # a fork that the interpreter was not told of: uWSGI's
+                leave_parent()  # the interpreter was not told of this fork: it is uWSGI's
                 self._pipeline = None
             if self._pipeline is None:
                 self._pipeline = pipeline
@@ -231,8 +225,10 @@ class SegmentHandler(logging.Handler):
 
     @override
     def flush(self) -> None:
-        """Send what waits now, and wait for the answers, `shutdown_timeout` at most. Who is in
-        between two attempts is not hurried: each of them counts."""
+        """Send what waits now, and wait for the answers, `shutdown_timeout` at most.
+
+        A batch between two attempts is not hurried, as each attempt counts.
+        """
         pipeline = self._own_pipeline()
         if pipeline is not None and not holds_logging_lock():
             pipeline.flush()
@@ -241,10 +237,10 @@ class SegmentHandler(logging.Handler):
         """Wait until every message accepted so far, and what a journal held, is answered for.
 
         Returns:
-            True when each was delivered or became a dead letter, False when `timeout` seconds
-            were over.
+            True if each was delivered or became a dead letter, False if `timeout` seconds were
+            over first.
         """
-        if self._settings.journal is not None:
+        if self._options.journal is not None:
             self._open_pipeline()  # what others left in the journal counts as accepted
         pipeline = self._own_pipeline()
         if pipeline is None:
@@ -253,10 +249,10 @@ class SegmentHandler(logging.Handler):
 
     @override
     def close(self) -> None:
-        """Deliver what waits, within `shutdown_timeout`; the next record opens it again.
+        """Deliver what waits, within `shutdown_timeout`. The next record opens it again.
 
         Inside dictConfig it does not wait, as the delivering thread may need the lock that
-        dictConfig holds; delivery then goes on behind.
+        dictConfig holds; delivery then goes on in the background.
         """
         pipeline = self._own_pipeline()
         if pipeline is not None:
@@ -269,6 +265,16 @@ class SegmentHandler(logging.Handler):
         counts = Counts() if pipeline is None else pipeline.count()
         return replace(counts, ignored=self._ignored, invalid=counts.invalid + self._invalid)
 
+    @override
+    def __repr__(self) -> str:
+        counts = self.counts()
+        where = "nowhere, without a write key" if self._write_key is None else self._options.where
+        return (
+            f"<{type(self).__name__} to {where}: {counts.accepted} accepted, "
+            f"{counts.delivered} delivered, {counts.dead_lettered} dead letters, "
+            f"{counts.dropped} dropped, {counts.pending} pending, {counts.invalid} invalid>"
+        )
+
     def _own_pipeline(self) -> Pipeline | None:
         """The pipeline of this process, None before its first event."""
         pipeline = self._pipeline
@@ -277,24 +283,17 @@ class SegmentHandler(logging.Handler):
 
 _NO_PROCESS = -1  # not None, which a record without a process id has
 _handlers: weakref.WeakSet[SegmentHandler] = weakref.WeakSet()
-_diversion: Diversion | None = None
 
 
-def divert(diversion: Diversion | None) -> Diversion | None:
-    """Lead every handler's messages elsewhere than into its pipeline, None ends it; returns where
-    they were led until now."""
-    global _diversion
-    before, _diversion = _diversion, diversion
+@diversion.on_change
+def _ask_again() -> None:
+    """The next event of each handler asks for the way again."""
     for handler in tuple(_handlers):
-        handler._pid = _NO_PROCESS  # so that its next event asks for the way again
-    return before
+        handler._pid = _NO_PROCESS
 
 
-def _after_fork_in_child() -> None:
-    leave_parent()
+@in_forked_child
+def _leave_parent() -> None:
+    """The pipelines are the parent's, and each handler begins anew."""
     for handler in tuple(_handlers):
         handler._forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import json
 import logging
@@ -12,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,8 @@ import urllib3
 from typing_extensions import override
 
 from segment_logging import SegmentHandler, Track, User
-from segment_logging.messages import Call
-from segment_logging.settings import Settings
+from segment_logging._delivery.options import DeliveryOptions
+from segment_logging._messages.calls import Call
 from segment_logging.testing import FakeClient
 
 PROJECT = Path(__file__).parent.parent
@@ -53,11 +51,9 @@ def a_record(
     )
 
 
-def some_settings(**options: Any) -> Settings:
-    """Return the handler's settings of delivery with its defaults, but a fake client."""
-    parameters = inspect.signature(SegmentHandler).parameters
-    defaults = {field.name: parameters[field.name].default for field in fields(Settings)}
-    return Settings(**{**defaults, "client": FakeClient(), **options})
+def delivery_options(**options: Any) -> DeliveryOptions:
+    """Return the handler's options of delivery with their defaults, but with a fake client."""
+    return DeliveryOptions(**{"client": FakeClient(), **options})
 
 
 def messages_of(*records: logging.LogRecord, **options: Any) -> list[Call]:

@@ -16,13 +16,14 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
-from ..client import HttpClient, host_of
+from .._client.hosts import host_of
+from .._client.http_client import HttpClient
+from .._delivery.attempts import Delivery
+from .._delivery.dead_letters import DeadLetters
+from .._delivery.options import write_key_of
+from .._delivery.retries import RetryPolicy
 from ..collector.__main__ import main as run_collector
-from ..deadletters import DeadLetters
-from ..delivery import Delivery
 from ..errors import ConfigurationError
-from ..outcomes import RetryPolicy
-from ..settings import write_key_of
 from .importing import ChangedFile, Imported, Importer
 
 
@@ -71,7 +72,7 @@ def _import(options: argparse.Namespace) -> int:
         write_key = write_key_of(options.write_key)
         if write_key is None:
             raise ConfigurationError("no write key: pass --write-key or set SEGMENT_WRITE_KEY")
-        host = host_of(options.host or os.environ.get("SEGMENT_HOST"), options.region)
+        host = host_of(options.host, options.region)
         if not os.path.isfile(options.file):
             raise ConfigurationError(f"{options.file} is no file: write the events to one")
         if os.path.exists(letters_path) and os.path.samefile(options.file, letters_path):
@@ -85,7 +86,7 @@ def _import(options: argparse.Namespace) -> int:
                 kept_in="the file",
                 dead_letters=letters,
             )
-            done = Importer(delivery, letters, wait=_wait, on_progress=progress.show).run(
+            done = Importer(delivery, letters, sleep=time.sleep, on_progress=progress.show).run(
                 options.file
             )
     except (ConfigurationError, ChangedFile) as error:
@@ -143,11 +144,6 @@ class _Progress:
     def end(self) -> None:
         if self._is_shown:
             print(file=sys.stderr)
-
-
-def _wait(seconds: float, *, exactly: bool = False) -> bool:
-    time.sleep(seconds)
-    return True
 
 
 def _fail(text: str) -> int:

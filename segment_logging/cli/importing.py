@@ -14,14 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from ..batch import Batch
-from ..batching import Batcher
-from ..deadletters import DeadLetters
-from ..delivery import Delivery, End, Wait
-from ..encoding import decode, encode
+from .._delivery.attempts import Delivery
+from .._delivery.dead_letters import DeadLetters
+from .._delivery.outcomes import Answered, Kept, TryAgain
+from .._messages.batch import Batch
+from .._messages.batcher import Batcher
+from .._messages.calls import call_of
+from .._messages.encoding import decode, encode
+from .._messages.limits import MAX_MESSAGE_BYTES
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
-from ..limits import MAX_MESSAGE_BYTES
-from ..messages import Call
 
 _HEAD_BYTES = 4096  # by which a file is known again
 
@@ -110,7 +111,7 @@ class Importer:
     Args:
         delivery: has batches answered; it keeps what cannot be delivered now.
         dead_letters: takes what is no message.
-        wait: sleeps between attempts.
+        sleep: waits between attempts, for so many seconds.
         on_progress: called after each batch.
     """
 
@@ -119,12 +120,12 @@ class Importer:
         delivery: Delivery,
         dead_letters: DeadLetters,
         *,
-        wait: Wait,
+        sleep: Callable[[float], None],
         on_progress: Callable[[Imported], object] = lambda imported: None,
     ) -> None:
         self._delivery = delivery
         self._dead_letters = dead_letters
-        self._wait = wait
+        self._sleep = sleep
         self._on_progress = on_progress
         self._refused: list[tuple[object, InvalidMessage]] = []  # since the last answer
 
@@ -177,8 +178,8 @@ class Importer:
         found: object = line.decode(errors="replace").strip()
         try:
             found = decode(line)
-            call = Call.read(found)  # type: ignore[arg-type]  # which is the question
-            if call.message_id is None and "messageId" not in (call.extra or ()):
+            call = call_of(found)  # type: ignore[arg-type]  # which is the question
+            if not call.has_id:
                 # The same at each try, and another than that of an equal line elsewhere.
                 identified = f"{sha256(line).hexdigest()[:40]}-{offset}"
                 call = replace(call, message_id=identified)
@@ -193,11 +194,19 @@ class Importer:
         return encoded
 
     def _deliver(self, batch: Batch, done: Imported) -> bool:
-        end, tally = self._delivery.deliver(batch, self._wait)
-        if end is not End.ANSWERED:
-            return False
-        done.delivered += tally.delivered
-        done.dead_lettered += tally.dead_lettered
+        before = self._delivery.tally
+        attempts = self._delivery.attempts_at(batch)
+        while not attempts.are_over:
+            match attempts.make():
+                case Answered(is_set_aside=True) | Kept():
+                    return False
+                case TryAgain(seconds=seconds):
+                    self._sleep(seconds)
+                case _:
+                    continue
+        after = self._delivery.tally
+        done.delivered += after.delivered - before.delivered
+        done.dead_lettered += after.dead_lettered - before.dead_lettered
         return True
 
 

@@ -11,15 +11,18 @@ import sys
 import zlib
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import RLock, Thread
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
 
+from .._process.threads import new_rlock, start_daemon
 from .arrivals import Answer, Request
 from .page import PAGE, POLICY
 from .rules import Verdict, judge
+
+if TYPE_CHECKING:
+    from threading import Thread
 
 MAX_BODY_BYTES = 1_000_000
 """Of a body, as sent and unzipped. Twice what Segment takes, so that its own limit can be met."""
@@ -51,18 +54,16 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int, service: Service) -> None:
         self.service = service
         self._connections: dict[socket.socket, Thread] = {}
-        self._lock = RLock()
+        self._lock = new_rlock()
         super().__init__(("127.0.0.1", port), _Connection)
 
     @override
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
-        thread = Thread(
-            target=self.process_request_thread, args=(request, client_address), daemon=True
-        )
-        with self._lock:
-            self._connections[request] = thread
-        thread.start()
+        with self._lock:  # which a thread that ends at once has to wait for
+            self._connections[request] = start_daemon(
+                lambda: self.process_request_thread(request, client_address), "collector connection"
+            )
 
     @override
     def shutdown_request(self, request: Any) -> None:

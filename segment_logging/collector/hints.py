@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
+from .._messages.limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
 
 MAX_UNIFY_PROPERTIES = 300
 """Properties or traits of one call (Unify limits). Beyond it: silently dropped by Unify."""

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..context import merge
-from ..limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
-from ..wire import CALL_TYPES, CONSENT_EVENT
+from .._identity.merge import merge
+from .._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
+from .._messages.wire import CALL_TYPES, CONSENT_EVENT
 from .hints import hints_of
 
 TYPE_MISSING = "type_missing"

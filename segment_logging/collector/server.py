@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from threading import Condition, RLock, Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from typing_extensions import Self
-
+from .._process.threads import new_condition, new_rlock, start_daemon
 from .arrivals import Answer, Arrival, Request, arrivals_of
 from .connections import Server
 
@@ -52,17 +50,14 @@ class Collector:
     ) -> None:
         self._answer = answer if callable(answer) else _function_of(answer)
         self._on_arrival = on_arrival
-        self._changed = Condition()
+        self._changed = new_condition()
         self._arrivals: deque[Arrival] = deque(maxlen=keep)
         self._requests: deque[Request] = deque(maxlen=keep)
         self._ids: dict[str, None] = {}
         self._number = 0
         self._counts = {"accepted": 0, "dropped": 0, "refused": 0, "requests": 0}
         self._server = Server(port, self)
-        self._thread = Thread(
-            target=self._server.serve_forever, args=(0.02,), name="collector", daemon=True
-        )
-        self._thread.start()
+        self._thread = start_daemon(lambda: self._server.serve_forever(0.02), "collector")
 
     @property
     def url(self) -> str:
@@ -171,7 +166,7 @@ class Collector:
 
 def _function_of(script: Iterable[Answer | int | None]) -> Callable[[Request], Answer | int | None]:
     answers = iter(script)
-    lock = RLock()
+    lock = new_rlock()
 
     def answer(request: Request) -> Answer | int | None:
         with lock:

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from ..context import Identity, under
+from .._identity.binding import only_identity
+from .._identity.who import KnownIdentity
 from .headers import NAMES
 from .proxies import TrustedProxies
 from .visitor import Request, Visitor, check_user_id
@@ -71,11 +72,11 @@ class SegmentMiddleware:
             await self.app(scope, receive, send)
             return
         visitor = Visitor(lambda: self._user_id(scope), lambda: _identify(scope, self._proxies))
-        with under(visitor):
+        with only_identity(visitor):
             await self.app(scope, receive, send)
 
 
-def _identify(scope: Scope, proxies: TrustedProxies) -> Identity:
+def _identify(scope: Scope, proxies: TrustedProxies) -> KnownIdentity:
     headers: dict[str, str | bytes] = {}
     for key, value in scope.get("headers", ()):
         name = _NAMES.get(key)

@@ -16,9 +16,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from ..checks import check_number
-from ..pipelines import drain_all
-from ..reports import Reporter
+from .._options.checks import seconds
+from .._process.shutdown import drain_all
+from .._reports import Reporter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,8 +48,8 @@ def flush_after(
     Raises:
         ConfigurationError: an option that cannot work.
     """
-    check_number("timeout", timeout, at_least=0)
-    check_number("margin", margin, at_least=0)
+    seconds("timeout", timeout)
+    seconds("margin", margin)
     if function is None:
         return functools.partial(_flushing, timeout=timeout, margin=margin)
     return _flushing(function, timeout=timeout, margin=margin)

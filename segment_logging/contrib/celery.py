@@ -15,9 +15,10 @@ from typing import Any
 
 from celery import signals
 
-from ..context import NOBODY, Binding, Bound, Identity, current_binding, current_identity
-from ..encoding import decode, encode
-from ..reports import Reporter
+from .._identity.binding import Binding, current_binding, current_identity
+from .._identity.who import NOBODY, Identity, KnownIdentity
+from .._messages.encoding import decode, encode
+from .._reports import Reporter
 
 HEADER = "segment_logging"
 _BEFORE = "_segment_logging_before"
@@ -67,7 +68,7 @@ def _unbind(task: Any = None, **_: Any) -> None:
         current_binding.set(before)
 
 
-def _identity_in(header: object) -> Bound:
+def _identity_in(header: object) -> Identity:
     """Return the identity that a header tells, nobody if it is anything else."""
     try:
         told = decode(header) if isinstance(header, str) else None
@@ -76,7 +77,7 @@ def _identity_in(header: object) -> Bound:
     if not isinstance(told, Mapping):
         return NOBODY
     context = told.get("context")
-    return Identity(
+    return KnownIdentity(
         user_id=told.get("user_id"),
         anonymous_id=told.get("anonymous_id"),
         context=context if isinstance(context, Mapping) else None,

@@ -24,7 +24,8 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject, empty
 from django.utils.module_loading import import_string
 
-from ..context import Bound, Identity, current_binding, under
+from .._identity.binding import current_binding, only_identity
+from .._identity.who import Identity, KnownIdentity
 from ..errors import ConfigurationError
 from .proxies import TrustedProxies
 from .steps import AsyncSteps, Steps, keeping
@@ -86,15 +87,15 @@ class SegmentMiddleware:
         visitor = Visitor(lambda: self._user_id(request), lambda: _identify(request, self._proxies))
         if self._is_async:
             return self._respond(request, visitor)
-        with under(visitor):
+        with only_identity(visitor):
             return _still_bound(self._get_response(request))
 
-    async def _respond(self, request: HttpRequest, visitor: Bound) -> HttpResponseBase:
-        with under(visitor):
+    async def _respond(self, request: HttpRequest, visitor: Identity) -> HttpResponseBase:
+        with only_identity(visitor):
             return _still_bound(await self._get_response(request))
 
 
-def _identify(request: HttpRequest, proxies: TrustedProxies) -> Identity:
+def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:
     host: str | None
     try:
         host = request.get_host()  # as the settings of the project want it read

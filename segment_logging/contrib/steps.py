@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
-from ..context import Binding, current_binding, under
+from .._identity.binding import Binding, current_binding, only_identity
 
 T = TypeVar("T")
 
@@ -25,12 +25,12 @@ class Steps(Iterator[T], Generic[T]):
     def __init__(self, parts: Iterable[T], bound: Binding) -> None:
         self._bound = bound
         self._parts = parts
-        with under(bound):
+        with only_identity(bound):
             self._iterator = iter(parts)
 
     @override
     def __next__(self) -> T:
-        with under(self._bound):
+        with only_identity(self._bound):
             try:
                 return next(self._iterator)
             finally:
@@ -40,7 +40,7 @@ class Steps(Iterator[T], Generic[T]):
         """Close what WSGI says must be closed, the iterable, wherever it was left."""
         close = getattr(self._parts, "close", None)
         if close is not None:
-            with under(self._bound):
+            with only_identity(self._bound):
                 close()
 
 
@@ -53,7 +53,7 @@ class AsyncSteps(AsyncIterator[T], Generic[T]):
 
     @override
     async def __anext__(self) -> T:
-        with under(self._bound):
+        with only_identity(self._bound):
             try:
                 return await anext(self._iterator)
             finally:
@@ -64,7 +64,7 @@ def keeping(bound: Binding, function: Callable[[], None]) -> Callable[[], None]:
     """Return the function with `bound` bound while it runs."""
 
     def run() -> None:
-        with under(bound):
+        with only_identity(bound):
             function()
 
     return run

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..context import NOBODY, Identity, under
+from .._identity.binding import only_identity
+from .._identity.who import NOBODY, KnownIdentity
+from .._reports import Reporter
 from ..errors import ConfigurationError
-from ..reports import Reporter
 from .headers import anonymous_id_of, context_of, page_of
 from .proxies import TrustedProxies
 
@@ -39,7 +40,7 @@ class Request:
     path: str | bytes
     query: str | bytes | None
 
-    def identify(self, proxies: TrustedProxies) -> Identity:
+    def identify(self, proxies: TrustedProxies) -> KnownIdentity:
         """Return what it says of its visitor. Pure."""
         headers = self.headers
         context = context_of(headers)
@@ -56,7 +57,7 @@ class Request:
         address = proxies.client_of(self.peer, forwarded_for)
         if address is not None:
             context["ip"] = address
-        return Identity(anonymous_id=anonymous_id_of(headers.get("cookie")), context=context)
+        return KnownIdentity(anonymous_id=anonymous_id_of(headers.get("cookie")), context=context)
 
 
 class Visitor:
@@ -72,22 +73,22 @@ class Visitor:
 
     __slots__ = ("_identify", "_known", "_user_id")
 
-    def __init__(self, user_id: Callable[[], Any], identify: Callable[[], Identity]) -> None:
+    def __init__(self, user_id: Callable[[], Any], identify: Callable[[], KnownIdentity]) -> None:
         self._user_id = user_id
         self._identify = identify
-        self._known: Identity | None = None
+        self._known: KnownIdentity | None = None
 
     @property
     def context(self) -> Mapping[str, Any] | None:
         return self._read().context
 
     def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any]:
-        visitor = Identity(
+        visitor = KnownIdentity(
             user_id=_ask("user_id", self._user_id), anonymous_id=self._read().anonymous_id
         )
         return visitor.fill_in(user_id, anonymous_id)
 
-    def _read(self) -> Identity:
+    def _read(self) -> KnownIdentity:
         if self._known is None:
             self._known = _ask("reading a request", self._identify) or NOBODY
         return self._known
@@ -99,7 +100,7 @@ def _ask(what: str, function: Callable[[], Any]) -> Any:
     What it logs itself is about nobody, or it would be asked again for that.
     """
     try:
-        with under(NOBODY):
+        with only_identity(NOBODY):
             answer = function()
     except Exception as error:
         _reporter.once(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..context import Identity, current_binding, under
+from .._identity.binding import current_binding, only_identity
+from .._identity.who import KnownIdentity
 from .headers import NAMES
 from .proxies import TrustedProxies
 from .steps import Steps
@@ -54,7 +55,7 @@ class SegmentMiddleware:
             lambda: None if self._user_id is None else self._user_id(environ),
             lambda: _identify(environ, self._proxies),
         )
-        with under(visitor):
+        with only_identity(visitor):
             parts = self._app(environ, start_response)
             bound = current_binding.get()
         return parts if _runs_nothing(parts, environ) else Steps(parts, bound)
@@ -65,7 +66,7 @@ def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     return {name: environ[key] for name, key in _KEYS.items() if key in environ}
 
 
-def _identify(environ: Environ, proxies: TrustedProxies) -> Identity:
+def _identify(environ: Environ, proxies: TrustedProxies) -> KnownIdentity:
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     request = Request(
         headers=headers_of(environ),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, cast, overload
+from typing import Any, Never, cast, overload
 
 from typing_extensions import override
 
+from .._messages.calls import Call, Identify, Track
+from .._options.table import refuse_unknown
 from ..errors import SegmentError
-from ..messages import Call, Identify, Track
 from .expectation import Expectation
 from .failures import PassedOver, no_match, refused, title_of, unwanted
 
@@ -19,15 +20,15 @@ KEPT_PASSED_OVER = 1000
 
 
 class Captured(Sequence[Call]):
-    """What was captured, as a sequence of messages in the order they were logged.
+    """What was captured, as a sequence of messages in the order in which they were logged.
 
-    In every assertion, a field that is not named may be anything; an object, as `properties`, has
-    what is named of it and perhaps more; `...` expects any value, and None expects none. Other
+    In every assertion, a field that is not named may be anything. An object, such as `properties`,
+    has what is named of it, and perhaps more. `...` expects any value, and None expects none. Other
     values compare by `==`, or as JSON has them. A failure shows what was captured, nearest first.
 
     Attributes:
         messages: the calls.
-        invalid: why events were refused that Segment would have dropped.
+        invalid: why events that Segment would have dropped were refused.
         passed_over: the last records that became no message, refused ones among them, and why.
     """
 
@@ -76,8 +77,7 @@ class Captured(Sequence[Call]):
         if self._told < len(self.invalid):
             error, record = self.invalid[self._told], self._refused[self._told]
             self._told = len(self.invalid)
-            if hasattr(error, "add_note"):  # from Python 3.11
-                error.add_note(f"it was logged at {record.place}")
+            error.add_note(f"it was logged at {record.place}")
             if isinstance(error, SegmentError):  # it came from here, which tells nothing
                 error.__traceback__ = None
             raise error
@@ -93,6 +93,7 @@ class Captured(Sequence[Call]):
 
     def assert_tracked(
         self,
+        /,
         event: Any = ...,
         *,
         user_id: Any = ...,
@@ -100,18 +101,23 @@ class Captured(Sequence[Call]):
         properties: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
         times: int | None = None,
+        **unknown: Never,
     ) -> Track:
-        """Fail unless a track call was captured that is like this; return the first.
+        """Fail unless a track call like this was captured. Return the first.
 
         Args:
             event: its name.
             user_id: of the user; None: it has none.
-            anonymous_id: likewise.
+            anonymous_id: of the visitor; None: it has none.
             properties: some of its properties.
             context: some of its context.
-            times: how many such calls there are, when any number will not do.
+            times: how many such calls there are, if any number will not do.
+
+        Raises:
+            UnknownArgument: an argument that there is not; a TypeError.
         """
         __tracebackhide__ = True
+        refuse_unknown("assert_tracked", unknown, _OF_A_TRACK, "pass it in properties={...}")
         return cast(
             Track,
             self.assert_sent(
@@ -127,23 +133,29 @@ class Captured(Sequence[Call]):
 
     def assert_not_tracked(
         self,
+        /,
         event: Any = ...,
         *,
         user_id: Any = ...,
         anonymous_id: Any = ...,
         properties: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        **unknown: Never,
     ) -> None:
-        """Fail when a track call was captured that is like this; without arguments, when any was.
+        """Fail if a track call like this was captured; without arguments, if any track was.
 
         Args:
             event: its name.
             user_id: of the user; None: it has none.
-            anonymous_id: likewise.
+            anonymous_id: of the visitor; None: it has none.
             properties: some of its properties.
             context: some of its context.
+
+        Raises:
+            UnknownArgument: an argument that there is not; a TypeError.
         """
         __tracebackhide__ = True
+        refuse_unknown("assert_not_tracked", unknown, _OF_A_TRACK, "pass it in properties={...}")
         self.assert_not_sent(
             "track",
             event=... if event is None else event,
@@ -155,23 +167,29 @@ class Captured(Sequence[Call]):
 
     def assert_identified(
         self,
+        /,
         user_id: Any = ...,
         *,
         anonymous_id: Any = ...,
         traits: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
         times: int | None = None,
+        **unknown: Never,
     ) -> Identify:
-        """Fail unless an identify call was captured that is like this; return the first.
+        """Fail unless an identify call like this was captured. Return the first.
 
         Args:
             user_id: of the user; None: it has none.
-            anonymous_id: likewise.
+            anonymous_id: of the visitor; None: it has none.
             traits: some of the traits.
             context: some of its context.
-            times: how many such calls there are, when any number will not do.
+            times: how many such calls there are, if any number will not do.
+
+        Raises:
+            UnknownArgument: an argument that there is not; a TypeError.
         """
         __tracebackhide__ = True
+        refuse_unknown("assert_identified", unknown, _OF_AN_IDENTIFY, "pass it in traits={...}")
         return cast(
             Identify,
             self.assert_sent(
@@ -185,18 +203,18 @@ class Captured(Sequence[Call]):
         )
 
     def assert_sent(
-        self, call_type: str | None = None, *, times: int | None = None, **fields: Any
+        self, /, call_type: str | None = None, *, times: int | None = None, **fields: Any
     ) -> Call:
-        """Fail unless a call of this type was captured that is like this; return the first.
+        """Fail unless a call of this type was captured that is like this. Return the first.
 
         Args:
             call_type: "identify", "track", "page", "screen", "group" or "alias"; None for any.
-            times: how many such calls there are, when any number will not do.
+            times: how many such calls there are, if any number will not do.
             fields: by the names in `extra`: `user_id`, `name`, `group_id`, `traits` ...
 
         Raises:
-            TypeError: a field that no such call has.
-            ValueError: times below 1: `assert_not_sent` is for that.
+            UnknownArgument: a field that no such call has; a TypeError.
+            ValueError: times is below 1; `assert_not_sent` is for that.
         """
         __tracebackhide__ = True
         if times is not None and times < 1:
@@ -208,19 +226,21 @@ class Captured(Sequence[Call]):
             raise AssertionError(no_match(expectation, times, self.messages, self.passed_over))
         return found[0]
 
-    def assert_not_sent(self, call_type: str | None = None, **fields: Any) -> None:
-        """Fail when a call of this type was captured that is like this.
-
-        Without arguments, when anything was captured.
+    def assert_not_sent(self, /, call_type: str | None = None, **fields: Any) -> None:
+        """Fail if a call of this type was captured that is like this, or without arguments any.
 
         Args:
             call_type: as for `assert_sent`.
-            fields: likewise.
+            fields: as for `assert_sent`.
 
         Raises:
-            TypeError: a field that no such call has.
+            UnknownArgument: a field that no such call has; a TypeError.
         """
         __tracebackhide__ = True
         expectation = Expectation(call_type, fields)
         if any(not expectation.differences(call) for call in self.messages):
             raise AssertionError(unwanted(expectation, self.messages))
+
+
+_OF_A_TRACK = ("event", "user_id", "anonymous_id", "properties", "context", "times")
+_OF_AN_IDENTIFY = ("user_id", "anonymous_id", "traits", "context", "times")

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 
 from typing_extensions import override
 
-from ..dialects import template_of
-from ..diversion import Diversion, Enqueue
-from ..encoding import decode
-from ..forms import MARKS
-from ..handler import SegmentHandler, divert
-from ..messages import Call
+from .._delivery.diversion import Diversion, Enqueue, divert
+from .._messages.calls import call_of
+from .._messages.encoding import decode
+from .._records.dialects import template_of
+from .._records.mapping import MARKS
+from ..handler import SegmentHandler
 from .captured import Captured
 from .failures import PassedOver
 from .fake import FakeClient
@@ -94,7 +94,7 @@ class _Capturing:
     def _keeper_of(self, record: logging.LogRecord) -> Callable[[bytes], None]:
         def keep(line: bytes) -> None:
             self._kept.is_new(record)
-            self._captured.messages.append(Call.read(decode(line)))
+            self._captured.messages.append(call_of(decode(line)))
 
         return keep
 

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import logging
 import unittest
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 
 from typing_extensions import override
 
-from ..messages import Call, Identify, Track
 from .captured import Captured
 from .capturing import capture_segment
 from .forbidding import forbid_sending
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 __unittest = True  # unittest then shows the line of the test, and none of these
+
+
+class _Forwarded(Generic[P, R]):
+    """An assertion of `Captured`, with its signature and docstring, as a method of a test case."""
+
+    def __init__(self, assertion: Callable[Concatenate[Captured, P], R]) -> None:
+        self._assertion = assertion
+
+    def __get__(self, case: SegmentTestCase | None, owner: object) -> Callable[P, R]:
+        assertion: Any = self._assertion  # asked of the class, as documentation does
+        bound: Callable[P, R] = assertion if case is None else assertion.__get__(case.captured)
+        return bound
 
 
 class SegmentTestCase(unittest.TestCase):
@@ -83,64 +97,8 @@ class SegmentTestCase(unittest.TestCase):
         stack.close()
         self.captured.assert_valid()
 
-    def assertTracked(
-        self,
-        event: Any = ...,
-        *,
-        user_id: Any = ...,
-        anonymous_id: Any = ...,
-        properties: Mapping[str, Any] | None = None,
-        context: Mapping[str, Any] | None = None,
-        times: int | None = None,
-    ) -> Track:
-        """Fail unless the test tracked this; see `Captured.assert_tracked`."""
-        return self.captured.assert_tracked(
-            event,
-            user_id=user_id,
-            anonymous_id=anonymous_id,
-            properties=properties,
-            context=context,
-            times=times,
-        )
-
-    def assertNotTracked(
-        self,
-        event: Any = ...,
-        *,
-        user_id: Any = ...,
-        anonymous_id: Any = ...,
-        properties: Mapping[str, Any] | None = None,
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Fail when the test tracked this, without arguments anything."""
-        self.captured.assert_not_tracked(
-            event,
-            user_id=user_id,
-            anonymous_id=anonymous_id,
-            properties=properties,
-            context=context,
-        )
-
-    def assertIdentified(
-        self,
-        user_id: Any = ...,
-        *,
-        anonymous_id: Any = ...,
-        traits: Mapping[str, Any] | None = None,
-        context: Mapping[str, Any] | None = None,
-        times: int | None = None,
-    ) -> Identify:
-        """Fail unless the test identified this user; see `Captured.assert_identified`."""
-        return self.captured.assert_identified(
-            user_id, anonymous_id=anonymous_id, traits=traits, context=context, times=times
-        )
-
-    def assertSent(
-        self, call_type: str | None = None, *, times: int | None = None, **fields: Any
-    ) -> Call:
-        """Fail unless the test sent such a call: `assertSent("page", name="Pricing")`."""
-        return self.captured.assert_sent(call_type, times=times, **fields)
-
-    def assertNotSent(self, call_type: str | None = None, **fields: Any) -> None:
-        """Fail when the test sent such a call, without arguments any."""
-        self.captured.assert_not_sent(call_type, **fields)
+    assertTracked = _Forwarded(Captured.assert_tracked)
+    assertNotTracked = _Forwarded(Captured.assert_not_tracked)
+    assertIdentified = _Forwarded(Captured.assert_identified)
+    assertSent = _Forwarded(Captured.assert_sent)
+    assertNotSent = _Forwarded(Captured.assert_not_sent)

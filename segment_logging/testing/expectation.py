@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
-from ..encoding import decode, encode
-from ..errors import InvalidMessage
-from ..messages import Call
-from ..rules import write_timestamp
-from ..wire import CALL_TYPES, FIELDS, read_form
+from .._messages.calls import Call
+from .._messages.encoding import decode, encode
+from .._messages.values import write_timestamp
+from .._messages.wire import CALL_TYPES, FIELDS, read_form
+from .._options.table import refuse_unknown
+from ..errors import InvalidMessage, UnknownArgument
 
 
 class Difference(NamedTuple):
@@ -26,29 +27,29 @@ class Difference(NamedTuple):
 class Expectation:
     """What a message should be like.
 
-    A field that is not named, or is `...`, may be anything. An object has what is named of it,
-    and perhaps more. None expects null or nothing. Other values compare by `==`, so that
-    `unittest.mock.ANY` and `pytest.approx` do what they do; or as JSON has them, so that a Decimal,
-    a UUID or a datetime that was logged is expected as that.
+    A field that is not named, or is `...`, may be anything. An object has what is named of it, and
+    perhaps more. None expects null or nothing. Other values compare by `==`, so that
+    `unittest.mock.ANY` and `pytest.approx` work, or as JSON has them, so that a Decimal, a UUID or
+    a datetime can be expected as it was logged.
 
     Args:
         call_type: "track", or another of the six; None for any.
         fields: names as in `extra` (`user_id`, `properties`, ...) to what is expected.
 
     Raises:
-        TypeError: a field that no such call has.
+        UnknownArgument: there is no such call, or it has no such field; a TypeError.
     """
 
     def __init__(self, call_type: str | None, fields: Mapping[str, Any]) -> None:
         if call_type is not None and call_type not in CALL_TYPES:
-            raise TypeError(f"there is no call {call_type!r}: use one of {', '.join(CALL_TYPES)}")
-        known = {name for kind in ([call_type] if call_type else FIELDS) for name in FIELDS[kind]}
-        for name in fields.keys() - known:
-            inside = "traits" if "properties" not in known else "properties"
-            raise TypeError(
-                f"{call_type or 'no call'} has no field {name!r}: its fields are "
-                f"{', '.join(sorted(known))}; perhaps {inside}={{{name!r}: ...}}"
+            raise UnknownArgument(
+                f"there is no call {call_type!r}: use one of {', '.join(CALL_TYPES)}"
             )
+        known = {name for kind in ([call_type] if call_type else FIELDS) for name in FIELDS[kind]}
+        inside = "traits" if "properties" not in known else "properties"
+        for name in fields:
+            hint = f"its fields are {', '.join(sorted(known))}; perhaps {inside}={{{name!r}: ...}}"
+            refuse_unknown(call_type or "a call", [name], known, hint, kind="field")
         self.call_type = call_type
         self.fields = {name: value for name, value in fields.items() if value is not ...}
         name_field = "event" if "event" in self.fields else "name"

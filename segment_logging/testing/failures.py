@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..messages import Call
-from ..wire import read_form
+from .._messages.calls import Call
+from .._messages.wire import read_form
 from .expectation import Difference, Expectation, likeness
 
 SHOWN_MESSAGES = 5

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from threading import RLock
 
-from ..batch import Batch
+from .._client.answers import Fault, fault_of
+from .._messages.batch import Batch
+from .._messages.calls import Call
+from .._messages.message import Message
+from .._process.threads import new_rlock
 from ..errors import DeliveryError
-from ..messages import Call, Message
-from ..outcomes import Fault, fault_of
 
 Answer = int | tuple[int, float] | BaseException | type[BaseException] | None
 """What the network answers one request: a status; a status and the seconds of its Retry-After;
@@ -34,7 +35,7 @@ class FakeClient:
 
     def __init__(self, script: Script = ()) -> None:
         self._answer = script if callable(script) else _answers(script)
-        self._lock = RLock()
+        self._lock = new_rlock()
         self.requests: list[Message] = []
         self.batches: list[Batch] = []
         self.messages: list[Call] = []

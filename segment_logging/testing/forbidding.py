@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import get_ident
 
-from ..batch import Batch
-from ..client import divert_sending
-from ..messages import Call, Message
-from ..pipelines import drain_all
-from ..threads import own_threads
+from .._client.http_client import divert_sending
+from .._messages.batch import Batch
+from .._messages.calls import Call
+from .._messages.message import Message
+from .._process.delivering import is_delivering
+from .._process.shutdown import drain_all
 from .failures import SHOWN_MESSAGES, title_of
 from .layers import Layers
 
@@ -52,7 +52,7 @@ def forbid_sending() -> Iterator[None]:
         calls = message.batch if isinstance(message, Batch) else [message]
         new = [call for call in calls if isinstance(call, Call) and call not in forbidden]
         forbidden.extend(new)  # some clients try again
-        if get_ident() not in own_threads:
+        if not is_delivering():
             raise SendingForbidden(_text(forbidden))
 
     drain_all(DRAIN_TIMEOUT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import Counter
-from threading import RLock, get_ident
+
+from .._process.threads import new_rlock, thread_id
 
 
 class Sightings:
@@ -17,7 +18,7 @@ class Sightings:
     """
 
     def __init__(self) -> None:
-        self._lock = RLock()
+        self._lock = new_rlock()
         self._records: weakref.WeakSet[logging.LogRecord] = weakref.WeakSet()
         self._seen: dict[bool, Counter[tuple[object, ...]]] = {True: Counter(), False: Counter()}
 
@@ -25,7 +26,7 @@ class Sightings:
         """Return whether the record was not seen before; from now on it was."""
         about = record.__dict__.get
         place = tuple(map(about, ("created", "process", "thread", "pathname", "lineno")))
-        by_queue = about("thread") != get_ident()
+        by_queue = about("thread") != thread_id()
         with self._lock:
             if record in self._records:
                 return False

@@ -11,8 +11,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging._identity.binding import current_identity
+from segment_logging._identity.who import NOBODY
 from segment_logging.collector import Collector
-from segment_logging.context import NOBODY, current_identity
 from segment_logging.testing import Captured, capture_segment
 
 logger = logging.getLogger("tests.contrib")

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from typing import Any
 
 from segment_logging import ConfigurationError, bind
-from segment_logging.context import NOBODY, current_identity
+from segment_logging._identity.binding import current_identity
+from segment_logging._identity.who import NOBODY
 from segment_logging.contrib.asgi import Receive, Scope, SegmentMiddleware, Send
 
 from .frameworks import COOKIE, MANY, FrameworkTest, captured, context_of, has, log, number_of, who

@@ -13,9 +13,9 @@ from typing import Any
 from typing_extensions import override
 
 from segment_logging import ConfigurationError, Message, SegmentHandler
+from segment_logging._reports import Reporter
 from segment_logging.contrib import aws_lambda
 from segment_logging.contrib.aws_lambda import flush_after, seconds_left
-from segment_logging.reports import Reporter
 from segment_logging.testing import FakeClient
 
 

@@ -12,7 +12,8 @@ from uuid import UUID
 from typing_extensions import override
 
 from segment_logging import bind, identity
-from segment_logging.context import NOBODY, Identity, current_identity, under
+from segment_logging._identity.binding import current_identity, only_identity
+from segment_logging._identity.who import NOBODY, KnownIdentity
 
 from ..faults.subprocesses import run
 from .frameworks import CollectorTest, FrameworkTest, captured, context_of, has, log, who
@@ -23,9 +24,9 @@ if not has("celery"):
 from celery import Celery, signals
 from celery.app.trace import build_tracer
 
+from segment_logging._reports import Reporter
 from segment_logging.contrib import celery as celery_module
 from segment_logging.contrib.celery import HEADER, connect
-from segment_logging.reports import Reporter
 
 
 def sent(headers: dict[str, Any] | None = None) -> Any:
@@ -128,16 +129,16 @@ class TestRun(CeleryTest):
             bind(user_id="u-1")
 
         self.task = self.app.task(left_over)
-        with captured() as events, under(Identity(user_id="u-5")):
+        with captured() as events, only_identity(KnownIdentity(user_id="u-5")):
             self.run_task()
-            self.assertEqual(current_identity(), Identity(user_id="u-5"))
+            self.assertEqual(current_identity(), KnownIdentity(user_id="u-5"))
         self.assertEqual(who(events), [(None, "none")])
 
     def test_eager(self) -> None:
         """A task that runs eagerly is a call: it is about whom its caller is."""
         with captured() as events, identity(user_id="u-5"):
             self.task.delay()
-            self.assertEqual(current_identity(), Identity(user_id="u-5"))
+            self.assertEqual(current_identity(), KnownIdentity(user_id="u-5"))
         self.assertEqual(who(events), [("u-5", None)])
 
     def test_error(self) -> None:

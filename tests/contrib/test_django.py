@@ -13,7 +13,8 @@ from typing import Any
 from typing_extensions import override
 
 from segment_logging import ConfigurationError, bind
-from segment_logging.context import NOBODY, current_identity
+from segment_logging._identity.binding import current_identity
+from segment_logging._identity.who import NOBODY
 
 from .frameworks import (
     COOKIE,

@@ -8,13 +8,7 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment_logging.contrib.headers import (
-    anonymous_id_of,
-    clean,
-    context_of,
-    locale_of,
-    page_of,
-)
+from segment_logging.contrib.headers import anonymous_id_of, clean, context_of, locale_of, page_of
 
 UUID = "6b1fd3a4-2e55-4b6c-a4d1-3c0f2f4e9a77"
 

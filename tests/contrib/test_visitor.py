@@ -10,11 +10,12 @@ from typing import Any
 from typing_extensions import override
 
 from segment_logging import ConfigurationError, bind, identity, unbind
-from segment_logging.context import Identity, current_identity, under
+from segment_logging._identity.binding import current_identity, only_identity
+from segment_logging._identity.who import KnownIdentity
+from segment_logging._reports import Reporter
 from segment_logging.contrib import visitor as visitors
 from segment_logging.contrib.proxies import TrustedProxies
 from segment_logging.contrib.visitor import Request, Visitor, check_user_id
-from segment_logging.reports import Reporter
 
 from .frameworks import FrameworkTest, captured, context_of, log, logger, who
 
@@ -24,7 +25,7 @@ class Asked:
 
     def __init__(self, user_id: Any = None, **known: Any) -> None:
         self.user_id = user_id
-        self.known = Identity(**known)
+        self.known = KnownIdentity(**known)
         self.times = 0
         self.visitor = Visitor(self.tell, self.identify)
 
@@ -33,7 +34,7 @@ class Asked:
             raise self.user_id
         return self.user_id
 
-    def identify(self) -> Identity:
+    def identify(self) -> KnownIdentity:
         self.times += 1
         return self.known
 
@@ -42,7 +43,7 @@ class TestVisitor(FrameworkTest):
     def test_fills_in(self) -> None:
         """Events without ids get the visitor's, and the context."""
         asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
-        with captured() as events, under(asked.visitor):
+        with captured() as events, only_identity(asked.visitor):
             log()
         self.assertEqual(who(events), [("u-1", "a-1")])
         self.assertEqual(context_of(events), {"locale": "de"})
@@ -50,7 +51,7 @@ class TestVisitor(FrameworkTest):
     def test_not_before_an_event(self) -> None:
         """Without an event nothing is read, whatever else is logged or bound."""
         asked = Asked()
-        with captured(), under(asked.visitor), identity(context={"locale": "de"}):
+        with captured(), only_identity(asked.visitor), identity(context={"locale": "de"}):
             logger.info("no event")
             bind(user_id="u-1")
         self.assertEqual(asked.times, 0)
@@ -58,7 +59,7 @@ class TestVisitor(FrameworkTest):
     def test_once(self) -> None:
         """The request is read once, however many events there are."""
         asked = Asked(anonymous_id="a-1")
-        with captured() as events, under(asked.visitor):
+        with captured() as events, only_identity(asked.visitor):
             for _ in range(5):
                 log()
         self.assertEqual((asked.times, len(events)), (1, 5))
@@ -66,7 +67,7 @@ class TestVisitor(FrameworkTest):
     def test_login(self) -> None:
         """Who logs in or out in the middle of a request does so for the events, too."""
         asked = Asked(anonymous_id="a-1")
-        with captured() as events, under(asked.visitor):
+        with captured() as events, only_identity(asked.visitor):
             for asked.user_id in (None, "u-1", None, "u-2"):
                 log()
         self.assertEqual([user for user, _ in who(events)], [None, "u-1", None, "u-2"])
@@ -74,21 +75,21 @@ class TestVisitor(FrameworkTest):
     def test_event_about_another_user(self) -> None:
         """An event about another user does not get this visitor's anonymous id."""
         asked = Asked("u-1", anonymous_id="a-1")
-        with captured() as events, under(asked.visitor):
+        with captured() as events, only_identity(asked.visitor):
             log(user_id="u-2")
         self.assertEqual(who(events), [("u-2", None)])
 
     def test_sign_up(self) -> None:
         """An event that names the user whom nobody knows yet links both ids."""
         asked = Asked(anonymous_id="a-1")
-        with captured() as events, under(asked.visitor):
+        with captured() as events, only_identity(asked.visitor):
             log(user_id="u-1")
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_bound_on_top(self) -> None:
         """What the program binds in a request stands over the visitor, and `unbind` ends it."""
         asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
-        with captured() as events, under(asked.visitor):
+        with captured() as events, only_identity(asked.visitor):
             bind(context={"app": {"name": "shop"}})
             log()
             unbind()
@@ -100,13 +101,13 @@ class TestVisitor(FrameworkTest):
 
     def test_never_an_event(self) -> None:
         """A record without analytics data is none in a request, either."""
-        with captured() as events, under(Asked("u-1").visitor):
+        with captured() as events, only_identity(Asked("u-1").visitor):
             logger.info("Seen")
         self.assertEqual(len(events), 0)
 
     def test_empty_user_id(self) -> None:
         """An empty user id is none, as an absent REMOTE_USER is in some servers."""
-        with captured() as events, under(Asked("", anonymous_id="a-1").visitor):
+        with captured() as events, only_identity(Asked("", anonymous_id="a-1").visitor):
             log()
         self.assertEqual(who(events), [(None, "a-1")])
 
@@ -117,7 +118,7 @@ class TestVisitor(FrameworkTest):
             log("Inner", anonymous_id="a-2")
             return "u-1"
 
-        with captured() as events, under(Visitor(user_id, Identity)):
+        with captured() as events, only_identity(Visitor(user_id, KnownIdentity)):
             log()
         self.assertEqual(who(events), [(None, "a-2"), ("u-1", None)])
 
@@ -132,7 +133,7 @@ class TestErrors(FrameworkTest):
     def said(self, asked: Asked, times: int = 1) -> tuple[list[Any], str]:
         """Return whom the events are about, and what stderr says."""
         stderr = io.StringIO()
-        with redirect_stderr(stderr), captured() as events, under(asked.visitor):
+        with redirect_stderr(stderr), captured() as events, only_identity(asked.visitor):
             for _ in range(times):
                 log(user_id="u-9" if asked.known.anonymous_id is None else None)
         return who(events), stderr.getvalue()
@@ -149,7 +150,7 @@ class TestErrors(FrameworkTest):
         """Likewise, and it is not tried again."""
         asked = Asked()
 
-        def identify() -> Identity:
+        def identify() -> KnownIdentity:
             asked.times += 1
             raise RuntimeError
 
@@ -171,7 +172,7 @@ class TestErrors(FrameworkTest):
 
 
 class TestRequest(unittest.TestCase):
-    def identify(self, *proxies: str, host: str = "", **headers: str | bytes) -> Identity:
+    def identify(self, *proxies: str, host: str = "", **headers: str | bytes) -> KnownIdentity:
         request = Request(
             headers={name.replace("_", "-"): value for name, value in headers.items()},
             peer="192.0.2.7",
@@ -194,7 +195,7 @@ class TestRequest(unittest.TestCase):
                 host="shop.example",
                 x_forwarded_for=b"203.0.113.9",
             ),
-            Identity(
+            KnownIdentity(
                 anonymous_id="a-1",
                 context={
                     "userAgent": "Mozilla/5.0",
@@ -220,7 +221,7 @@ class TestRequest(unittest.TestCase):
             host="a" * 60_000,
             x_forwarded_for="," * 60_000,
         )
-        with captured() as events, under(known):
+        with captured() as events, only_identity(known):
             log(user_id="u-1", properties={"text": "x" * 20_000})
         self.assertEqual((len(events), len(events.invalid)), (1, 0))
 
@@ -229,9 +230,9 @@ class TestContextVariable(FrameworkTest):
     def test_compares_cheaply(self) -> None:
         """Comparing what is bound asks nothing: asgiref does so whenever a thread hands over."""
         asked = Asked("u-1")
-        with under(asked.visitor), identity(context={"locale": "de"}):
+        with only_identity(asked.visitor), identity(context={"locale": "de"}):
             self.assertEqual(current_identity(), current_identity())
-            self.assertNotEqual(current_identity(), Identity())
+            self.assertNotEqual(current_identity(), KnownIdentity())
         self.assertEqual(asked.times, 0)
 
 

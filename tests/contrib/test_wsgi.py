@@ -14,7 +14,8 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 from typing_extensions import override
 
 from segment_logging import ConfigurationError, bind
-from segment_logging.context import NOBODY, current_identity
+from segment_logging._identity.binding import current_identity
+from segment_logging._identity.who import NOBODY
 from segment_logging.contrib.wsgi import Environ, SegmentMiddleware, StartResponse
 
 from .frameworks import COOKIE, MANY, FrameworkTest, captured, context_of, log, number_of, who

@@ -188,7 +188,7 @@ class TestExits(unittest.TestCase):
         )
         self.assertEqual(arrived(self.collector)["Signup"], 1)
         if not arrived(self.collector)["Bye"]:
-            self.assertIn("1 messages", done.stderr)
+            self.assertIn("1 message is lost", done.stderr)
 
 
 class TestExitsWithoutAnswers(unittest.TestCase):

@@ -57,7 +57,7 @@ class TestDictConfig(DeadlockTest):
             )
         self.assertLess(done.json, 0.5)
         self.assertLess(done.exit_seconds, 2.5)
-        self.assertEqual(done.stderr.count("1 messages were not delivered"), 20)
+        self.assertEqual(done.stderr.count("1 message was not delivered"), 20)
 
     def test_repeatedly(self) -> None:
         """What is logged between many configurations arrives, once."""
@@ -271,7 +271,7 @@ class TestInTheMiddle(DeadlockTest):
     def test_signals_at_the_end_of_a_wait(self) -> None:
         """No wait with a timeout outlasts it because a signal handler ran as it ended."""
         done = self.ends(
-            "from segment_logging.queues.bell import Bell\n"
+            "from segment_logging._process.bell import Bell\n"
             "def on_alarm(*_):\n"
             "    end = time.monotonic() + 0.0005\n"
             "    while time.monotonic() < end: pass\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypedDict
 from uuid import UUID
@@ -61,7 +61,7 @@ bound.track(
     properties={"name": "Mia", "message": 1, "args": [1, {"a": None}]},
     context={"ip": "192.0.2.1"},
     integrations={"All": False, "Mixpanel": {"key": 1}},
-    timestamp=datetime.now(timezone.utc),
+    timestamp=datetime.now(UTC),
     message_id="m-1",
     level=logging.DEBUG,
     stacklevel=2,

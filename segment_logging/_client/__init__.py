@@ -1,0 +1,1 @@
+"""One POST: what is sent, where to, and what the answer means."""

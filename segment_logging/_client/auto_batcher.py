@@ -1,0 +1,110 @@
+"""`AutoBatcher`: sends a batch whenever the next message does not fit into it any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Protocol, Self
+
+from .._messages.batch import Batch
+from .._messages.batcher import Batcher
+from .._messages.calls import Call
+from .._messages.ids import new_message_id
+from .._messages.message import Message
+from .._public import public_in
+from ..errors import MessageTooLarge
+
+
+class _Sender(Protocol):
+    def send(self, write_key: str, message: Message) -> None: ...
+
+
+@public_in("segment_logging")
+class AutoBatcher:
+    """A Batcher that sends its batch when the next message does not fit.
+
+    A failed send loses nothing: the batch is kept, in order, for the next `flush`. Messages
+    without an id are given one, so that Segment recognises what it has already received. There is
+    no timer: call `flush` from time to time, or use it as a context manager, which flushes at its
+    end.
+
+    One thread at a time.
+
+    Args:
+        client: sends the batches.
+        batcher: collects the messages.
+        write_key: of the Segment source.
+    """
+
+    def __init__(self, client: _Sender, batcher: Batcher, write_key: str) -> None:
+        self._client = client
+        self._batcher = batcher
+        self._write_key = write_key
+        self._full: list[Batch] = []  # taken from the batcher, and not delivered yet
+
+    def push(self, message: Message) -> None:
+        """Take the message in. If it does not fit, send the batch first.
+
+        Raises:
+            MessageTooLarge, InvalidMessage: the message is refused, and the batch is as it was.
+            DeliveryError: the message *was* taken in; the full batch could not be sent and waits
+                for the next `flush`.
+        """
+        handed_back = self._put(message)
+        if handed_back is None:
+            return
+        self._full.append(self._batcher.take())
+        self._batcher.push(handed_back)
+        self._send_full()
+
+    def _put(self, message: Message) -> Message | None:
+        if not isinstance(message, Call) or message.has_id:
+            return self._batcher.push(message)
+        try:
+            return self._batcher.push(replace(message, message_id=new_message_id()))
+        except MessageTooLarge:
+            return self._batcher.push(message)  # it may only be the id that does not fit
+
+    def flush(self) -> None:
+        """Send everything that was taken in. Does nothing if there is nothing to send.
+
+        Raises:
+            DeliveryError: what could not be sent waits for the next `flush`.
+        """
+        self._send_full()
+        if self._batcher.is_empty:
+            return
+        try:
+            self._client.send(self._write_key, self._batcher.peek())
+        except MessageTooLarge:
+            self._full.append(self._batcher.take())
+            self._send_full()
+        else:
+            self._batcher.take()  # only now, so that a failed send leaves the batch in place
+
+    def _send_full(self) -> None:
+        while self._full:
+            batch = self._full[0]
+            try:
+                self._client.send(self._write_key, batch)
+            except MessageTooLarge:  # a client with OAuth adds the write key to the body
+                if len(batch) == 1:
+                    raise
+                self._full[:1] = batch.halves()
+            else:
+                del self._full[0]  # only now, as above
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.flush()
+        except Exception:  # nothing is lost: it waits for the next flush
+            if error is None:  # the error of the block itself says more
+                raise

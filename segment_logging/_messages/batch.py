@@ -1,0 +1,193 @@
+"""Many calls in one request, as objects or already encoded.
+
+The pipeline makes batches of bytes that are ready to be sent. A client that wants objects, such as
+the fake one, has them decoded on demand. That is how "encode once" and `Client.send` go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import FrozenInstanceError
+from functools import partial
+from typing import Any, ClassVar, Self
+
+from typing_extensions import override
+
+from .._public import public_in
+from ..errors import InvalidMessage
+from .body import batch_fields
+from .calls import Call, call_of
+from .encoding import decode, encode
+from .limits import MAX_BATCH_MESSAGES
+from .message import Message
+
+
+@public_in("segment_logging")
+class Batch(Message):
+    """Up to 2,500 calls in one request.
+
+    Made from messages, or by `of_lines` from calls that are already encoded. Then nothing is
+    decoded unless somebody asks for `batch`, and the body is a join of the bytes.
+
+    Args:
+        batch: calls, in the order they are to arrive.
+        context: merged by Segment into every call's context.
+        integrations: merged by Segment into every call's integrations.
+
+    Raises:
+        InvalidMessage: there are no calls (empty_batch), more than 2,500 (answered with 200, and
+            dropped), or something else among them.
+    """
+
+    __slots__ = ("_lines", "_messages", "context", "integrations")
+
+    type: ClassVar[str] = "batch"
+    context: Mapping[str, Any] | None
+    integrations: Mapping[str, Any] | None
+    _lines: tuple[bytes, ...] | None
+    _messages: tuple[Call, ...] | None
+
+    def __init__(
+        self,
+        batch: Iterable[Message],
+        *,
+        context: Mapping[str, Any] | None = None,
+        integrations: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(batch, Iterable):
+            raise InvalidMessage(
+                f"batch must be a list, not {type(batch).__name__}: pass a list of calls",
+                field="batch",
+            )
+        calls: list[Call] = []
+        for message in batch:
+            if not isinstance(message, Call):
+                raise InvalidMessage(
+                    f"a batch holds calls, not {type(message).__name__}: "
+                    "pass Identify, Track, Page, Screen, Group or Alias",
+                    field="batch",
+                )
+            calls.append(message)
+        self._set(tuple(calls), None, context, integrations)
+
+    @classmethod
+    def of_lines(
+        cls,
+        lines: Sequence[bytes],
+        *,
+        context: Mapping[str, Any] | None = None,
+        integrations: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Return a batch of calls that are already encoded, one JSON object a line."""
+        batch = cls.__new__(cls)
+        batch._set(None, tuple(lines), context, integrations)
+        return batch
+
+    @override
+    @classmethod
+    def read(cls, form: Mapping[str, Any]) -> Self:
+        if not isinstance(form["batch"], Sequence):
+            raise InvalidMessage("batch must be a list: pass a list of calls", field="batch")
+        return cls(
+            [call_of(call) for call in form["batch"]],
+            context=form.get("context"),
+            integrations=form.get("integrations"),
+        )
+
+    def _set(
+        self,
+        messages: tuple[Call, ...] | None,
+        lines: tuple[bytes, ...] | None,
+        context: Mapping[str, Any] | None,
+        integrations: Mapping[str, Any] | None,
+    ) -> None:
+        count = len(messages or lines or ())
+        if not count:
+            raise InvalidMessage(
+                "a batch without messages (empty_batch): send it when there is one", field="batch"
+            )
+        if count > MAX_BATCH_MESSAGES:
+            raise InvalidMessage(
+                f"a batch of {count:,} messages, of which Segment keeps {MAX_BATCH_MESSAGES:,}: "
+                "split it, or push them through a Batcher",
+                field="batch",
+            )
+        for name, value in (("context", context), ("integrations", integrations)):
+            if value is not None and not isinstance(value, Mapping):
+                raise InvalidMessage(f"{name} must be an object: pass a dict", field=name)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_lines", lines)
+        object.__setattr__(self, "_messages", messages)
+
+    @property
+    def batch(self) -> tuple[Call, ...]:
+        """The calls, in order; decoded on demand if the batch was made from lines."""
+        calls = self._messages
+        if calls is None:
+            calls = tuple(call_of(decode(line)) for line in self.lines)
+            object.__setattr__(self, "_messages", calls)
+        return calls
+
+    @property
+    def lines(self) -> tuple[bytes, ...]:
+        """The calls encoded, one JSON object each."""
+        lines = self._lines
+        if lines is None:
+            lines = tuple(encode(call.wire_form()) for call in self.batch)
+            object.__setattr__(self, "_lines", lines)
+        return lines
+
+    def halves(self) -> tuple[Self, Self]:
+        """Return two batches: the first half of the calls, and the second.
+
+        Raises:
+            InvalidMessage: there is only one call.
+        """
+        middle = len(self) // 2
+        first, other = (
+            self.of_lines(lines, context=self.context, integrations=self.integrations)
+            for lines in (self.lines[:middle], self.lines[middle:])
+        )
+        return first, other
+
+    def without(self, count: int) -> Self | None:
+        """Return what is left without the first `count` calls, None if that is nothing."""
+        if not count:
+            return self
+        left = self.lines[count:]
+        if not left:
+            return None
+        return self.of_lines(left, context=self.context, integrations=self.integrations)
+
+    @override
+    def to_dict(self) -> dict[str, Any]:
+        calls = [decode(line) for line in self.lines]
+        return {"batch": calls, **batch_fields(self.context, self.integrations)}
+
+    def __len__(self) -> int:
+        return len(self.lines if self._messages is None else self._messages)
+
+    @override
+    def __setattr__(self, name: str, value: object = None) -> None:
+        raise FrozenInstanceError(f"a Batch is frozen: make another to change its {name}")
+
+    __delattr__ = __setattr__
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Batch):
+            return NotImplemented
+        return (self.batch, self.context, self.integrations) == (
+            other.batch, other.context, other.integrations
+        )  # fmt: skip
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(Batch, context=self.context, integrations=self.integrations)
+        return make, (self.batch,)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self)} messages>"

@@ -1,0 +1,279 @@
+"""Values to compact UTF-8 JSON and back, the same with and without the `speed` extra.
+
+Both encoders write only what JSON has. Everything else goes through one function, `default`, so
+that a value comes out the same whichever encoder is installed. What an encoder refuses (NaN, lone
+surrogates, keys that are not text, integers beyond 64 bits) is rewritten by `plain` and encoded
+again: the rare message takes the slow path, so that the common one pays nothing.
+
+Nothing here knows of messages, limits or rules.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import json.encoder
+import math
+import sys
+from collections import UserString
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set, ValuesView
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import SimpleNamespace
+from typing import Any
+
+from ..errors import InvalidMessage
+
+try:
+    import orjson
+
+    if tuple(map(int, orjson.__version__.split(".")[:2])) >= (3, 12):
+        orjson = None  # type: ignore[assignment]  # crashes on tuples nested thousands deep
+except ImportError:
+    orjson = None  # type: ignore[assignment]
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as compact UTF-8 JSON.
+
+    A datetime is written in UTC with milliseconds and `Z` (a naive one is local time), date and
+    time in ISO 8601, a timedelta in seconds, a Decimal as a number, UUID and Path as text, an Enum
+    as its value, a set as a list (sorted if it can be), bytes as text if they are UTF-8 and as
+    base64 if not, dataclasses, Mappings, attrs and pydantic models as objects, NumPy values as what
+    they hold, NaN and the infinities as null, an exception as `"ValueError: text"`, and any other
+    object as its `str()`.
+
+    Raises:
+        InvalidMessage: there is a cycle, nesting goes deeper than the recursion limit, or a
+            `__str__` raises. The cause is chained; the text holds no value.
+    """
+    try:
+        return _encode(value)
+    except Exception:
+        return _encode_carefully(value)
+
+
+def decode(data: bytes | str) -> Any:
+    """Return the value of a JSON text. Raises ValueError if it is not JSON."""
+    return json.loads(data)
+
+
+def utc_text(moment: datetime) -> str:
+    """Return `2026-11-23T08:00:00.123Z`: UTC, milliseconds. A naive datetime is local time."""
+    if hasattr(moment, "to_pydatetime"):  # pandas' own does not take a naive moment as local time
+        moment = moment.to_pydatetime()
+    try:
+        moment = moment.astimezone(UTC)
+    except (
+        OverflowError,
+        ValueError,
+    ):  # the first and the last moment, which people use for "never"
+        moment = moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def default(value: Any) -> Any:
+    """Return something closer to JSON for a value that an encoder does not know."""
+    match value:
+        case Enum():
+            return value.value
+        # Subclasses of what JSON has: the standard encoder writes them itself, orjson asks us.
+        case str():
+            return str.__str__(value) if type(value) is not str else value
+        case bool() | None:
+            return value
+        case int():
+            return int.__int__(value)
+        case float():
+            number = float.__float__(value)
+            return number if math.isfinite(number) else None
+        case datetime():
+            return utc_text(value) if _is_itself(value) else None
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return default(value.total_seconds())
+        case Decimal():
+            return default(float(value)) if value.is_finite() else None
+        case bytes() | bytearray() | memoryview():
+            return _text_of(bytes(value))
+        case Mapping():
+            return dict(value.items())
+        case UserString():  # a sequence of itself
+            return str(value)
+        case Set():
+            return _sorted_if_possible(value)
+        case Sequence() | ValuesView():
+            return list(value)
+        case SimpleNamespace():
+            return vars(value)
+        case BaseException():
+            return f"{type(value).__name__}: {value}"
+        case type():
+            return value.__name__
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    # Asked of the type, as a mock has any attribute that one asks for.
+    kind = type(value)
+    if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # NumPy, pandas, CuPy, JAX
+        return _listed(value)
+    if hasattr(kind, "__attrs_attrs__"):
+        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+    if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump"):
+        return value.model_dump()
+    return str(value)
+
+
+def _listed(value: Any) -> Any:
+    """Return what an array or scalar of NumPy or its like holds."""
+    if type(value).__module__ != "numpy":  # pandas and others have their own moments
+        return value.tolist()
+    about = value.dtype.str
+    if about.endswith(
+        ("[ns]", "[ps]", "[fs]", "[as]")
+    ):  # finer than datetime: NumPy would list a bare number
+        value = value.astype(f"{about[1:3]}[us]")
+    listed = value.tolist()
+    if type(listed) is type(value):  # longdouble
+        return float(value) if value.dtype.kind == "f" else str(value)
+    return listed
+
+
+def plain(value: Any) -> Any:
+    """Return `value` made of dict, list, str, int, finite float, bool and None only."""
+    match value:
+        case None | bool():
+            return value
+        case Enum():
+            return plain(value.value)
+        case str():
+            return _whole_text(str.__str__(value))
+        case int():
+            return int.__int__(value)
+        case float():
+            return default(value)
+        case Mapping():
+            return {_key(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+    return plain(default(value))
+
+
+def _is_itself(value: Any) -> bool:
+    return bool(value == value)  # noqa: PLR0124  # pandas.NaT, a datetime, does not equal itself
+
+
+def _key(key: Any) -> str:
+    """Return the name that `key` has in JSON, as JavaScript and `json` spell it."""
+    match key:
+        case str() if not isinstance(key, Enum):
+            return _whole_text(str.__str__(key))
+        case None | bool() | int() | float() if not isinstance(key, Enum):
+            return json.dumps(key)
+    written = plain(key)
+    return written if isinstance(written, str) else json.dumps(written)
+
+
+def _whole_text(text: str) -> str:
+    """Return `text` with U+FFFD in place of lone surrogates, which UTF-8 cannot hold."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode()
+
+
+def _sorted_if_possible(values: Set[Any]) -> list[Any]:
+    try:
+        return sorted(values)
+    except TypeError:
+        return list(values)
+
+
+# allow_nan=False: `NaN` is not JSON, and Segment answers 400 to the whole batch that holds one.
+_standard = json.JSONEncoder(
+    ensure_ascii=False,
+    allow_nan=False,
+    separators=(",", ":"),
+    default=default,
+)
+# The objects around the one being written. Before 3.12, the interpreter's own limit ends a cycle
+# soon enough. Since then it does not in a thread with 1 MiB of stack, as musl gives it.
+_around: dict[int, object] | None = {} if sys.version_info >= (3, 12) else None
+
+
+def accelerated(module: object) -> Callable[[object, int], Iterable[str]] | None:
+    """Return what `_standard` makes anew for each text, or None if this Python has it no more.
+
+    Making it takes a fifth of the time of an event. It is private to the standard library, so it
+    is asked for here alone and tried out, and without it `_standard` does the work.
+
+    Args:
+        module: `json.encoder`.
+    """
+    try:
+        make: Any = module.c_make_encoder  # type: ignore[attr-defined]
+        text_of: Any = module.encode_basestring  # type: ignore[attr-defined]
+        chunks_of: Callable[[object, int], Iterable[str]]
+        chunks_of = make(_around, default, text_of, None, ":", ",", False, False, False)
+        tried = {"a": [None, True, 1, 0.5, 'é"', date(1970, 1, 1)]}
+        return chunks_of if "".join(chunks_of(tried, 0)) == _standard.encode(tried) else None
+    except Exception:
+        return None
+
+
+_chunks_of = accelerated(json.encoder)
+
+
+def encode_standard(value: object) -> bytes:
+    """Encode with the standard library only. Raises whatever its encoder raises.
+
+    Now and then it also raises for a value that another thread, or a `__str__` that logs, is
+    writing at the same time; both are then written carefully.
+    """
+    if _chunks_of is None:
+        return _standard.encode(value).encode()
+    try:
+        return "".join(_chunks_of(value, 0)).encode()
+    except BaseException:
+        if _around:
+            _around.clear()
+        raise
+
+
+def _encode_carefully(value: object) -> bytes:
+    try:
+        return encode_standard(value)  # takes deeper nesting and longer integers than orjson
+    except Exception:
+        pass
+    try:
+        return encode_standard(plain(value))
+    except Exception as error:
+        raise InvalidMessage(
+            f"message cannot be written as JSON ({type(error).__name__}): "
+            "pass plain values without cycles, or objects whose str() works"
+        ) from error
+
+
+encode_fast: Callable[[object], bytes] | None = None
+"""Encode with the `speed` extra; None without it. Raises whatever its encoder raises."""
+
+if orjson is not None:
+    _OPTIONS = (
+        orjson.OPT_PASSTHROUGH_DATETIME
+        | orjson.OPT_PASSTHROUGH_DATACLASS
+        | orjson.OPT_PASSTHROUGH_SUBCLASS
+    )
+
+    def _encode_orjson(value: object) -> bytes:
+        # A result that is kept holds on to a work buffer of 4 KiB. A join copies it to its size.
+        return b"".join((orjson.dumps(value, default, _OPTIONS), b""))
+
+    encode_fast = _encode_orjson
+
+_encode = encode_standard if encode_fast is None else encode_fast

@@ -1,0 +1,44 @@
+"""Whom a message is about."""
+
+# No `from __future__ import annotations`, for the reason that `calls` gives.
+
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from .._public import public_in
+from ..errors import InvalidMessage
+
+
+@public_in("segment_logging")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Who did it: a user id, an anonymous id, or both.
+
+    Both are text, as Segment drops a message whose id is anything else.
+
+    Raises:
+        InvalidMessage: neither id is given, or one is empty or not text.
+    """
+
+    user_id: str | None = None
+    anonymous_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("user_id", self.user_id), ("anonymous_id", self.anonymous_id)):
+            if value is not None and (not isinstance(value, str) or not value):
+                what = "empty" if value == "" else type(value).__name__
+                raise InvalidMessage(
+                    f"{name} must be text, not {what} (id_not_string): pass a str, or None",
+                    field=name,
+                )
+        if self.user_id is None and self.anonymous_id is None:
+            raise InvalidMessage(
+                "a user needs a user_id or an anonymous_id (no_user_anon_id): pass one of them",
+                field="user_id",
+            )
+
+    @override
+    def __str__(self) -> str:
+        """The user id, else the anonymous id."""
+        return self.user_id or self.anonymous_id or ""

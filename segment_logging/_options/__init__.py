@@ -1,0 +1,1 @@
+"""Options: how each is checked, and the table that they make."""

@@ -1,0 +1,113 @@
+"""Where a journal keeps, for people, what it cannot deliver.
+
+    DIR/quarantine/damaged-lines           lines that are not messages, as they were found
+    DIR/quarantine/<directory>-<file>      files whose dead letters could not be written
+
+It is bounded, and never in the way of what can be delivered. Listener's thread only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+
+from ..._files import make_private, size_bytes_of
+from ..._messages.encoding import decode
+from ..._messages.limits import MAX_MESSAGE_BYTES
+from ..._reports import counted, report, were
+
+MAX_QUARANTINE_BYTES = 16 * 1024 * 1024
+"""Bytes of damaged lines to keep; beyond it they are only counted."""
+MAX_SET_ASIDE_BYTES = 256 * 1024 * 1024
+"""Bytes of the whole quarantine, beyond which files stay where they are for another try."""
+
+
+class Quarantine:
+    """Keeps what is damaged.
+
+    Args:
+        root: the directory given as `journal`.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._path = os.path.join(os.path.abspath(root), "quarantine")
+
+    def lines_of(self, path: str, is_whole: Callable[[bytes], bool]) -> tuple[list[bytes], int]:
+        """Return the messages of a journal file, and how many of its lines are damaged.
+
+        Damaged lines are reported, and kept as long as there is room. What follows the last
+        newline was never accepted, but it may show what happened, so it counts as one of them. A
+        file that somebody removed has no messages.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        try:
+            with open(path, "rb") as stream:
+                *lines, torn = stream.read().split(b"\n")
+        except FileNotFoundError:
+            return [], 0
+        whole = [line for line in lines if is_whole(line)]
+        damaged = [line for line in lines if not is_whole(line)] if len(whole) < len(lines) else []
+        if torn:
+            damaged.append(torn)
+        if damaged:
+            self._keep(damaged)
+        return whole, len(damaged)
+
+    def _keep(self, lines: Sequence[bytes]) -> None:
+        told = "kept in the journal's quarantine"
+        try:
+            make_private(self._path)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            file = os.open(os.path.join(self._path, "damaged-lines"), flags, 0o600)
+            try:
+                if os.fstat(file).st_size < MAX_QUARANTINE_BYTES:
+                    os.write(file, b"\n".join(lines) + b"\n")
+                else:
+                    told = "not kept, as the quarantine is full: empty it"
+            finally:
+                os.close(file)
+        except OSError as error:
+            told = f"not kept ({error.strerror})"
+        lines_are = f"{counted(len(lines), 'line')} of the journal {were(len(lines))}"
+        report(f"{lines_are} damaged and cannot be sent; {told}")
+
+    def remove(self, path: str, *, set_aside: bool) -> None:
+        """Remove a file that was answered for, or move it here, which takes no space.
+
+        Raises:
+            OSError: it is still where it was, but empty if that was possible.
+        """
+        if not set_aside:
+            try:
+                os.unlink(path)
+            except PermissionError:
+                os.truncate(path, 0)  # so that nobody sends it again
+                raise
+            return
+        make_private(self._path)
+        if size_bytes_of(self._path) > MAX_SET_ASIDE_BYTES:
+            raise OSError(errno.EDQUOT, "the quarantine is full")
+        directory, name = os.path.split(path)
+        os.rename(path, os.path.join(self._path, f"{os.path.basename(directory)}-{name}"))
+
+
+def is_message(line: bytes) -> bool:
+    """Whether a line, which anybody may have written, is a message."""
+    if len(line) > MAX_MESSAGE_BYTES:
+        return False
+    try:
+        return isinstance(decode(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def looks_whole(line: bytes) -> bool:
+    """Whether a line of our own can be the message that we wrote.
+
+    The look costs next to nothing. What passes it and is not a message, Segment refuses, and
+    nothing else with it.
+    """
+    return len(line) <= MAX_MESSAGE_BYTES and line.startswith(b"{") and line.endswith(b"}")

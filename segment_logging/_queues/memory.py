@@ -1,0 +1,139 @@
+"""The queue in memory: bounded by count and by bytes, gone when the process dies.
+
+The caller's side takes no lock, and must not: a signal handler or a `__del__` that logs in the
+middle of a `put` would wait for its own thread for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+
+from .._messages.batch import Batch
+from .._messages.batcher import Batcher
+from .._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
+
+_NEVER = 1 << 62
+
+
+class MemoryQueue:
+    """Encoded messages in memory, oldest first. See `MessageQueue`.
+
+    Args:
+        max_messages: more are refused; messages under way count until they are acknowledged.
+        max_bytes: more are refused; the sum of the encoded sizes, counted in the same way.
+    """
+
+    keeps = False
+    has_backlog = False
+    lost = 0
+    damaged = 0
+
+    def __init__(self, *, max_messages: int, max_bytes: int) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        self.accepted = 0
+        self._bytes_in = 0  # ever put
+        self._bytes_out = 0  # ever taken
+        self._bytes_done = 0  # ever acknowledged
+        self._ring: Callable[[], None] | None = None
+        self._ring_at = _NEVER  # ring when this many bytes were ever put
+        # The listener's:
+        self._batcher = Batcher(auto_timestamp=False)
+        self._left_over: bytes | None = None  # taken from the lines, but did not fit the batch
+        self._taken: Batch | None = None
+        self._was_put_back = False
+        self._acknowledged = 0
+
+    def put(self, line: bytes) -> bool:
+        size_bytes = len(line)
+        if (
+            self.accepted - self._acknowledged >= self._max_messages
+            or self._bytes_in - self._bytes_done + size_bytes > self._max_bytes
+        ):
+            self._ring_once()  # somebody must make room, whatever the flush interval says
+            return False
+        # No lock: CPython switches threads and runs signal handlers only at calls and loops, and
+        # there is none between these reads and their writes. Counted first, so that nobody ever
+        # finds more messages answered for than accepted.
+        self.accepted += 1
+        self._bytes_in += size_bytes
+        self._lines.put(line)
+        if self._bytes_in >= self._ring_at:
+            self._ring_once()
+        return True
+
+    def _ring_once(self) -> None:
+        if self._ring is not None and self._ring_at != _NEVER:
+            self._ring_at = _NEVER
+            try:
+                self._ring()
+            except BaseException:  # Ctrl-C in the middle: the next message rings instead
+                self._ring_at = 0
+                raise
+
+    def watch(self, ring: Callable[[], None], *, collecting: bool) -> None:
+        full = self._bytes_out + min(MAX_BATCH_BYTES, self._max_bytes // 2)
+        self._ring = ring
+        self._ring_at = full if collecting else 0
+
+    def take(self) -> Batch | None:
+        self._ring_at = _NEVER
+        if not self._was_put_back:
+            self._taken = self._collect()
+        self._was_put_back = False
+        return self._taken
+
+    def _collect(self) -> Batch | None:
+        self._left_over = self._batcher.fill(self._waiting())
+        return None if self._batcher.is_empty else self._batcher.take()
+
+    def _waiting(self) -> Iterator[bytes]:
+        if self._left_over is not None:
+            yield self._left_over
+        try:
+            while True:
+                line = self._lines.get_nowait()
+                self._bytes_out += len(line)
+                yield line
+        except Empty:
+            return
+
+    def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
+        assert self._taken is not None
+        self._bytes_done += sum(map(len, self._taken.lines[:messages]))
+        self._acknowledged += messages
+        self._taken = self._taken.without(messages)
+
+    def put_back(self) -> None:
+        self._was_put_back = self._taken is not None
+
+    def tend(self, now: float) -> float | None:
+        return None
+
+    def release(self) -> None:
+        """Nothing: no other process can deliver what is in memory."""
+
+    def abandon(self) -> None:
+        """Nothing: the child's copy goes away with the queue."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self._lines.qsize() == 0 and self._left_over is None and not self._was_put_back
+
+    @property
+    def has_full_batch(self) -> bool:
+        return (
+            self._was_put_back
+            or self._lines.qsize() >= min(MAX_BATCH_MESSAGES, self._max_messages)
+            or self._bytes_in - self._bytes_out >= min(MAX_BATCH_BYTES, self._max_bytes // 2)
+        )
+
+    @property
+    def perishable(self) -> int:
+        return self.accepted - self._acknowledged
+
+    @property
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        return ((self.accepted, self._acknowledged),)

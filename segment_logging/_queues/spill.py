@@ -1,0 +1,90 @@
+"""The journal, with the memory queue behind it for when the disk takes nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._messages.batch import Batch
+from .journal.queue import Journal
+from .memory import MemoryQueue
+
+
+class SpillingQueue:
+    """Two queues as one: `put` goes to the journal, and to memory if the journal refuses.
+
+    They take turns in being emptied: what has spilled would die with the process, and the journal
+    must get room again. See `MessageQueue`.
+
+    Args:
+        journal: on disk.
+        memory: takes over when the disk or the journal is full.
+    """
+
+    keeps = True
+
+    def __init__(self, journal: Journal, memory: MemoryQueue) -> None:
+        self._journal = journal
+        self._memory = memory
+        self._first: Journal | MemoryQueue = memory  # the one whose turn it is
+        self._second: Journal | MemoryQueue = journal
+
+    def put(self, line: bytes) -> bool:
+        return self._journal.put(line) or self._memory.put(line)
+
+    def watch(self, ring: Callable[[], None], *, collecting: bool) -> None:
+        self._journal.watch(ring, collecting=collecting)
+        self._memory.watch(ring, collecting=collecting)
+
+    def take(self) -> Batch | None:
+        if not self._second.is_empty:
+            self._first, self._second = self._second, self._first
+        elif self._first.is_empty:
+            return None
+        return self._first.take()
+
+    def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
+        self._first.acknowledge(messages, set_aside=set_aside)
+
+    def put_back(self) -> None:
+        self._first.put_back()
+
+    def tend(self, now: float) -> float | None:
+        return self._journal.tend(now)
+
+    def release(self) -> None:
+        self._journal.release()
+
+    def abandon(self) -> None:
+        self._journal.abandon()
+
+    @property
+    def is_empty(self) -> bool:
+        return self._journal.is_empty and self._memory.is_empty
+
+    @property
+    def has_full_batch(self) -> bool:
+        return self._journal.has_full_batch or self._memory.has_full_batch
+
+    @property
+    def has_backlog(self) -> bool:
+        return self._journal.has_backlog
+
+    @property
+    def perishable(self) -> int:
+        return self._memory.perishable
+
+    @property
+    def lanes(self) -> tuple[tuple[int, int], ...]:
+        return (*self._journal.lanes, *self._memory.lanes)
+
+    @property
+    def accepted(self) -> int:
+        return self._journal.accepted + self._memory.accepted
+
+    @property
+    def lost(self) -> int:
+        return self._journal.lost
+
+    @property
+    def damaged(self) -> int:
+        return self._journal.damaged

@@ -1,0 +1,266 @@
+"""The command line: importing a file, and going on where it stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import unittest
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import SegmentJsonFormatter
+from segment_logging.cli import main
+from segment_logging.collector import Collector, Request
+from tests.builders import PROJECT, a_record, a_track
+from tests.servers import dead_host
+
+
+def a_line(number: int, **fields: Any) -> str:
+    """Return a line of a file: an old track call."""
+    form = a_track(f"E{number}", timestamp="2020-01-02T03:04:05Z").to_dict()
+    return json.dumps({**form, **fields}) + "\n"
+
+
+class CliCase(unittest.TestCase):
+    @override
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.file = Path(directory.name, "events.jsonl")
+        self.bookmark = Path(f"{self.file}.imported")
+        self.letters = Path(f"{self.file}.dead-letters.jsonl")
+
+    def run_it(self, host: str, *more: str) -> tuple[int, str, str]:
+        """Import the file; return the exit code, stdout and stderr."""
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as said:
+            code = main(["import", str(self.file), "--host", host, "--write-key", "key", *more])
+        return code, out.getvalue(), said.getvalue()
+
+    def collected(self, answer: Callable[[Request], int | None] = lambda _: None) -> Collector:
+        collector = Collector(answer=answer)
+        self.addCleanup(collector.close)
+        return collector
+
+    def events(self, collector: Collector) -> list[str]:
+        return [message["event"] for message in collector.messages]
+
+
+class TestImport(CliCase):
+    def test_all(self) -> None:
+        """Every line arrives once, in order, in full batches, as it is."""
+        self.file.write_text("".join(map(a_line, range(3_000))) + "\n")
+        collector = self.collected()
+        code, out, said = self.run_it(collector.url)
+        self.assertEqual((code, out, said), (0, "3000 messages delivered\n", ""))
+        self.assertEqual(self.events(collector), [f"E{number}" for number in range(3_000)])
+        self.assertLessEqual(len(collector.requests), 3)
+        self.assertEqual(collector.messages[0]["timestamp"], "2020-01-02T03:04:05.000Z")
+        self.assertEqual(sorted(self.file.parent.iterdir()), [self.file])
+
+    def test_lines_of_the_formatter(self) -> None:
+        """What the formatter writes is what is read."""
+        line = SegmentJsonFormatter().format(a_record(extra={"user_id": 17, "plan": "pro"}))
+        self.file.write_text(line)
+        collector = self.collected()
+        self.assertEqual(self.run_it(collector.url)[0], 0)
+        self.assertEqual(collector.messages[0], json.loads(line))
+
+    def test_lines_that_are_none(self) -> None:
+        """What is no message becomes a dead letter with its reason; the rest arrives."""
+        bad = [
+            "no json\n",
+            "[1]\n",
+            a_line(7, userId=""),
+            a_line(8, properties={"x": "y" * 40_000}),
+            a_line(9, timestamp=10**400),
+        ]
+        self.file.write_text(a_line(1) + "".join(bad) + "[" * 20_000 + "\n" + a_line(2))
+        collector = self.collected()
+        code, out, _ = self.run_it(collector.url)
+        self.assertEqual(code, 1)
+        self.assertIn("2 messages delivered\n6 lines can never be", out)
+        self.assertEqual(self.events(collector), ["E1", "E2"])
+        letters = [json.loads(line) for line in self.letters.read_text().splitlines()]
+        self.assertEqual(letters[2]["message"]["event"], "E7")
+        self.assertIn("userId" if "userId" in letters[2]["reason"] else "user_id",
+                      letters[2]["reason"])  # fmt: skip
+        self.assertEqual(self.letters.stat().st_mode & 0o777, 0o600)
+
+    def test_letters_are_written_once(self) -> None:
+        """However often it is tried again, a line becomes one dead letter, with its answer."""
+        self.file.write_text("no json\n" + a_line(1))
+        for _ in range(2):
+            self.assertEqual(self.run_it(dead_host(), "--max-attempts", "1")[0], 1)
+            self.assertFalse(self.letters.exists())
+        self.run_it(self.collected().url)
+        self.assertEqual(len(self.letters.read_text().splitlines()), 1)
+
+    def test_line_still_being_written(self) -> None:
+        """A last line without its newline, and no JSON yet, is left for the next time."""
+        collector = self.collected()
+        self.file.write_text(a_line(1) + a_line(2)[:-9])
+        code, out, _ = self.run_it(collector.url)
+        self.assertEqual((code, self.letters.exists()), (1, False))
+        self.assertIn("run it again", out)
+        self.file.write_text(a_line(1) + a_line(2))
+        self.assertEqual(self.run_it(collector.url)[0], 0)
+        self.assertEqual(self.events(collector), ["E1", "E2"])
+
+    def test_last_line_without_newline(self) -> None:
+        """A last line that is whole, or blank, ends the file; refusals before it are kept."""
+        for last, refused in ((a_line(3, userId="").strip(), 2), ("  ", 1)):
+            self.letters.unlink(missing_ok=True)
+            self.file.write_text("no json\n" + a_line(1) + last)
+            code, out, _ = self.run_it(self.collected().url, "--json")
+            told = json.loads(out)
+            self.assertEqual((code, told["complete"], told["dead_lettered"]), (1, True, refused))
+            self.assertEqual(len(self.letters.read_text().splitlines()), refused)
+            self.assertFalse(self.bookmark.exists())
+
+    def test_rotated(self) -> None:
+        """A file that was replaced meanwhile is not taken for the one that was begun."""
+        self.file.write_text("".join(map(a_line, range(6_000))))
+        requests = []
+
+        def answer(request: Request) -> int | None:
+            requests.append(request)
+            if len(requests) == 1:
+                self.file.unlink()
+                self.file.write_text("".join(map(a_line, range(10_000, 16_000))))
+            return 503 if len(requests) > 1 else None
+
+        self.assertEqual(self.run_it(self.collected(answer).url, "--max-attempts", "1")[0], 1)
+        code, _, said = self.run_it(dead_host())
+        self.assertEqual(code, 2)
+        self.assertIn("belongs to another file", said)
+
+    def test_refused(self) -> None:
+        """What Segment refuses becomes a dead letter; its neighbours arrive."""
+        self.file.write_text("".join(map(a_line, range(5))))
+        collector = self.collected(
+            lambda request: 400 if any(
+                judged.message["event"] == "E3" for judged in request.verdict.judged
+            ) else None
+        )  # fmt: skip
+        code, out, _ = self.run_it(collector.url, "--json")
+        self.assertEqual(code, 1)
+        told = {"delivered": 4, "dead_lettered": 1, "undated": 0, "complete": True}
+        self.assertEqual(json.loads(out), told)
+
+    def test_goes_on(self) -> None:
+        """Where it stopped it goes on: each answered message arrives once, with the same ids."""
+        self.file.write_text("".join(map(a_line, range(6_000))))
+        down = [False, False, True]
+        collector = self.collected(lambda request: 503 if down and down.pop(0) else None)
+        code, out, said = self.run_it(collector.url, "--max-attempts", "1")
+        self.assertEqual(code, 1)
+        self.assertIn("run it again to go on", out)
+        self.assertIn("messages wait in the file", said)
+        self.assertEqual(self.bookmark.stat().st_mode & 0o777, 0o600)
+        code, out, _ = self.run_it(collector.url)
+        self.assertEqual((code, self.bookmark.exists()), (0, False))
+        self.assertEqual(self.events(collector), [f"E{number}" for number in range(6_000)])
+
+    def test_ids(self) -> None:
+        """A line without an id gets one, the same at each try and another than an equal line's."""
+        form = json.dumps({"type": "track", "userId": "u", "event": "E"})
+        self.file.write_text(f"{form}\n{form}\n")
+        ids = []
+        for _ in range(2):
+            collector = self.collected()
+            code, out, _ = self.run_it(collector.url)
+            self.assertEqual(code, 0)
+            self.assertIn("2 had no timestamp", out)
+            ids.append([message["messageId"] for message in collector.messages])
+        self.assertEqual(ids[0], ids[1])
+        self.assertEqual(len(set(ids[0])), 2)
+
+    def test_killed(self) -> None:
+        """Killed in the middle, and run again: nothing is lost."""
+        self.file.write_text("".join(map(a_line, range(20_000))))
+        process: list[subprocess.Popen[bytes]] = []
+
+        def answer(request: Request) -> int | None:
+            if len(process) == 1 and len(collector.requests) == 3:
+                process[0].kill()
+            return None
+
+        collector = self.collected(answer)
+        command = [sys.executable, "-m", "segment_logging", "import", str(self.file)]
+        environment = {**os.environ, "SEGMENT_HOST": collector.url, "SEGMENT_WRITE_KEY": "key"}
+        for _ in range(2):
+            process.append(
+                subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE)
+            )
+            process[-1].communicate(timeout=60)
+        self.assertEqual([one.returncode for one in process], [-9, 0])
+        self.assertEqual(set(self.events(collector)), {f"E{number}" for number in range(20_000)})
+
+
+class TestWhatGoesWrong(CliCase):
+    def test_changed_file(self) -> None:
+        """A bookmark of another file, or garbage, is not gone by."""
+        self.file.write_text(a_line(1))
+        for told in (
+            '{"offset": 10, "head": "x"}',
+            "garbage",
+            '{"offset": 9999999, "head": ""}',
+            '{"offset": 1e999, "head": ""}',
+            '{"offset": -5, "head": ""}',
+            "[" * 20_000,
+        ):
+            self.bookmark.write_text(told)
+            code, _, said = self.run_it(dead_host())
+            self.assertEqual(code, 2)
+            self.assertIn("remove it to import all", said)
+
+    def test_cannot_begin(self) -> None:
+        """What cannot begin says why, with exit code 2, and never shows the key."""
+        self.assertEqual(self.run_it(dead_host())[0], 2)
+        self.file.write_text(a_line(1))
+        for more, expected in (
+            (("--host", "api.segment.io"), "host must be a scheme and a name"),
+            (("--write-key", "s e c r e t"), "write_key must be text without spaces"),
+            (("--dead-letters", str(self.file)), "name another"),
+        ):
+            code, _, said = self.run_it(dead_host(), *more)
+            self.assertEqual(code, 2)
+            self.assertIn(expected, said)
+            self.assertNotIn("s e c", said)
+
+    def test_wrong_key(self) -> None:
+        """A 401 stops it at once, and loses nothing."""
+        self.file.write_text(a_line(1))
+        with Collector(answer=lambda request: 401) as one:
+            code, out, said = self.run_it(one.url)
+        self.assertEqual(code, 1)
+        self.assertIn("check the write key", said)
+        self.assertIn("0 messages delivered", out)
+
+
+class TestCommands(unittest.TestCase):
+    def test_usage(self) -> None:
+        """Without a command it says which there are."""
+        for arguments in ([], ["no-command"], ["import"]):
+            with redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as ended:
+                main(arguments)
+            self.assertEqual(ended.exception.code, 2)
+            self.assertIn("usage: segment-logging", said.getvalue())
+
+    def test_collector(self) -> None:
+        """The collector is one of them."""
+        with redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(main(["collector", "--port", "99999999"]), 2)
+        self.assertIn("cannot listen", said.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,351 @@
+"""The collector over HTTP, its lines and its command."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import io
+import json
+import os
+import subprocess
+import sys
+import unittest
+from collections.abc import Mapping
+from threading import Event, Thread
+from typing import Any
+
+from segment_logging import Batch, DeliveryError, HttpClient, Track, User
+from segment_logging.collector import Answer, Collector, Request
+from segment_logging.collector.__main__ import main
+from segment_logging.collector.lines import columns_of, printable, table
+from segment_logging.collector.page import PAGE, POLICY
+
+
+def call(**fields: Any) -> dict[str, Any]:
+    """A track call with nothing to say against it; None takes a field away."""
+    given = {
+        "type": "track",
+        "userId": "u-1",
+        "event": "Signup",
+        "properties": {},
+        "messageId": "m-1",
+        "timestamp": "2026-11-23T08:00:00.000Z",
+        "context": {"library": {"name": "test"}},
+        **fields,
+    }
+    return {key: value for key, value in given.items() if value is not ...}
+
+
+TRACK = Track(user=User(user_id="u-1"), event="Signup", message_id="m-1")
+
+
+class OverHttp(unittest.TestCase):
+    """The server."""
+
+    def start(self, **options: Any) -> Collector:
+        """A collector that ends with the test."""
+        collector = Collector(**options)
+        self.addCleanup(collector.close)
+        return collector
+
+    def client(self, collector: Collector, **options: Any) -> HttpClient:
+        """A client that sends to the collector."""
+        client = HttpClient(collector.url, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def ask(
+        self,
+        collector: Collector,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Status, headers and body of the answer to one request."""
+        connection = http.client.HTTPConnection(collector.url.removeprefix("http://"), timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+    def test_messages(self) -> None:
+        """What is sent arrives as it was made, in order."""
+        collector = self.start()
+        client = self.client(collector)
+        client.send("key", TRACK)
+        client.send("key", Batch([TRACK, TRACK]))
+        self.assertEqual(collector.messages, [TRACK.to_dict()] * 3)
+
+    def test_requests(self) -> None:
+        """A request is remembered with write key, size, encoding, attempt and time of sending."""
+        collector = self.start(answer=[500])
+        client = self.client(collector, gzip=True)
+        with self.assertRaises(DeliveryError):
+            client.send("key", TRACK)
+        client.send("key", TRACK)
+        first, second = collector.requests
+        self.assertEqual((first.path, first.status, first.retry_count), ("/v1/track", 500, None))
+        self.assertEqual((second.status, second.retry_count), (200, 1))
+        self.assertEqual((second.write_key, second.content_encoding), ("key", "gzip"))
+        self.assertEqual(second.body_bytes, int(second.headers["content-length"]))
+        self.assertEqual(second.message_count, 1)
+        self.assertRegex(second.sent_at, r"^\d{4}-.*Z$")
+
+    def test_write_key_is_not_shown(self) -> None:
+        """The write key stands in no text of a request and in no header."""
+        collector = self.start()
+        self.client(collector).send("very-secret", TRACK)
+        self.assertNotIn("very-secret", repr(collector.requests))
+        self.assertNotIn("authorization", collector.requests[0].headers)
+
+    def test_refused_is_not_accepted(self) -> None:
+        """What was answered 500 has not arrived."""
+        collector = self.start(answer=[500])
+        with self.assertRaises(DeliveryError):
+            self.client(collector).send("key", TRACK)
+        self.assertEqual(collector.messages, [])
+        self.assertEqual(collector.arrivals[0].reason, "answered 500")
+
+    def test_retry_after(self) -> None:
+        """A script can answer 429 with a Retry-After."""
+        collector = self.start(answer=[Answer(429, {"Retry-After": "2"})])
+        with self.assertRaises(DeliveryError) as caught:
+            self.client(collector).send("key", TRACK)
+        self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 2.0))
+
+    def test_hang_up(self) -> None:
+        """A script can hang up without an answer."""
+        collector = self.start(answer=[Answer(None)])
+        with self.assertRaises(DeliveryError) as caught:
+            self.client(collector).send("key", TRACK)
+        self.assertIsNone(caught.exception.status)
+
+    def test_function(self) -> None:
+        """A function of the request can decide."""
+
+        def answer(request: Request) -> int | None:
+            return 503 if request.retry_count is None else None
+
+        collector = self.start(answer=answer)
+        client = self.client(collector)
+        with self.assertRaises(DeliveryError):
+            client.send("key", TRACK)
+        client.send("key", TRACK)
+        self.assertEqual(len(collector.messages), 1)
+
+    def test_dropped(self) -> None:
+        """What Segment drops is answered as a success, and told with its code."""
+        collector = self.start()
+        status, _, body = self.ask(collector, "POST", "/v1/track", b'{"userId":"u"}')
+        self.assertEqual((status, json.loads(body)), (200, {"success": True}))
+        self.assertEqual(
+            collector.dropped, [({"type": "track", "userId": "u"}, "event_not_defined")]
+        )
+
+    def test_repeated_over_requests(self) -> None:
+        """A message id is remembered over requests."""
+        collector = self.start()
+        client = self.client(collector)
+        client.send("key", TRACK)
+        client.send("key", TRACK)
+        first, second = collector.arrivals
+        self.assertNotIn("repeated", "".join(first.warnings))
+        self.assertIn("repeated", "".join(second.warnings))
+
+    def test_wait_for(self) -> None:
+        """Waiting ends when as many calls have arrived, and with the time."""
+        collector = self.start()
+        self.assertFalse(collector.wait_for(1, timeout=0.0))
+        sender = Thread(target=self.client(collector).send, args=("key", TRACK))
+        sender.start()
+        self.assertTrue(collector.wait_for(1))
+        sender.join(10)
+
+    def test_keep(self) -> None:
+        """With `keep`, only the latest are remembered."""
+        collector = self.start(keep=2)
+        self.client(collector).send("key", Batch([TRACK] * 5))
+        self.assertEqual([one.number for one in collector.arrivals], [4, 5])
+
+    def test_bad_bodies(self) -> None:
+        """A body that cannot be unzipped, or is above a megabyte zipped or not, is answered 400."""
+        zipped = {"Content-Encoding": "gzip"}
+        cases: list[tuple[bytes, Mapping[str, str]]] = [
+            (b"no gzip", zipped),
+            (gzip.compress(b'{"userId":"u"}')[:-4], zipped),
+            (gzip.compress(b" " * 50_000_000), zipped),
+            (b" " * 1_500_000, {}),
+            (b"{}", {"Content-Encoding": "br"}),
+        ]
+        collector = self.start()
+        for body, headers in cases:
+            with self.subTest(body=body[:10]):
+                self.assertEqual(self.ask(collector, "POST", "/v1/track", body, headers)[0], 400)
+        self.assertEqual([one.outcome for one in collector.arrivals], ["refused"] * len(cases))
+
+    def test_length_is_required(self) -> None:
+        """A body without a length is not read."""
+        collector = self.start()
+        chunked = {"Transfer-Encoding": "chunked"}
+        self.assertEqual(self.ask(collector, "POST", "/v1/track", None, chunked)[0], 411)
+        self.assertEqual(
+            self.ask(collector, "POST", "/v1/track", None, {"Content-Length": "-1"})[0], 400
+        )
+
+    def test_other_names(self) -> None:
+        """A page elsewhere that points its own name here is refused."""
+        collector = self.start()
+        for method, path in (("GET", "/"), ("GET", "/api/messages"), ("POST", "/v1/track")):
+            with self.subTest(path=path):
+                status = self.ask(collector, method, path, b"{}", {"Host": "evil.example"})[0]
+                self.assertEqual(status, 403)
+        self.assertEqual(collector.requests, [])
+
+    def test_loopback_only(self) -> None:
+        """It listens on 127.0.0.1."""
+        self.assertRegex(self.start().url, r"^http://127\.0\.0\.1:\d+$")
+
+    def test_paths(self) -> None:
+        """A GET of an endpoint, and paths that are not there, are refused."""
+        collector = self.start()
+        self.assertEqual(self.ask(collector, "GET", "/v1/track")[0], 405)
+        self.assertEqual(self.ask(collector, "GET", "/other")[0], 404)
+        self.assertEqual(self.ask(collector, "POST", "/v1/other", b"{}")[0], 404)
+
+    def test_news(self) -> None:
+        """The page's JSON tells what is new since it last asked, and the counts."""
+        collector = self.start()
+        client = self.client(collector)
+        client.send("key", TRACK)
+        news = json.loads(self.ask(collector, "GET", "/api/messages")[2])
+        self.assertEqual(news["arrivals"][0]["message"], TRACK.to_dict())
+        self.assertEqual(news["counts"]["accepted"], 1)
+        client.send("key", TRACK)
+        news = json.loads(self.ask(collector, "GET", f"/api/messages?after={news['next']}")[2])
+        self.assertEqual([one["number"] for one in news["arrivals"]], [2])
+
+    def test_news_of_another_collector(self) -> None:
+        """A page that was open before the collector was started anew sees everything."""
+        collector = self.start()
+        self.client(collector).send("key", TRACK)
+        news = json.loads(self.ask(collector, "GET", "/api/messages?after=999")[2])
+        self.assertEqual(len(news["arrivals"]), 1)
+
+    def test_page(self) -> None:
+        """The page comes with its policy, and holds nothing that arrived."""
+        collector = self.start()
+        hostile = Track(user=User(user_id="u"), event="<script>alert(1)</script>")
+        self.client(collector).send("key", hostile)
+        status, headers, body = self.ask(collector, "GET", "/")
+        self.assertEqual((status, body), (200, PAGE))
+        self.assertEqual(headers["Content-Security-Policy"], POLICY)
+        _, headers, _ = self.ask(collector, "GET", "/api/messages")
+        self.assertEqual(headers["Content-Type"], "application/json")
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+
+    def test_page_writes_text_only(self) -> None:
+        """The page's script has no way to make markup of a value, and its policy no exceptions."""
+        for word in (b"innerHTML", b"outerHTML", b"insertAdjacent", b"document.write", b"eval"):
+            self.assertNotIn(word, PAGE)
+        self.assertNotIn("unsafe", POLICY)
+        self.assertIn("default-src 'none'", POLICY)
+
+    def test_close_ends_connections(self) -> None:
+        """Closing does not wait for a connection that a client keeps alive."""
+        with Collector() as collector:
+            connection = http.client.HTTPConnection(collector.url[7:], timeout=10)
+            self.addCleanup(connection.close)
+            connection.request("GET", "/api/messages")
+            connection.getresponse().read()
+        self.assertEqual(connection.sock.recv(1), b"")
+
+    def test_keep_alive(self) -> None:
+        """A connection serves many requests."""
+        collector = self.start()
+        connection = http.client.HTTPConnection(collector.url[7:], timeout=10)
+        self.addCleanup(connection.close)
+        for _ in range(3):
+            connection.request("POST", "/v1/track", b'{"userId":"u","event":"e"}')
+            self.assertEqual(connection.getresponse().read(), b'{"success": true}')
+        self.assertEqual(len(collector.messages), 3)
+
+
+class Lines(unittest.TestCase):
+    """Messages as text."""
+
+    def test_columns(self) -> None:
+        """A call becomes type, user, name and fields."""
+        self.assertEqual(
+            columns_of({"type": "track", "anonymousId": "a", "event": "E", "properties": {"n": 1}}),
+            ("track", "a", "E", '{"n": 1}'),
+        )
+
+    def test_no_call(self) -> None:
+        """What is no call has a line as well."""
+        self.assertEqual(columns_of([1]), ("?", "", "", "[1]"))
+
+    def test_printable(self) -> None:
+        """Control characters of a message do not reach the terminal."""
+        self.assertEqual(printable("a\x1b[2Jb\n\x9b\u202ec"), r"a\x1b[2Jb\n\x9b\u202ec")
+
+    def test_table(self) -> None:
+        """Columns are as wide as their widest text."""
+        self.assertEqual(table([("aaa", "b"), ("a", "")], ("x", "y")), "x    y\naaa  b\na")
+
+
+class CommandLine(unittest.TestCase):
+    """`python -m segment_logging.collector`."""
+
+    def test_runs_until_ended(self) -> None:
+        """It says where it listens and ends when told."""
+        ended = Event()
+        ended.set()
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self.assertEqual(main(["--port", "0"], ended=ended), 0)
+        self.assertIn("SEGMENT_HOST=http://127.0.0.1:", said.getvalue())
+
+    def test_port_taken(self) -> None:
+        """A port that is taken is told, with exit code 2."""
+        with (
+            Collector() as collector,
+            contextlib.redirect_stderr(io.StringIO()) as said,
+        ):
+            port = collector.url.rpartition(":")[2]
+            self.assertEqual(main(["--port", port]), 2)
+        self.assertIn(port, said.getvalue())
+
+    def test_line_for_each_message(self) -> None:
+        """A running collector prints a line for each message, in whatever encoding."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "segment_logging.collector", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="ascii",
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+        self.addCleanup(process.wait, 10)
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        self.addCleanup(process.stdout.close)
+        url = process.stdout.readline().partition("http")[2].partition(": ")[0]
+        process.stdout.readline()
+        client = HttpClient("http" + url)
+        self.addCleanup(client.close)
+        client.send("key", Track(user=User(user_id="Zoë"), event="Signup", message_id="m"))
+        line = process.stdout.readline()
+        self.assertRegex(line, r"^track +Zo\\xeb +Signup +\[accepted; context.library")
+
+    def test_package_does_not_import_it(self) -> None:
+        """A program that only logs does not load the collector."""
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys, segment_logging; assert 'http.server' not in sys.modules; "
+                "assert 'segment_logging.collector' not in sys.modules",
+            ],
+            timeout=30,
+            check=True,
+        )

@@ -1,0 +1,1 @@
+"""From a batch to its answer, and who waits for that."""

@@ -1,0 +1,286 @@
+"""The file of dead letters."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import threading
+import unittest
+from contextlib import redirect_stderr
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import Batch, Counts, DeliveryError, Message, SegmentHandler, Track
+from segment_logging._delivery.dead_letters import DeadLetters
+from segment_logging.testing import FakeClient
+from tests.builders import a_record, run_python, syncs_counted
+
+ERROR = DeliveryError("answered 400: mend it", status=400)
+
+
+class DeadLettersTest(unittest.TestCase):
+    """What is written, and how."""
+
+    @override
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = Path(directory.name)
+        self.path = self.root / "dead.jsonl"
+        self.letters = DeadLetters(str(self.path), clock=lambda: 1_000_000_000.123)
+
+    def read(self) -> list[Any]:
+        """Return what is in the file, line by line."""
+        return [json.loads(line) for line in self.path.read_bytes().splitlines()]
+
+    def test_a_line_says_what_and_why(self) -> None:
+        """A dead letter is a JSON line of the message, the reason, the status and the time."""
+        self.letters.write([{"type": "track", "event": "Signup"}], ERROR)
+        self.assertEqual(
+            self.read(),
+            [
+                {
+                    "reason": "answered 400: mend it",
+                    "status": 400,
+                    "time": "2001-09-09T01:46:40.123Z",
+                    "message": {"type": "track", "event": "Signup"},
+                }
+            ],
+        )
+
+    def test_appends(self) -> None:
+        """What was there stays, and every message has its own line."""
+        self.path.write_text('{"old": 1}\n')
+        self.letters.write([{"n": 1}, {"n": 2}], ERROR)
+        self.letters.write([{"n": 3}], ERROR)
+        old, *new = self.read()
+        self.assertEqual(old, {"old": 1})
+        self.assertEqual([letter["message"] for letter in new], [{"n": 1}, {"n": 2}, {"n": 3}])
+
+    def test_nobody_else_can_read(self) -> None:
+        """The file is 0600 and a directory made for it 0700, whatever the umask allows."""
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        DeadLetters(str(self.root / "made" / "dead.jsonl")).write([{}], ERROR)
+        self.assertEqual(stat.S_IMODE((self.root / "made").stat().st_mode), 0o700)
+        self.assertEqual(stat.S_IMODE((self.root / "made" / "dead.jsonl").stat().st_mode), 0o600)
+
+    def test_may_be_rotated(self) -> None:
+        """After the file was moved away the next dead letter makes a new one."""
+        self.letters.write([{"n": 1}], ERROR)
+        self.path.rename(self.root / "dead.1")
+        self.letters.write([{"n": 2}], ERROR)
+        self.assertEqual([letter["message"] for letter in self.read()], [{"n": 2}])
+
+    def test_what_is_no_json_becomes_null(self) -> None:
+        """A message that cannot be written as JSON is null, and its reason is kept."""
+        cyclic: dict[str, Any] = {}
+        cyclic["self"] = cyclic
+        self.letters.write([cyclic, {"n": 1}], ERROR)
+        self.assertEqual([letter["message"] for letter in self.read()], [None, {"n": 1}])
+
+    def test_raises_when_it_cannot_be_written(self) -> None:
+        """A place that cannot be written raises OSError, for the caller to decide."""
+        (self.root / "file").touch()
+        with self.assertRaises(OSError):
+            DeadLetters(str(self.root / "file" / "dead.jsonl")).write([{}], ERROR)
+
+    def test_synced_when_write_returns(self) -> None:
+        """Dead letters survive a power cut before the batch is forgotten; refusals need not."""
+        with syncs_counted() as syncs:
+            self.letters.write([{}], ERROR, sync=False)
+            self.assertEqual(syncs.count, 0)
+            self.letters.write([{}], ERROR)
+        self.assertEqual(syncs.count, 1)
+
+    def test_a_full_disk_leaves_whole_lines_only(self) -> None:
+        """A half-written dead letter is undone, and raised."""
+        program = f"""
+import json, resource
+from segment_logging import DeliveryError
+from segment_logging._delivery.dead_letters import DeadLetters
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+letters = DeadLetters({str(self.path)!r})
+answers = []
+for number in range(4):
+    try:
+        letters.write([{{"n": number, "pad": "x" * 300}}], DeliveryError("no"))
+        answers.append(True)
+    except OSError:
+        answers.append(False)
+print(json.dumps(answers))
+"""
+        self.assertEqual(run_python(program), [True, True, False, False])
+        self.assertEqual([letter["message"]["n"] for letter in self.read()], [0, 1])
+
+    def test_many_threads_write_whole_lines(self) -> None:
+        """Any number of threads and processes may share the file: no line is torn or lost."""
+
+        def write(thread: int) -> None:
+            letters = DeadLetters(str(self.path))
+            for number in range(50):
+                letters.write([{"thread": thread, "pad": "x" * 5_000}], ERROR, sync=number == 0)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        writers = sorted(letter["message"]["thread"] for letter in self.read())
+        self.assertEqual(writers, [0] * 50 + [1] * 50 + [2] * 50 + [3] * 50)
+
+    def test_a_signal_handler_in_the_middle_of_a_write(self) -> None:
+        """A signal handler that logs an invalid event while one is being written as a dead letter
+        does not wait for itself."""
+        program = f"""
+import faulthandler, json, logging, signal
+from segment_logging import SegmentHandler
+from segment_logging.testing import FakeClient
+faulthandler.dump_traceback_later(10, exit=True)
+logging.raiseExceptions = False
+handler = SegmentHandler("key", client=FakeClient(), dead_letters={str(self.path)!r})
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler)
+logged = 0
+def log(*signal):
+    global logged
+    logged += 1
+    logger.info("Event", extra={{"user_id": ""}})
+signal.signal(signal.SIGALRM, log)
+for number in range(3_000):
+    signal.setitimer(signal.ITIMER_REAL, 0.00001 * (1 + number % 20))
+    log()
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(json.dumps([handler.counts().invalid >= 3_000, logged >= 3_000]))
+"""
+        self.assertEqual(run_python(program), [True, True])
+
+    def test_a_lock_that_somebody_holds_does_not_hold_the_caller(self) -> None:
+        """A process that was stopped while it held the file's lock does not stop the logging
+        calls of others: an invalid event is still refused at once."""
+        program = f"""
+import faulthandler, fcntl, json, logging, os
+from segment_logging import SegmentHandler
+from segment_logging.testing import FakeClient
+faulthandler.dump_traceback_later(5, exit=True)
+logging.raiseExceptions = False
+held = os.open({str(self.path)!r}, os.O_RDWR | os.O_CREAT)
+fcntl.flock(held, fcntl.LOCK_EX)
+handler = SegmentHandler("key", client=FakeClient(), dead_letters={str(self.path)!r})
+logger = logging.getLogger("app")
+logger.setLevel(logging.INFO)
+logger.addHandler(handler)
+logger.info("Event", extra={{"user_id": "u-17"}})
+logger.info("Event", extra={{"user_id": ""}})
+print(json.dumps(handler.counts().invalid))
+"""
+        self.assertEqual(run_python(program), 1)
+
+
+class JournalDeadLettersTest(unittest.TestCase):
+    """Where a journal keeps them when no path was given."""
+
+    def test_in_the_journals_directory(self) -> None:
+        """With a journal and no path what Segment refuses is in DIR/dead-letters.jsonl."""
+        with TemporaryDirectory() as directory:
+            handler = SegmentHandler("key", client=FakeClient([400]), journal=directory)
+            with self.assertLogs("segment_logging"):
+                handler.handle(a_record("Event", extra={"user_id": "u"}))
+                self.assertTrue(handler.drain(10))
+            handler.close()
+            (line,) = (Path(directory) / "dead-letters.jsonl").read_bytes().splitlines()
+        self.assertEqual(json.loads(line)["message"]["event"], "Event")
+
+    def test_refused_before_the_queue(self) -> None:
+        """What is refused stands there under Segment's names as well: mended, it can be sent."""
+        with TemporaryDirectory() as directory, redirect_stderr(io.StringIO()):
+            handler = SegmentHandler("key", client=FakeClient(), journal=directory)
+            for extra in ({"user_id": "u", "event": ""}, {"user_id": "u", "type": ["track"]}):
+                handler.handle(a_record("Event", extra={**extra, "properties": {"a": 1}}))
+            handler.close()
+            lines = (Path(directory) / "dead-letters.jsonl").read_bytes().splitlines()
+        track, unknown = (json.loads(line)["message"] for line in lines)
+        self.assertEqual(
+            (track["type"], track["userId"], unknown["type"]), ("track", "u", ["track"])
+        )
+        mended = Message.from_dict({**track, "event": "Signup"})
+        assert isinstance(mended, Track)
+        self.assertEqual((mended.event, mended.properties), ("Signup", {"a": 1}))
+
+    def test_stays_where_it_was(self) -> None:
+        """A program that changes its working directory does not move them."""
+        with TemporaryDirectory() as directory:
+            before = Path.cwd()
+            self.addCleanup(os.chdir, before)
+            os.chdir(directory)
+            handler = SegmentHandler("key", client=FakeClient([200, 400]), journal="journal")
+            handler.handle(a_record("Event", extra={"user_id": "u"}))
+            self.assertTrue(handler.drain(10))
+            (Path(directory) / "elsewhere").mkdir()
+            os.chdir("elsewhere")
+            with self.assertLogs("segment_logging"):
+                handler.handle(a_record("Event", extra={"user_id": "u"}))
+                self.assertTrue(handler.drain(10))
+            handler.close()
+            os.chdir(before)
+            self.assertTrue((Path(directory) / "journal" / "dead-letters.jsonl").exists())
+
+
+@unittest.skipUnless(Path("/dev/full").exists(), "needs /dev/full, a disk that is full")
+class TestFullDisk(unittest.TestCase):
+    """With a journal, a message that Segment refuses is neither lost nor in the way of others."""
+
+    @override
+    def setUp(self) -> None:
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.journal = Path(directory.name)
+
+    def deliver(self, client: FakeClient, *events: str) -> Counts:
+        """Log the events and deliver what is in the journal."""
+        handler = SegmentHandler(
+            "key", client=client, journal=self.journal, dead_letters="/dev/full", max_attempts=1
+        )
+        for event in events:
+            handler.handle(a_record(event, extra={"user_id": "u"}))
+        with redirect_stderr(io.StringIO()):
+            handler.drain(2)
+            handler.close()
+        return handler.counts()
+
+    def answer(self, message: Message) -> int | None:
+        assert isinstance(message, Batch)
+        return 400 if any(call.to_dict()["event"] == "Bad" for call in message.batch) else None
+
+    def assert_set_aside(self, client: FakeClient, counts: Counts) -> None:
+        delivered = [message.to_dict()["event"] for message in client.messages]
+        self.assertEqual(delivered, ["A", "B", "C"])
+        self.assertEqual((counts.delivered, counts.dead_lettered, counts.pending), (3, 1, 0))
+        (left,) = self.journal.rglob("*.jsonl")
+        self.assertEqual(left.parent.name, "quarantine")
+        self.assertEqual(stat.S_IMODE(left.stat().st_mode), 0o600)
+        self.assertEqual(left.read_text().count('"Bad"'), 1)
+
+    def test_own(self) -> None:
+        """The file of its batch is moved to the quarantine, and the others are delivered."""
+        client = FakeClient(self.answer)
+        self.assert_set_aside(client, self.deliver(client, "A", "Bad", "B", "C"))
+
+    def test_adopted(self) -> None:
+        """Likewise what an earlier process left."""
+        self.deliver(FakeClient(lambda message: 503), "A", "Bad", "B", "C")
+        client = FakeClient(self.answer)
+        self.assert_set_aside(client, self.deliver(client))
+
+
+class TestNoFile(unittest.TestCase):
+    @unittest.skipUnless(Path("/dev/null").exists(), "needs /dev/null")
+    def test_what_cannot_be_synced(self) -> None:
+        """What is no file on a disk is written to all the same."""
+        DeadLetters("/dev/null").write([{"type": "track"}], DeliveryError("no", status=400))

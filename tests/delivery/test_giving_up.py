@@ -1,0 +1,176 @@
+"""What is given up: dead letters, `on_error`, and what people are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import DeliveryError, SegmentError
+from segment_logging._delivery.outcomes import Tally
+from segment_logging._delivery.retries import RetryPolicy
+from segment_logging._messages.batch import Batch
+from segment_logging._messages.calls import Track
+from segment_logging._messages.encoding import encode
+from segment_logging._messages.message import Message
+from segment_logging.testing import FakeClient
+from tests.builders import a_track
+from tests.delivery.cases import (
+    Case,
+    End,
+    Letters,
+    Waits,
+    a_batch,
+    deliver,
+    events_of,
+    refusing,
+)
+
+
+class GivingUpTest(Case):
+    """Dead letters and `on_error`."""
+
+    def test_on_error_is_told(self) -> None:
+        """`on_error` gets the reason and the messages given up, as objects."""
+        told: list[tuple[SegmentError, list[str]]] = []
+
+        def on_error(error: SegmentError, messages: Sequence[Message]) -> None:
+            told.append((error, [one.event for one in messages if isinstance(one, Track)]))
+
+        with self.reports():
+            self.deliver(refusing("B"), "A", "B", "C", on_error=on_error)
+        ((error, events),) = told
+        self.assertIsInstance(error, DeliveryError)
+        self.assertEqual(getattr(error, "status", None), 400)
+        self.assertEqual(events, ["B"])
+
+    def test_closed_in_the_middle(self) -> None:
+        """What was answered of a batch is not sent again after a close; it is in memory still."""
+        down = [True]
+
+        def answer(message: Message) -> int:
+            if len(events_of(message)) > 2:
+                return 400
+            return 503 if "C" in events_of(message) and down else 200
+
+        client, batch = FakeClient(answer), a_batch("A", "B", "C", "D")
+        delivery = self.a_delivery(client)
+        self.waits = Waits(until=0)
+        end, tally, rest = deliver(delivery, batch, self.waits)
+        self.assertEqual((end, tally.delivered), (End.KEPT, 2))
+        delivery.close()
+        down.clear()
+        assert rest is not None
+        end, tally, _ = deliver(delivery, rest, self.waits)
+        self.assertEqual((end, tally.delivered), (End.ANSWERED, 2))
+        self.assertEqual([message.to_dict()["event"] for message in client.messages], list("ABCD"))
+
+    def test_on_error_is_told_of_what_can_be_read(self) -> None:
+        """A line of another hand that is no message keeps `on_error` from none of the others."""
+        told: list[Any] = []
+        lines = [b'{"type":"no call"}', b"[" * 20_000, encode(a_track("A").to_dict())]
+        delivery = self.a_delivery(
+            FakeClient([404]), on_error=lambda error, messages: told.extend(messages)
+        )
+        self.letters.fault = OSError()
+        with self.reports():
+            _, tally, _ = deliver(delivery, Batch.of_lines(lines), self.waits)
+        self.assertEqual([message.event for message in told], ["A"])
+        self.assertEqual(tally.dead_lettered, 3)
+
+    def test_a_fault_while_giving_up_loses_nothing(self) -> None:
+        """What could not be given up is not forgotten: the batch goes on where it stopped."""
+
+        class Faulty(Letters):
+            faults = 1
+
+            @override
+            def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+                if self.faults:
+                    self.faults -= 1
+                    raise RuntimeError
+                super().write(messages, error)
+
+        self.letters = Faulty()
+        delivery, batch = self.a_delivery(FakeClient(refusing("B"))), a_batch("A", "B", "C")
+        with self.reports():
+            with self.assertRaises(RuntimeError):
+                deliver(delivery, batch, self.waits)
+            end, tally, _ = deliver(delivery, batch, self.waits)
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 2, 1))
+        self.assertEqual(self.letters.events, ["B"])
+
+    def test_on_error_is_not_told_of_what_is_kept(self) -> None:
+        """`on_error` hears nothing while nothing is given up."""
+        told: list[Any] = []
+        with self.reports():
+            self.deliver([401], keeps=True, on_error=lambda *given: told.append(given))
+        self.assertEqual(told, [])
+
+    def test_on_error_that_raises_stops_nothing(self) -> None:
+        """An `on_error` that raises is reported once; every other message is delivered."""
+
+        def on_error(error: SegmentError, messages: Sequence[Message]) -> None:
+            raise ValueError("a hook of the program's")
+
+        with self.reports() as reports:
+            end, tally, _ = self.deliver(refusing("A", "C"), "A", "B", "C", on_error=on_error)
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 1, 2))
+        self.assertEqual(self.letters.events, ["A", "C"])
+        self.assertEqual(sum("on_error" in text for text in reports.output), 1)
+
+    def test_nobody_wants_dead_letters(self) -> None:
+        """Without a file for them dead letters are counted and reported."""
+        with self.reports() as reports:
+            end, tally, _ = self.deliver([404], dead_letters=None)
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=1)))
+        self.assertIn("1 message is given up", reports.output[0])
+
+    def test_unwritable_without_a_journal(self) -> None:
+        """Dead letters that cannot be written are reported and counted; delivery goes on."""
+        self.letters = Letters(OSError(28, "No space left on device"))
+        with self.reports() as reports:
+            end, tally, _ = self.deliver(refusing("B"), "A", "B", "C")
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 2, 1))
+        self.assertIn("No space left", " ".join(reports.output))
+
+    def test_unwritable_with_a_journal(self) -> None:
+        """With a journal what is on disk of the batch is set aside; delivery goes on."""
+        self.letters = Letters(OSError(28, "No space left on device"))
+        delivery = self.a_delivery(FakeClient(refusing("B")), keeps=True)
+        with self.reports() as reports:
+            end, tally, _ = deliver(delivery, a_batch("A", "B", "C"), self.waits)
+            self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.SET_ASIDE, 2, 1))
+            self.assertEqual(deliver(delivery, a_batch("A"), self.waits)[0], End.ANSWERED)
+        self.assertIn("in the journal's quarantine", " ".join(reports.output))
+
+    def test_goes_on_where_it_stopped(self) -> None:
+        """What was answered of a batch that is kept is neither sent nor written again."""
+        answers = [400, 400, 503, 503, 200]  # the batch; A, which becomes a dead letter; B
+        client = FakeClient(answers)
+        delivery = self.a_delivery(client, keeps=True, policy=RetryPolicy(max_attempts=2))
+        batch = a_batch("A", "B")
+        with self.reports():
+            first = deliver(delivery, batch, self.waits)
+            assert first.rest is not None
+            second = deliver(delivery, first.rest, self.waits)
+        self.assertEqual((first.end, first.tally), (End.KEPT, Tally(dead_lettered=1, retried=1)))
+        self.assertEqual((second.end, second.tally), (End.ANSWERED, Tally(delivered=1, batches=1)))
+        self.assertEqual(self.letters.events, ["A"])
+
+    def test_a_report_that_cannot_be_made_stops_nothing(self) -> None:
+        """A handler of the program's that raises when it is told of trouble costs no message."""
+
+        class Broken(logging.Handler):
+            @override
+            def handle(self, record: logging.LogRecord) -> bool:
+                raise RuntimeError("a handler of the program's")
+
+        logger = logging.getLogger("segment_logging")
+        broken = Broken()
+        logger.addHandler(broken)
+        self.addCleanup(logger.removeHandler, broken)
+        end, tally, _ = self.deliver(refusing("A"), "A", "B")
+        self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.ANSWERED, 1, 1))

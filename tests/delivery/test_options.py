@@ -1,0 +1,133 @@
+"""The options of delivery: wrong ones fail when the handler is made, by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from segment_logging import ConfigurationError, HttpClient, SegmentHandler
+from segment_logging._delivery.options import write_key_of
+from segment_logging.testing import FakeClient
+from tests.builders import delivery_options, each
+from tests.option_case import OptionCase
+
+
+class TestDeliveryOptions(OptionCase):
+    def test_choices(self) -> None:
+        """A word that is not one of the choices is refused."""
+        self.refused("overflow", "raise", None, {})
+        self.refused("journal_sync", "always", True, 0.5)
+
+    def test_switches(self) -> None:
+        """A switch is true or false, not something like it."""
+        self.refused("gzip", 1, "yes", None)
+
+    def test_hooks(self) -> None:
+        """A hook is callable. Its name as text, as YAML may have it, is refused."""
+        self.refused("on_error", "package.function", 7)
+
+    def test_proxies(self) -> None:
+        """Proxies are an object that can be written as JSON."""
+        self.refused("proxies", "x", [1], 7)
+
+    def test_write_keys_of_examples(self) -> None:
+        """A URL, or the placeholder of an example, is not a write key; nor is it shown."""
+        for key in (
+            "https://api.segment.io", "YOUR_WRITE_KEY", "your-write-key", "<write key>",
+            "<WRITE_KEY>", "SEGMENT_WRITE_KEY", "${SEGMENT_WRITE_KEY}", "{{ write_key }}", "$KEY",
+        ):  # fmt: skip
+            with self.subTest(key), self.assertRaises(ConfigurationError) as caught:
+                SegmentHandler(key)
+            self.assertNotIn(key, str(caught.exception))
+        for key in ("aLovelyKey0123456789abcdefghijkl", "test-key", "key:secret"):
+            self.assertEqual(write_key_of(key), key)
+
+    def test_paths_that_cannot_be(self) -> None:
+        """A path below a file, or with a NUL in it, fails at start-up and is named."""
+        with TemporaryDirectory() as directory:
+            file = Path(directory, "file")
+            file.touch()
+            for option in ("journal", "dead_letters"):
+                for path in (str(file / "below"), f"{directory}/a\0b"):
+                    with self.assertRaises(ConfigurationError) as caught:
+                        delivery_options(**{option: path})
+                    self.assertIn(repr(path), str(caught.exception))
+
+    def test_defaults(self) -> None:
+        """The handler's defaults are valid."""
+        delivery_options()
+
+    def test_write_key(self) -> None:
+        """A write key is one word; what was copied around it does not matter."""
+        for value in each("a b", " ", 7, b"key"):
+            with self.subTest(value=value), self.assertRaises(ConfigurationError) as caught:
+                SegmentHandler(value)
+            self.assertIn("write_key", str(caught.exception))
+        self.assertEqual(write_key_of(" key\n"), "key")
+
+    def test_off_in_yaml(self) -> None:
+        """What YAML 1.1 makes of `off` is understood."""
+        off: Any = False
+        self.assertEqual(delivery_options(journal_sync=off).journal_sync, "off")
+
+    def test_durations(self) -> None:
+        """Durations are numbers from zero on."""
+        for option in ("flush_interval", "block_timeout", "shutdown_timeout"):
+            self.refused(option, -1, "1", None, True, float("nan"), [1])
+            delivery_options(**{option: 0})
+
+    def test_whole_numbers(self) -> None:
+        """Bounds and attempts are whole numbers from one on."""
+        for option in (
+            "max_queue_messages", "max_queue_bytes", "max_journal_bytes", "max_attempts",
+        ):  # fmt: skip
+            self.refused(option, 0, -1, 1.5, "10", None, True)
+            delivery_options(**{option: 1})
+
+    def test_texts(self) -> None:
+        """Paths and hosts are text, and not empty."""
+        for option in ("host", "journal", "dead_letters"):
+            self.refused(option, "", 7, ["x"])
+
+    def test_paths(self) -> None:
+        """Paths may be path objects; a file in a directory's place is refused, and vice versa."""
+        with TemporaryDirectory() as directory:
+            settings = delivery_options(journal=Path(directory), dead_letters=Path("letters.jsonl"))
+            self.assertEqual(settings.journal, directory)
+            self.assertEqual(settings.dead_letters, os.path.abspath("letters.jsonl"))
+            self.refused("dead_letters", directory)
+            file = Path(directory, "file")
+            file.touch()
+            self.refused("journal", str(file), file)
+
+    def test_client(self) -> None:
+        """A client without `send` is refused, and a class of clients."""
+        self.refused("client", object(), "http", 7, FakeClient)
+
+    def test_region_and_timeout(self) -> None:
+        """What only the HTTP client can judge fails at construction, too."""
+        self.refused("region", "mars", None, 7, client=None)
+        self.refused("timeout", 0, -1, "10", (1,), (1, 2, 3), (1, None), True, None, client=None)
+        self.refused("host", "api.segment.io", "ftp://x", "https://", "http://a b", client=None)
+        self.refused(
+            "host", "https://h?", "https://h#", "https://h\n", "https://u:p@h", client=None
+        )
+        SegmentHandler("key", host="https://proxy.example/segment@eu")
+        self.refused("region", "mars", client=None, host="http://127.0.0.1:1")
+
+    def test_beside_a_client(self) -> None:
+        """A wrong option is a mistake, also where a client of one's own would not use it."""
+        self.refused("region", "mars")
+        self.refused("timeout", 0)
+        self.refused("host", "api.segment.io")
+        self.refused("proxies", {"https": 5})
+
+    def test_own_client_is_kept(self) -> None:
+        """A client given is used as it is; without one there is a new one for each process."""
+        client = FakeClient()
+        self.assertIs(delivery_options(client=client).new_client(), client)
+        settings = delivery_options(client=None)
+        self.assertIsInstance(settings.new_client(), HttpClient)
+        self.assertIsNot(settings.new_client(), settings.new_client())

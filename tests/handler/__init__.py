@@ -1,0 +1,1 @@
+"""The handler, from the caller's side."""

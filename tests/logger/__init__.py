@@ -1,0 +1,1 @@
+"""A logger with a method for each of Segment's calls."""

@@ -1,0 +1,1 @@
+"""Segment's calls, and how they are written."""

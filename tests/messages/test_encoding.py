@@ -1,0 +1,493 @@
+"""Values as JSON, the same in both encoders."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+import time
+import unittest
+from collections import OrderedDict, UserDict, UserString, defaultdict, deque, namedtuple
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import time as time_of_day
+from decimal import Decimal
+from enum import Enum, IntEnum
+from fractions import Fraction
+from ipaddress import ip_address
+from pathlib import PurePosixPath
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple, cast
+from unittest.mock import MagicMock
+from uuid import UUID
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import override
+
+from segment_logging import Group, User
+from segment_logging._messages.encoding import (
+    decode,
+    encode,
+    encode_fast,
+    encode_standard,
+    plain,
+    utc_text,
+)
+from tests.builders import run_python
+
+NORTH = timezone(timedelta(hours=2))
+
+
+class Plan(Enum):
+    PRO = "pro"
+
+
+class Size(IntEnum):
+    L = 3
+
+
+class Colour(str, Enum):
+    RED = "red"
+
+
+class Nested(Enum):
+    WHEN = date(2026, 11, 23)
+
+
+class Text(str):
+    @override
+    def __str__(self) -> str:
+        return "not what it holds"
+
+
+class Number(int):
+    @override
+    def __repr__(self) -> str:
+        return "not a number"
+
+
+class Shifty(int):
+    """Converts to another number than it holds."""
+
+    @override
+    def __int__(self) -> int:
+        return 9
+
+
+class ShiftyRatio(float):
+    @override
+    def __float__(self) -> float:
+        return 9.9
+
+
+class LastOfMany(dict[str, Any]):
+    """As Django's QueryDict: each value is a list, of which one asks for the last."""
+
+    @override
+    def items(self) -> Any:
+        return [(key, values[-1]) for key, values in super().items()]
+
+
+class Field(NamedTuple):
+    name: str
+
+
+class Attrs:
+    """As a class of attrs has its fields."""
+
+    __attrs_attrs__ = (Field("pin"),)
+
+    def __init__(self) -> None:
+        self.pin = 4711
+
+
+class Model:
+    """As pydantic's are."""
+
+    __pydantic_validator__ = None
+
+    def model_dump(self) -> dict[str, Any]:
+        return {"when": date(2026, 1, 1)}
+
+
+class Ratio(float):
+    @override
+    def __repr__(self) -> str:
+        return "not a number"
+
+
+Point = namedtuple("Point", "x y")
+
+
+@dataclasses.dataclass
+class Address:
+    city: str
+    when: date | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Slotted:
+    __slots__ = ("x",)
+    x: int
+
+
+class Scalar:
+    """As NumPy's are."""
+
+    dtype = "float64"
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def tolist(self) -> Any:
+        return self._value
+
+
+class Thing:
+    @override
+    def __str__(self) -> str:
+        return "a thing"
+
+
+class Headers(Mapping[str, str]):
+    @override
+    def __getitem__(self, key: str) -> str:
+        return {"A": "1"}[key]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(("A",))
+
+    @override
+    def __len__(self) -> int:
+        return 1
+
+
+class NotItself(datetime):
+    """As pandas.NaT is."""
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = datetime.__hash__
+
+
+KINDS: tuple[tuple[Any, Any], ...] = (
+    # What JSON has.
+    (None, None), (True, True), (False, False), (0, 0), (-7, -7), (1.5, 1.5), (1e300, 1e300),
+    ("", ""), ("é 日本 🎉", "é 日本 🎉"), ("\x00\x1f\x7f\u2028\"\\", "\x00\x1f\x7f\u2028\"\\"),
+    ([], []), ({}, {}), ([1, [2]], [1, [2]]), ({"a": {"b": 1}}, {"a": {"b": 1}}),
+    # Times.
+    (datetime(2026, 11, 23, 8, 0, 0, 123456, NORTH), "2026-11-23T06:00:00.123Z"),
+    (datetime(2026, 11, 23, 8, tzinfo=UTC), "2026-11-23T08:00:00.000Z"),
+    (datetime.max, "9999-12-31T23:59:59.999Z"),
+    (datetime.min, "0001-01-01T00:00:00.000Z"),
+    (date(2026, 11, 23), "2026-11-23"),
+    (time_of_day(8, 30), "08:30:00"),
+    (time_of_day(8, 30, tzinfo=UTC), "08:30:00+00:00"),
+    (timedelta(minutes=1, milliseconds=500), 60.5),
+    (NotItself(2026, 11, 23), None),
+    # Numbers.
+    (Decimal("9.99"), 9.99), (Decimal("NaN"), None), (Decimal("-Infinity"), None),
+    (Decimal("sNaN"), None), (Decimal("1e999"), None), (Fraction(1, 3), "1/3"),
+    (float("nan"), None), (float("inf"), None), (float("-inf"), None),
+    ([1.5, float("nan")], [1.5, None]),
+    (2**63, 2**63), (2**64, 2**64), (-(2**64), -(2**64)), (10**100, 10**100),
+    (1 + 2j, "(1+2j)"),
+    # Subclasses of what JSON has.
+    (Text("inside"), "inside"), (Number(7), 7), (Ratio(0.5), 0.5), (Ratio("nan"), None),
+    (Shifty(7), 7), (ShiftyRatio(1.5), 1.5), (UserString("text"), "text"),
+    (LastOfMany(a=[1, 2]), {"a": 2}),
+    (OrderedDict(a=1), {"a": 1}), (defaultdict(int, a=1), {"a": 1}), (Point(1, 2), [1, 2]),
+    # Enums.
+    (Plan.PRO, "pro"), (Size.L, 3), (Colour.RED, "red"), (Nested.WHEN, "2026-11-23"),
+    # Collections.
+    ((1, 2), [1, 2]), ({3, 1, 2}, [1, 2, 3]), (frozenset({"b", "a"}), ["a", "b"]),
+    ({frozenset({1})}, [[1]]), (deque([1, 2]), [1, 2]), (range(3), [0, 1, 2]),
+    ({"a": 1}.values(), [1]), ({"a": 1}.items(), [["a", 1]]), (SimpleNamespace(a=[1]), {"a": [1]}),
+    (UserDict(a=1), {"a": 1}), (MappingProxyType({"a": (1,)}), {"a": [1]}), (Headers(), {"A": "1"}),
+    ({"b": 1, "a": 2}.keys(), ["a", "b"]),
+    # Bytes.
+    (b"text \xc3\xa9", "text é"), (b"\xff\x00", "/wA="), (bytearray(b"x"), "x"),
+    (memoryview(b"x"), "x"),
+    # Objects.
+    (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    (PurePosixPath("/tmp/x"), "/tmp/x"),
+    (ip_address("192.0.2.1"), "192.0.2.1"),
+    (Address("Oslo", date(2026, 1, 1)), {"city": "Oslo", "when": "2026-01-01"}),
+    (Slotted(7), {"x": 7}), (Attrs(), {"pin": 4711}), (Model(), {"when": "2026-01-01"}),
+    (Scalar(1.5), 1.5), (Scalar(float("nan")), None), (Scalar([1, [2]]), [1, [2]]),
+    (Scalar(datetime(2026, 1, 1, tzinfo=UTC)), "2026-01-01T00:00:00.000Z"),
+    (Thing(), "a thing"), (Address, "Address"), (Plan, "Plan"),
+    (ValueError("no"), "ValueError: no"),
+    # Texts that UTF-8 does not have.
+    ("a\ud800b", "a\ufffdb"), ("\ud83c\udf89", "🎉"), (["\udfff"], ["\ufffd"]),
+    (Text("\ud800"), "\ufffd"),
+    # Keys.
+    ({1: "a"}, {"1": "a"}), ({1.5: "a"}, {"1.5": "a"}), ({True: "a"}, {"true": "a"}),
+    ({None: "a"}, {"null": "a"}), ({Plan.PRO: 1}, {"pro": 1}), ({Size.L: 1}, {"3": 1}),
+    ({Colour.RED: 1}, {"red": 1}), ({(1, 2): "a"}, {"[1, 2]": "a"}),
+    ({date(2026, 1, 1): 1}, {"2026-01-01": 1}), ({UUID(int=7): 1}, {str(UUID(int=7)): 1}),
+    ({b"k": 1}, {"k": 1}), ({"\ud800": 1}, {"\ufffd": 1}), ({Text("k"): 1}, {"k": 1}),
+    ({float("nan"): 1}, {"NaN": 1}), ({Thing(): 1}, {"a thing": 1}),
+    ({Decimal("9.99"): 1}, {"9.99": 1}),
+)  # fmt: skip
+"""Values, and what stands in the JSON."""
+
+
+def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
+    """Encode as `encode` does when it has this encoder only."""
+    for way in (encoder, encode_standard):
+        try:
+            return way(value)
+        except Exception:
+            continue
+    return encode_standard(plain(value))
+
+
+def encoders() -> dict[str, Callable[[object], bytes]]:
+    """The ways to write a value that must come to the same."""
+    ways: dict[str, Callable[[object], bytes]] = {
+        "encode": encode,
+        "standard": lambda value: carefully(encode_standard, value),
+        "plain": lambda value: encode_standard(plain(value)),
+    }
+    fast = encode_fast
+    if fast is not None:
+        ways["fast"] = lambda value: carefully(fast, value)
+    return ways
+
+
+class TestKinds(unittest.TestCase):
+    def test_every_kind(self) -> None:
+        """Every kind of value is written as promised, by every encoder, at every depth."""
+        for value, expected in KINDS:
+            for name, way in encoders().items():
+                with self.subTest(value=repr(value)[:60], encoder=name):
+                    self.assertEqual(decode(way(value)), expected)
+                    self.assertEqual(decode(way({"a": [value]})), {"a": [expected]})
+
+    def test_mock(self) -> None:
+        """A mock, which has whatever attribute is asked for, is a text like any object."""
+        for name, way in encoders().items():
+            self.assertIn("MagicMock", decode(way(MagicMock())), name)
+
+    def test_types_survive(self) -> None:
+        """1, 1.0 and True, which Python holds for equal, stay apart."""
+        for name, way in encoders().items():
+            self.assertEqual(way([1, 1.0, True, -0.0]), b"[1,1.0,true,-0.0]", name)
+
+    def test_naive_datetime(self) -> None:
+        """A naive datetime is local time."""
+        moment = datetime(2026, 7, 1, 12)
+        expected = datetime.fromtimestamp(time.mktime(moment.timetuple()), UTC)
+        for name, way in encoders().items():
+            self.assertEqual(decode(way(moment)), utc_text(expected), name)
+
+    def test_compact_utf8(self) -> None:
+        """No blank, no escape that UTF-8 does without."""
+        for name, way in encoders().items():
+            self.assertEqual(way({"a": [1, "é"]}), '{"a":[1,"é"]}'.encode(), name)
+
+    def test_order(self) -> None:
+        """Keys stay in the order they were put."""
+        for name, way in encoders().items():
+            self.assertEqual(
+                way({"b": 1, "a": 2, "c": float("nan")}), b'{"b":1,"a":2,"c":null}', name
+            )
+
+    def test_changes_nothing(self) -> None:
+        """The caller's objects are as before."""
+        value = {"a": [float("nan"), {1: {2, 3}}], "d": Address("Oslo")}
+        before = repr(value)
+        for way in encoders().values():
+            way(value)
+        self.assertEqual(repr(value), before)
+
+    def test_same_object_twice(self) -> None:
+        """An object that occurs twice is no cycle."""
+        shared = {"x": float("nan")}
+        for name, way in encoders().items():
+            self.assertEqual(decode(way([shared, shared])), [{"x": None}, {"x": None}], name)
+
+
+class TestNumPy(unittest.TestCase):
+    def test_scalars_and_arrays(self) -> None:
+        """What NumPy holds is written as plain Python would have it, of whatever precision."""
+        for value, expected in (
+            (np.int64(2**62), 2**62),
+            (np.uint8(7), 7),
+            (np.float32(0.5), 0.5),
+            (np.longdouble(1.5), 1.5),
+            (np.float64("nan"), None),
+            (np.bool_(True), True),
+            (np.str_("x"), "x"),
+            (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+            (np.datetime64("2026-01-02"), "2026-01-02"),
+            (np.datetime64("NaT", "ns"), None),
+            (np.timedelta64(1_500_000_000, "ns"), 1.5),
+            (np.timedelta64(2, "s"), 2.0),
+            (np.array([1_500_000_000], dtype="m8[ns]"), [1.5]),
+        ):
+            for name, way in encoders().items():
+                with self.subTest(value=repr(value), encoder=name):
+                    self.assertEqual(decode(way({"a": value})), {"a": expected})
+
+    def test_ids(self) -> None:
+        """A number of any precision may be an id."""
+        numbers: tuple[Any, ...]
+        numbers = (np.float32(17), np.float16(17), np.longdouble(17), np.int32(17))
+        for number in numbers:
+            self.assertEqual(
+                Group(user=User(user_id="u"), group_id=cast(str, number)).group_id, "17"
+            )
+
+    def test_pandas(self) -> None:
+        """A naive moment of pandas, which takes none for local time, is one all the same."""
+
+        class Timestamp(datetime):
+            @override
+            def astimezone(self, zone: tzinfo | None = None) -> Any:
+                raise TypeError("Cannot convert tz-naive Timestamp")
+
+            def to_pydatetime(self) -> datetime:
+                return datetime(2026, 1, 2)
+
+        self.assertEqual(decode(encode(Timestamp(2026, 1, 2))), utc_text(datetime(2026, 1, 2)))
+
+    def test_moments(self) -> None:
+        """A moment is one at any precision, not a count of nanoseconds."""
+        for unit in ("s", "ms", "us", "ns"):
+            moment = np.datetime64("2026-01-02T03:04:05", unit)
+            written = utc_text(datetime(2026, 1, 2, 3, 4, 5))
+            self.assertEqual(decode(encode(moment)), written, unit)
+
+
+class TestSameInBoth(unittest.TestCase):
+    def test_depth(self) -> None:
+        """A nesting that one encoder takes is taken with the other one installed, too."""
+        for depth in (100, 250, 300, 400, 600, 800):
+            value: Any = 1
+            for _ in range(depth):
+                value = [value]
+            taken = set()
+            for way in (encode_standard, encode_fast or encode_standard):
+                try:
+                    carefully(way, value)
+                    taken.add(True)
+                except Exception:
+                    taken.add(False)
+            self.assertEqual(len(taken), 1, f"{depth} levels")
+
+    def test_without_the_extra(self) -> None:
+        """A process without the `speed` extra writes every kind as this one does."""
+        written = run_python(
+            """
+import sys
+sys.modules["orjson"] = None
+import json
+from segment_logging._messages import encoding
+from tests.messages.test_encoding import KINDS
+assert encoding.encode_fast is None
+print(json.dumps([encoding.encode(value).decode() for value, _ in KINDS]))
+"""
+        )
+        for text, (value, _) in zip(written, KINDS, strict=True):
+            self.assertEqual(decode(text), decode(encode(value)), repr(value)[:60])
+
+    json_values = st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    )
+    odd_values = st.recursive(
+        st.integers()
+        | st.floats()
+        | st.text(st.characters())
+        | st.text(st.characters(categories=["Cs", "L"]))
+        | st.datetimes(timezones=st.sampled_from([UTC, NORTH]))
+        | st.dates()
+        | st.timedeltas()
+        | st.uuids()
+        | st.decimals()
+        | st.binary(),
+        lambda inner: (
+            st.lists(inner)
+            | st.tuples(inner, inner)
+            | st.dictionaries(st.text() | st.integers() | st.floats() | st.none(), inner)
+        ),
+        max_leaves=12,
+    )
+
+    @given(json_values)
+    @settings(max_examples=150, deadline=None)
+    def test_round_trip(self, value: Any) -> None:
+        """What JSON has comes back as it was, from every encoder."""
+        for name, way in encoders().items():
+            self.assertEqual(decode(way(value)), value, name)
+
+    @given(odd_values)
+    @settings(max_examples=150, deadline=None)
+    def test_odd_values(self, value: Any) -> None:
+        """Whatever it is, every encoder writes the same, and it is strict JSON in UTF-8."""
+        read = {name: self.strict(way(value)) for name, way in encoders().items()}
+        for name, one in read.items():
+            self.assertEqual(one, read["encode"], name)
+
+    def strict(self, data: bytes) -> Any:
+        return json.loads(data.decode("utf-8", "strict"), parse_constant=self.fail)
+
+
+class TestUtcText(unittest.TestCase):
+    def test_truncates(self) -> None:
+        """Microseconds are cut off, never rounded up into the next second."""
+        moment = datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)
+        self.assertEqual(utc_text(moment), "2026-12-31T23:59:59.999Z")
+
+    def test_edges(self) -> None:
+        """The first and the last moment have a text in every zone."""
+        for zone in (timezone(timedelta(hours=14)), timezone(timedelta(hours=-12)), None):
+            for moment in (datetime.max, datetime.min):
+                self.assertTrue(utc_text(moment.replace(tzinfo=zone)).endswith("Z"))
+
+
+class TestMemory(unittest.TestCase):
+    @unittest.skipUnless(sys.platform == "linux", "reads /proc")
+    def test_kept_result(self) -> None:
+        """A kept result takes its own size, not its encoder's work buffer of 4 KiB."""
+        per_message, size = run_python(
+            """
+import json, os
+from segment_logging._messages.encoding import encode
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+value = {"type": "track", "properties": {"text": "x" * 480}}
+kept = [encode(value) for _ in range(2_000)]
+before = resident()
+kept += [encode(value) for _ in range(20_000)]
+print(json.dumps([(resident() - before) / 20_000, len(kept[0])]))
+"""
+        )
+        self.assertLess(per_message, 1.5 * size)
+
+
+class TestFinite(unittest.TestCase):
+    @given(st.floats())
+    @settings(deadline=None)
+    def test_floats(self, number: float) -> None:
+        """A float comes back bit by bit, or as null when JSON has no number for it."""
+        for name, way in encoders().items():
+            back = decode(way(number))
+            if math.isfinite(number):
+                self.assertEqual(back.hex(), number.hex(), name)
+            else:
+                self.assertIsNone(back, name)

@@ -1,0 +1,214 @@
+"""Values that cannot be written as they are, and values that cannot be written at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import unittest
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import InvalidMessage
+from segment_logging._messages.encoding import (
+    encode,
+    encode_fast,
+    encode_standard,
+    plain,
+)
+from tests.builders import run_python
+
+
+@dataclasses.dataclass
+class Address:
+    city: str
+    when: date | None = None
+
+
+class Scalar:
+    """As NumPy's are."""
+
+    dtype = "float64"
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def tolist(self) -> Any:
+        return self._value
+
+
+class Rude:
+    @override
+    def __str__(self) -> str:
+        raise RuntimeError("secret")
+
+    __repr__ = __str__
+
+
+def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
+    """Encode as `encode` does when it has this encoder only."""
+    for way in (encoder, encode_standard):
+        try:
+            return way(value)
+        except Exception:
+            continue
+    return encode_standard(plain(value))
+
+
+def encoders() -> dict[str, Callable[[object], bytes]]:
+    """The ways to write a value that must come to the same."""
+    ways: dict[str, Callable[[object], bytes]] = {
+        "encode": encode,
+        "standard": lambda value: carefully(encode_standard, value),
+        "plain": lambda value: encode_standard(plain(value)),
+    }
+    fast = encode_fast
+    if fast is not None:
+        ways["fast"] = lambda value: carefully(fast, value)
+    return ways
+
+
+class TestRefused(unittest.TestCase):
+    def refused(self, value: object) -> InvalidMessage:
+        with self.assertRaises(InvalidMessage) as caught:
+            encode(value)
+        return caught.exception
+
+    def test_cycles(self) -> None:
+        """A cycle is refused, however it comes about."""
+        in_list: list[Any] = []
+        in_list.append(in_list)
+        in_dict: dict[str, Any] = {}
+        in_dict["self"] = in_dict
+        in_object = Address("x")
+        in_object.city = in_object  # type: ignore[assignment]
+        in_deque: deque[Any] = deque()
+        in_deque.append({"x": (in_deque,)})
+        for value in (in_list, in_dict, in_object, in_deque, Scalar(in_list)):
+            with self.subTest(kind=type(value).__name__):
+                self.assertIn("cycle", str(self.refused({"a": value})))
+
+    def test_objects_without_end(self) -> None:
+        """An object that turns into ever another one is refused."""
+
+        class Endless(Scalar):
+            @override
+            def tolist(self) -> Any:
+                return [Endless(None)]
+
+        self.refused(Endless(None))
+
+    def test_cycle_in_a_small_thread(self) -> None:
+        """A cycle ends no process, in a thread of the stack that musl gives it."""
+        refused = run_python(
+            """
+import json, threading
+from segment_logging import InvalidMessage
+from segment_logging._messages.encoding import encode, encode_standard
+
+
+cycle, refused = {}, []
+cycle["self"] = cycle
+def refuse():
+    for way in (encode, encode_standard):
+        try:
+            way(cycle)
+        except (InvalidMessage, ValueError, RecursionError):
+            refused.append(way(["fine"]) == b'["fine"]')
+threading.stack_size(1024 * 1024)
+thread = threading.Thread(target=refuse)
+thread.start()
+thread.join()
+print(json.dumps(refused))
+"""
+        )
+        self.assertEqual(refused, [True, True])
+
+    def test_deep_nesting(self) -> None:
+        """10,000 levels are refused, and nothing crashes."""
+        for wrap in (lambda x: [x], lambda x: {"a": x}, Scalar, lambda x: {"a": {1: x}}):
+            value: Any = 1
+            for _ in range(10_000):
+                value = wrap(value)
+            self.refused(value)
+
+    def test_deep_tuples(self) -> None:
+        """Likewise 10,000 tuples in each other, in a process of their own as they may end it."""
+        refused = run_python(
+            """
+from segment_logging import InvalidMessage
+from segment_logging._messages.encoding import encode
+value = 1
+for _ in range(10_000):
+    value = (value,)
+try:
+    encode({"a": value})
+except InvalidMessage:
+    print("true")
+"""
+        )
+        self.assertTrue(refused)
+
+    def test_levels_that_both_take(self) -> None:
+        """200 levels are fine with both encoders, as is any value that people log."""
+        value: Any = 1
+        for _ in range(200):
+            value = {"a": [value]} if _ % 2 else (value,)
+        self.assertEqual(len({way(value) for way in encoders().values()}), 1)
+
+    def test_str_that_raises(self) -> None:
+        """An object whose str() raises is refused; the cause is there, its text is not."""
+        error = self.refused({"a": Rude()})
+        self.assertIn("RuntimeError", str(error))
+        self.assertNotIn("secret", str(error))
+        self.assertIsInstance(error.__cause__, RuntimeError)
+
+    def test_key_that_raises(self) -> None:
+        """Likewise when the object is a key."""
+        self.refused({Rude(): 1})
+
+    def test_hostile_objects(self) -> None:
+        """Whatever else an object raises comes out as InvalidMessage."""
+
+        class Hostile(Mapping[str, int]):
+            @override
+            def __getitem__(self, key: str) -> int:
+                raise KeyError(key)
+
+            @override
+            def __iter__(self) -> Iterator[str]:
+                return iter(("a",))
+
+            @override
+            def __len__(self) -> int:
+                return 1
+
+        class NoZone(tzinfo):
+            @override
+            def utcoffset(self, when: datetime | None) -> timedelta | None:
+                raise ZeroDivisionError
+
+            dst = tzname = utcoffset  # type: ignore[assignment]
+
+        self.refused(Hostile())
+        self.refused(datetime(2026, 1, 1, tzinfo=NoZone()))
+
+    def test_digits_without_end(self) -> None:
+        """An int with more digits than Python is willing to print is refused."""
+        if not hasattr(sys, "get_int_max_str_digits"):
+            self.skipTest("this Python prints any int")
+        self.refused(10**5_000)
+
+    def test_interrupt_passes(self) -> None:
+        """Ctrl-C in the middle of an object's str() is not taken for a bad value."""
+
+        class Slow:
+            @override
+            def __str__(self) -> str:
+                raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            encode(Slow())

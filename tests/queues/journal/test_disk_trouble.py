@@ -1,0 +1,259 @@
+"""Full disks, missing directories, no descriptors: what a journal makes of them."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging._queues.journal.queue import Journal
+from segment_logging._queues.spill import SpillingQueue
+from tests.builders import run_python
+from tests.queues.cases import (
+    JournalCase,
+    a_journal,
+    a_line,
+    a_memory_queue,
+    acknowledge,
+    taken_from,
+)
+
+
+class DiskTroubleTest(JournalCase):
+    """What a disk refuses."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.now = 0.0
+
+    def a_journal(self, **options: Any) -> Journal:
+        return a_journal(self.root, clock=lambda: self.now, **options)
+
+    def test_max_bytes_bounds_the_files(self) -> None:
+        """Beyond `max_bytes` messages are refused; acknowledging makes room."""
+        journal = self.a_journal(max_bytes=100)
+        answers = [journal.put(a_line(size_bytes=49)) for _ in range(3)]
+        self.assertEqual(answers, [True, True, False])
+        self.assertEqual(self.files()[0].stat().st_size, 100)
+        journal.take()
+        self.assertFalse(journal.put(a_line(size_bytes=49)))
+        acknowledge(journal)
+        self.assertTrue(journal.put(a_line(size_bytes=49)))
+
+    def test_max_bytes_counts_what_others_left(self) -> None:
+        """What dead processes left counts for the bound, until it is answered for."""
+        self.leave_behind(a_line(size_bytes=99) + b"\n")
+        journal = self.a_journal(max_bytes=120)
+        journal.look_around()
+        self.assertFalse(journal.put(a_line(size_bytes=49)))
+        taken_from(journal)
+        journal.look_around()
+        self.assertTrue(journal.put(a_line(size_bytes=49)))
+
+    def test_a_root_that_cannot_be_made(self) -> None:
+        """Where no directory can be made `put` says False and why, and raises nothing."""
+        self.root.touch()
+        journal = self.a_journal()
+        self.assertFalse(journal.put(a_line()))
+        self.assertIsInstance(journal.trouble, OSError)
+
+    def test_memory_takes_over_and_the_journal_recovers(self) -> None:
+        """While the directory cannot be written memory serves; a second after it can be, the
+        journal does."""
+        self.root.touch()
+        journal = self.a_journal()
+        queue = SpillingQueue(journal, a_memory_queue())
+        self.assertTrue(queue.put(a_line(1)))
+        self.root.unlink()
+        self.assertTrue(queue.put(a_line(2)))  # no try for each message
+        self.assertEqual(queue.perishable, 2)
+        self.now = 1.0
+        self.assertTrue(queue.put(a_line(3)))
+        self.assertEqual(queue.perishable, 2)
+        self.assertIsNone(journal.trouble)
+        self.assertEqual(sorted(taken_from(queue)), [a_line(1), a_line(2), a_line(3)])
+
+    def test_a_removed_root_is_made_again(self) -> None:
+        """After somebody removed the journal's directories, new ones are made for what comes."""
+        journal = self.a_journal()
+        journal.put(a_line(1))
+        shutil.rmtree(self.root)
+        self.assertEqual(taken_from(journal), [])
+        self.assertEqual(journal.lost, 1)
+        self.assertTrue(journal.put(a_line(2)))
+        self.assertEqual(taken_from(journal), [a_line(2)])
+
+    def test_making_a_directory_while_others_remove_theirs(self) -> None:
+        """Processes that come and go on one root do not take each other's parent directories away:
+        every first message is on disk when `put` returns."""
+        program = f"""
+import json, os
+from tests.queues.cases import a_journal, a_line, taken_from
+child = os.fork()
+refused = 0
+for number in range(1_000):
+    journal = a_journal({str(self.root)!r})
+    refused += not journal.put(a_line(number))
+    taken_from(journal)
+    journal.release()
+if child == 0:
+    os._exit(refused > 0)
+_, status = os.waitpid(child, 0)
+print(json.dumps([refused, status]))
+"""
+        self.assertEqual(run_python(program), [0, 0])
+
+    def test_an_exception_of_a_signal_handler_makes_no_batch_too_large(self) -> None:
+        """A signal handler that raises in the middle of a `put`, as soft time limits do, leaves
+        nothing that cannot be taken: no batch above the limits, and every message counted."""
+        program = f"""
+import json, signal
+from tests.queues.cases import a_journal, a_line, acknowledged
+class TimeLimit(Exception):
+    pass
+is_armed = False
+def on_alarm(*signal):
+    global is_armed
+    if is_armed:
+        is_armed = False  # so that none is raised while the one before is being caught
+        raise TimeLimit
+journal = a_journal({str(self.root)!r})
+signal.signal(signal.SIGALRM, on_alarm)
+signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+number = 0
+def put_all():
+    global is_armed, number
+    is_armed = True
+    while number < 30_000:
+        number += 1
+        journal.put(a_line())
+    is_armed = False
+while number < 30_000:
+    try:
+        put_all()
+    except TimeLimit:
+        pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+largest = taken = 0
+while (batch := journal.take()) is not None:
+    largest = max(largest, len(batch))
+    taken += len(batch)
+    journal.acknowledge(len(batch))
+print(json.dumps([largest <= 2_500, taken == journal.accepted == acknowledged(journal)]))
+"""
+        self.assertEqual(run_python(program), [True, True])
+
+    def test_tries_to_make_a_directory_leave_nothing(self) -> None:
+        """A try that fails half-way removes what it made."""
+        program = f"""
+import json, os, resource, sys
+from tests.queues.cases import a_journal, a_line
+now = 0.0
+journal = a_journal({str(self.root)!r}, clock=lambda: now)
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+files = []
+try:
+    while True:
+        files.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+for now in range(0, 10, 2):
+    assert not journal.put(a_line())
+for file in files:
+    os.close(file)
+print(json.dumps(sum(len(names) for _, names, _ in os.walk({str(self.live)!r}))))
+"""
+        self.assertEqual(run_python(program), 0)
+
+    def test_a_file_that_cannot_be_opened_is_not_forgotten(self) -> None:
+        """A process out of file descriptors loses nothing: what cannot be read now is read later,
+        its own and what it adopted."""
+        program = f"""
+import json, os, resource
+from tests.queues.cases import a_journal, a_line, taken_from
+left = a_journal({str(self.root)!r})
+for number in range(6_000):
+    left.put(a_line(number))
+left.release()
+journal = a_journal({str(self.root)!r})
+for number in range(6_000):
+    journal.put(a_line(number))
+journal.look_around()
+taken = 0
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+while True:
+    files = []
+    try:
+        while True:
+            files.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+    try:
+        batch = journal.take()
+    except OSError:
+        batch = None
+    for file in files:
+        os.close(file)
+    if batch is None:
+        batch = journal.take()
+    if batch is None:
+        break
+    taken += len(batch)
+    journal.acknowledge(len(batch))
+print(json.dumps(taken))
+"""
+        self.assertEqual(run_python(program), 12_000)
+
+    def test_many_dead_processes_do_not_use_up_the_descriptors(self) -> None:
+        """However many directories wait, they take few of the application's file descriptors."""
+        for number in range(300):
+            self.leave_behind(a_line(number) + b"\n", name=f"{number:020d}-1-dead")
+        program = f"""
+import json, resource
+from tests.queues.cases import a_journal, taken_from
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+journal = a_journal({str(self.root)!r})
+taken = 0
+for _ in range(300):
+    journal.look_around()
+    open("/dev/null").close()
+    taken += len(taken_from(journal))
+    if taken == 300:
+        break
+print(json.dumps(taken))
+"""
+        self.assertEqual(run_python(program), 300)
+
+    def test_a_full_disk_leaves_whole_lines_only(self) -> None:
+        """On a disk that is full a half-written line is undone: exactly the messages for which
+        `put` said True are there, and whole."""
+        program = f"""
+import json, resource
+from tests.queues.cases import a_journal, a_line
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+journal = a_journal({str(self.root)!r}, clock=lambda: 0.0)
+print(json.dumps([journal.put(a_line(n, size_bytes=300 - n)) for n in range(6)]))
+"""
+        answers = run_python(program)
+        self.assertEqual(answers, [True, True, True, False, False, False])
+        expected = [a_line(n, size_bytes=300 - n) for n in range(3)]
+        self.assertEqual(self.files()[0].read_bytes(), b"".join(line + b"\n" for line in expected))
+        self.assertEqual(self.adopted_by(a_journal(self.root)), expected)
+
+    def test_a_full_disk_takes_smaller_messages(self) -> None:
+        """After a line that did not fit, one that does is written at the right place."""
+        program = f"""
+import json, resource
+from tests.queues.cases import a_journal, a_line
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000))
+journal = a_journal({str(self.root)!r}, clock=lambda: 0.0)
+sizes = (600, 600, 300, 300, 50)
+print(json.dumps([journal.put(a_line(n, size_bytes=size)) for n, size in enumerate(sizes)]))
+"""
+        self.assertEqual(run_python(program), [True, False, True, False, True])
+        self.assertEqual(
+            self.adopted_by(a_journal(self.root)),
+            [a_line(0, size_bytes=600), a_line(2, size_bytes=300), a_line(4, size_bytes=50)],
+        )

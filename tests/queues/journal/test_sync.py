@@ -1,0 +1,62 @@
+"""When messages survive a power cut."""
+
+from __future__ import annotations
+
+import os
+
+from segment_logging._queues.journal.queue import Journal
+from tests.builders import syncs_counted
+from tests.queues.cases import (
+    JournalCase,
+    a_journal,
+    a_line,
+)
+
+
+class SyncTest(JournalCase):
+    """When messages survive a power cut."""
+
+    def test_off_never_syncs(self) -> None:
+        """With "off" the operating system decides."""
+        with syncs_counted() as syncs:
+            self.write(100, sync="off")
+        self.assertEqual(syncs.count, 0)
+
+    def test_emit_syncs_each_message_before_put_returns(self) -> None:
+        """With "emit" every message is synced when `put` returns, and the new file's name."""
+        journal = a_journal(self.root, sync="emit")
+        with syncs_counted() as syncs:
+            for number in range(1, 4):
+                journal.put(a_line(number))
+                self.assertEqual(syncs.of_data, number)
+        self.assertGreaterEqual(syncs.of_all, 1)
+        journal.release()
+
+    def test_interval_syncs_soon_and_not_each_message(self) -> None:
+        """With "interval" some later sync takes care of all messages so far."""
+        with syncs_counted() as syncs:
+            journal = self.write(100, sync="interval")
+            self.assertTrue(syncs.came.wait(10))
+            self.assertLess(syncs.of_data, 10)
+        journal.release()
+
+    def test_interval_syncs_what_waits_at_the_end(self) -> None:
+        """The listener's end does not leave the last messages to chance."""
+        with syncs_counted() as syncs:
+            journal = self.write(1, sync="interval")
+            journal.release()
+            self.assertGreaterEqual(syncs.of_data, 1)
+
+    def test_descriptors_are_closed(self) -> None:
+        """No mode leaves descriptors open once the files are sealed and the journal released."""
+        for sync in ("off", "interval", "emit"):
+            with self.subTest(sync=sync):
+                before = len(os.listdir("/dev/fd"))
+                self.write(5_001, sync=sync).release()
+                self.assertEqual(len(os.listdir("/dev/fd")), before)
+
+    def write(self, count: int, *, sync: str) -> Journal:
+        journal = a_journal(self.root, sync=sync)
+        for number in range(count):
+            journal.put(a_line(number))
+        return journal

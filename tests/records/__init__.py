@@ -1,0 +1,1 @@
+"""From a LogRecord to a message."""

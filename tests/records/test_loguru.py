@@ -1,0 +1,238 @@
+"""Records of loguru: the handler as a sink, and records passed on to and from `logging`."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import unittest
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from segment_logging import SegmentHandler, User, identity
+from segment_logging._messages.calls import Call
+from segment_logging.testing import FakeClient, capture_segment
+from tests.records.test_structlog import run_example
+
+if TYPE_CHECKING or find_spec("loguru"):
+    from loguru import logger
+
+
+class LoguruCase(unittest.TestCase):
+    @classmethod
+    @override
+    def setUpClass(cls) -> None:
+        if not find_spec("loguru"):
+            raise unittest.SkipTest("loguru is not installed")
+        logger.remove()  # the sink on stderr
+
+    @override
+    def setUp(self) -> None:
+        self.client = FakeClient()
+        self.handler = SegmentHandler("key", client=self.client)
+        self.addCleanup(self.handler.close)
+        self.addCleanup(logger.remove)
+
+    def messages(self) -> list[Call]:
+        """What was delivered."""
+        self.assertTrue(self.handler.drain(10))
+        return self.client.messages
+
+    def message(self) -> Any:
+        """The one message that was delivered."""
+        (message,) = self.messages()
+        return message
+
+
+class TestSink(LoguruCase):
+    """`logger.add(SegmentHandler(...), format="{message}")`."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        logger.add(self.handler, format="{message}")
+
+    def test_bound(self) -> None:
+        """What is bound to the logger says who it was, and is the event's."""
+        logger.bind(user_id=17, plan="pro").info("Signup")
+        message = self.message()
+        self.assertEqual((message.event, message.user), ("Signup", User(user_id="17")))
+        self.assertEqual(message.properties, {"plan": "pro"})
+
+    def test_named(self) -> None:
+        """So is what the call names, which may have any name."""
+        logger.info("Signup", user_id="u", name="Ada", message="hi", args=[1], level="x")
+        self.assertEqual(
+            self.message().properties, {"name": "Ada", "message": "hi", "args": [1], "level": "x"}
+        )
+
+    def test_ordinary_line(self) -> None:
+        """A line without a key of ours is no event."""
+        logger.bind(host="x").info("Connected")
+        self.assertEqual(self.messages(), [])
+
+    def test_traits(self) -> None:
+        """Traits identify, and one of them may be called `name`."""
+        logger.info("Profile", user_id="u", traits={"email": "a@example.com"}, name="Ada")
+        message = self.message()
+        self.assertEqual(message.type, "identify")
+        self.assertEqual(message.traits, {"email": "a@example.com", "name": "Ada"})
+
+    def test_page(self) -> None:
+        """A page has the text for its name."""
+        logger.info("Docs", user_id="u", type="page")
+        self.assertEqual((self.message().type, self.message().name), ("page", "Docs"))
+
+    def test_nested(self) -> None:
+        """All keys may be nested in one."""
+        logger.bind(segment={"user_id": "u", "type": "page", "name": "Guide"}).info("Docs")
+        self.assertEqual(self.message().name, "Guide")
+
+    def test_identity(self) -> None:
+        """A bound identity fills in, and makes no event of a line."""
+        with identity(user_id="u"):
+            logger.info("Connected")
+            logger.info("Signup", properties={"plan": "pro"})
+        self.assertEqual(self.message().user, User(user_id="u"))
+
+    def test_event(self) -> None:
+        """An event whose text varies is named by `event`."""
+        logger.info("Paid {amount}", amount=7, user_id="u", event="Order Paid")
+        message = self.message()
+        self.assertEqual((message.event, message.properties), ("Order Paid", {"amount": 7}))
+
+    def test_exception(self) -> None:
+        """The traceback that loguru writes after the text, values included, stays out of it."""
+        secret = "4711"
+        try:
+            int(f"no number: {secret}")
+        except ValueError:
+            logger.exception("Payment Failed", user_id="u", properties={"plan": "pro"})
+        logger.opt(exception=KeyError("x")).bind(user_id="u").error("Payment Failed")
+        events = [message.to_dict()["event"] for message in self.messages()]
+        self.assertEqual(events, ["Payment Failed", "Payment Failed"])
+
+    def test_level(self) -> None:
+        """loguru's own levels do not disturb."""
+        logger.success("Signup", user_id="u")
+        self.assertEqual(self.message().event, "Signup")
+
+    def test_captured(self) -> None:
+        """A test captures what the program's sink reads, at once."""
+        with capture_segment() as captured:
+            logger.info("Signup", user_id="u")
+            captured.assert_tracked("Signup", user_id="u")
+        self.assertEqual(self.messages(), [])
+
+
+class TestFormats(LoguruCase):
+    """What else people write for the format."""
+
+    def test_default(self) -> None:
+        """Without a format, time, level and place, which vary, stay out of the event's name."""
+        logger.add(self.handler)
+        logger.info("Signup", user_id="u")
+        logger.info("a - b", user_id="u", properties={"plan": "pro"})
+        events = [message.to_dict()["event"] for message in self.messages()]
+        self.assertEqual(events, ["Signup", "a - b"])
+
+    def test_default_exception(self) -> None:
+        """Nor does the traceback get into it."""
+        logger.add(self.handler)
+        try:
+            raise KeyError
+        except KeyError:
+            logger.exception("Payment Failed", user_id="u")
+        self.assertEqual(self.message().event, "Payment Failed")
+
+    def test_serialized(self) -> None:
+        """With `serialize=True` the message is found in the JSON, which would tell all."""
+        logger.add(self.handler, serialize=True)
+        logger.info("Signup {}", "now", user_id="u", password="S3CRET")
+        self.assertEqual(self.message().event, "Signup now")
+
+    def test_function(self) -> None:
+        """A function may make the format."""
+        logger.add(self.handler, format=lambda record: "{message}")
+        logger.info("Signup", user_id="u")
+        self.assertEqual(self.message().event, "Signup")
+
+    def test_enqueued(self) -> None:
+        """With `enqueue=True` another thread calls the handler; all but an identity comes along."""
+        logger.add(self.handler, format="{message}", enqueue=True)
+        logger.info("Signup", user_id="u")
+        logger.complete()
+        self.assertEqual(self.message().user, User(user_id="u"))
+
+    def test_filter(self) -> None:
+        """A filter of the sink holds."""
+        logger.add(self.handler, format="{message}", filter=lambda r: "user_id" not in r["extra"])
+        logger.info("Signup", user_id="u")
+        self.assertEqual(self.messages(), [])
+
+
+class TestTogether(LoguruCase):
+    """Programs that use both loguru and `logging`."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.plain = logging.getLogger("tests.loguru")
+        self.plain.setLevel(logging.INFO)
+        self.plain.propagate = False
+        self.addCleanup(setattr, self.plain, "propagate", True)
+        self.addCleanup(self.plain.handlers.clear)
+
+    def test_propagated(self) -> None:
+        """loguru's recipe that passes its records on to `logging`."""
+
+        class PropagateHandler(logging.Handler):
+            @override
+            def emit(self, record: logging.LogRecord) -> None:
+                logging.getLogger("tests.loguru").handle(record)
+
+        self.plain.addHandler(self.handler)
+        logger.add(PropagateHandler(), format="{message}")
+        logger.info("Signup", user_id="u", name="Ada")
+        message = self.message()
+        self.assertEqual((message.event, message.properties), ("Signup", {"name": "Ada"}))
+
+    def test_intercepted(self) -> None:
+        """Its recipe that takes in records of `logging` loses their extras: the handler stands
+        beside it, and sees each event once."""
+
+        class InterceptHandler(logging.Handler):
+            @override
+            def emit(self, record: logging.LogRecord) -> None:
+                frame, depth = inspect.currentframe(), 0
+                while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
+                    frame, depth = frame.f_back, depth + 1
+                options = logger.opt(depth=depth, exception=record.exc_info)
+                options.log(record.levelname, record.getMessage())
+
+        lines: list[str] = []
+        logger.add(lambda text: lines.append(text), format="{message}")
+        logger.add(self.handler, format="{message}")
+        self.plain.addHandler(InterceptHandler())
+        self.plain.addHandler(self.handler)
+        self.plain.info("Signup", extra={"user_id": "u"})
+        self.assertEqual(self.message().user, User(user_id="u"))
+        self.assertEqual(lines, ["Signup\n"])
+
+
+class TestExample(LoguruCase):
+    def test_runs(self) -> None:
+        """loguru_app.py sends its events, those of `logging` included, and writes all lines."""
+        messages, shown = run_example("loguru_app.py")
+        self.assertEqual(
+            [(message["type"], message.get("event")) for message in messages],
+            [("identify", None), ("track", "Signup"), ("track", "Order Completed")],
+        )
+        self.assertEqual({message["userId"] for message in messages}, {"u-1001"})
+        self.assertEqual(messages[1]["properties"], {"name": "Ada"})
+        self.assertIn("Listening", shown)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,44 @@
+"""The options about records: wrong ones fail when the handler is made, by name."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from segment_logging._records.options import RecordOptions
+from tests.option_case import OptionCase
+
+
+class TestRecordOptions(OptionCase):
+    def test_choices(self) -> None:
+        """A word that is not one of the choices is refused."""
+        self.refused("capture", "some", "", None, True, 1, ["all"])
+
+    def test_switches(self) -> None:
+        """A switch is true or false, not something like it."""
+        self.refused("include_extras", 0, "no", None)
+
+    def test_objects(self) -> None:
+        """Context and integrations are objects that can be written as JSON."""
+        cycle: dict[str, Any] = {}
+        cycle["self"] = cycle
+        for option in ("context", "integrations"):
+            self.refused(option, "x", [1], 7, cycle)
+
+    def test_hooks(self) -> None:
+        """A hook is callable. Its name as text, as YAML may have it, is refused."""
+        self.refused("before_send", "package.function", 7)
+
+    def test_snapshot(self) -> None:
+        """What the caller changes later changes no setting."""
+        context = {"app": {"name": "a"}}
+        options = RecordOptions(context=context)
+        context["app"]["name"] = "b"
+        self.assertEqual(options.context, {"app": {"name": "a"}})
+
+    def test_plain(self) -> None:
+        """Mappings of any kind become plain dicts."""
+        options = RecordOptions(context=MappingProxyType({"a": MappingProxyType({"b": (1,)})}))
+        self.assertEqual(options.context, {"a": {"b": [1]}})
+        assert options.context is not None
+        self.assertIs(type(options.context["a"]), dict)

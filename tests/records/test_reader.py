@@ -1,0 +1,411 @@
+"""What is an event, and what becomes of one."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import unittest
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segment_logging import (
+    Alias,
+    Batch,
+    Message,
+    Track,
+    User,
+    __version__,
+    identity,
+)
+from segment_logging._records.options import RecordOptions
+from segment_logging._records.reader import RecordReader
+from segment_logging.testing import capture_segment
+from tests.builders import a_record, each, message_of, messages_of, refusal_of
+
+LIBRARY = {"name": "segment-logging", "version": __version__}
+
+
+WHEN = datetime(2026, 11, 23, 8, 0, 0, 123_000, UTC)
+
+
+def event_of(msg: Any = "Signup", *args: Any, extra: Mapping[str, Any], **options: Any) -> Any:
+    """Return the message of a record of user u-17 with these extras."""
+    return message_of(a_record(msg, *args, extra={"user_id": "u-17", **extra}), **options)
+
+
+@contextmanager
+def record_factory(factory: Any) -> Iterator[None]:
+    """Have logging make records so, for the time of a block."""
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(factory)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
+
+
+class TestMarks(unittest.TestCase):
+    def test_plain_records(self) -> None:
+        """Plain records and records with other extras are no events."""
+        self.assertEqual(messages_of(a_record(), a_record(extra={"colour": "red"})), [])
+
+    def test_each_mark(self) -> None:
+        """Any analytics key makes a record an event."""
+        for extra in each(
+            {"user_id": "u"}, {"anonymous_id": "a"}, {"event": "E"}, {"properties": {}},
+            {"traits": {}}, {"previous_id": "p"}, {"type": "track"}, {"integrations": {}},
+            {"message_id": "m"}, {"group_id": "g"}, {"segment": {}}, {"segment": True},
+        ):  # fmt: skip
+            with self.subTest(extra=extra), identity(user_id="u"):
+                self.assertEqual(len(messages_of(a_record(extra=extra))), 1)
+
+    def test_no_marks(self) -> None:
+        """Words that other libraries use as extras make no event."""
+        for extra in each(
+            {"context": {}}, {"timestamp": 1.0}, {"category": "x"}, {"segment": "north"},
+            {"segment": False}, {"extra": {"colour": "red"}}, {"extra": "x"},
+        ):  # fmt: skip
+            with self.subTest(extra=extra), identity(user_id="u"):
+                self.assertEqual(messages_of(a_record(extra=extra)), [])
+
+    def test_none(self) -> None:
+        """An analytics key that is None is not there: nothing of it is sent."""
+        nothing = dict.fromkeys(
+            ("group_id", "traits", "previous_id", "category", "segment", "event", "integrations")
+        )
+        message = event_of(extra={**nothing, "colour": None})
+        self.assertEqual(message.properties, {"colour": None})
+        self.assertEqual(event_of(extra={**nothing, "traits": {"a": 1}}).traits, {"a": 1})
+
+    def test_capture_all(self) -> None:
+        """With capture "all" every record is an event, by its template."""
+        with identity(user_id="u"):
+            messages: list[Any] = messages_of(
+                a_record("a"), a_record("b %s", 1, extra={"colour": "red"}), capture="all"
+            )
+        self.assertEqual([message.event for message in messages], ["a", "b %s"])
+        self.assertEqual(messages[1].properties, {"colour": "red", "message": "b 1"})
+
+    def test_own_reports(self) -> None:
+        """The package's own reports are never events, even then."""
+        with identity(user_id="u"):
+            record = a_record("x", name="segment_logging")
+            self.assertEqual(messages_of(record, capture="all"), [])
+
+    def test_lazy_text(self) -> None:
+        """A record that is no event is not formatted."""
+
+        class Rude:
+            def __str__(self) -> str:  # type: ignore[explicit-override]
+                raise RuntimeError
+
+        self.assertEqual(messages_of(a_record("%s", Rude())), [])
+
+
+class TestNested(unittest.TestCase):
+    def test_segment(self) -> None:
+        """The same keys may be nested in one dict, and beat those outside."""
+        message = message_of(
+            a_record(extra={"event": "outside", "colour": "red",
+                            "segment": {"user_id": 17, "event": "inside", "size": "L"}})
+        )  # fmt: skip
+        self.assertEqual((message.event, message.user), ("inside", User(user_id="17")))
+        self.assertEqual(message.properties, {"colour": "red", "size": "L"})
+
+    def test_reserved_names(self) -> None:
+        """Nested, `name` and `message` can be said, which logging refuses as extras."""
+        message = message_of(
+            a_record(extra={"segment": {"user_id": "u", "type": "page", "name": "Docs"}})
+        )
+        self.assertEqual(message.name, "Docs")
+        message = message_of(a_record(extra={"segment": {"user_id": "u", "message": "m"}}))
+        self.assertEqual(message.properties, {"message": "m"})
+
+    def test_mapping_of_any_kind(self) -> None:
+        """A read-only mapping will do."""
+        nested = MappingProxyType({"user_id": "u"})
+        self.assertEqual(message_of(a_record(extra={"segment": nested})).user, User(user_id="u"))
+
+    def test_structlog(self) -> None:
+        """A record whose message is a mapping: structlog's, with `event` for its text."""
+        message = message_of(
+            a_record({"event": "Signup", "user_id": "u", "plan": "pro", "level": "info"})
+        )
+        self.assertEqual((message.event, message.user), ("Signup", User(user_id="u")))
+        self.assertEqual(message.properties, {"plan": "pro"})
+
+    def test_structlog_line(self) -> None:
+        """`event`, which every structlog line has, is no mark."""
+        with identity(user_id="u"):
+            self.assertEqual(messages_of(a_record({"event": "Connected", "host": "x"})), [])
+
+    def test_structlog_page(self) -> None:
+        """A page is named by structlog's text."""
+        message = message_of(a_record({"event": "Docs", "user_id": "u", "type": "page"}))
+        self.assertEqual(message.name, "Docs")
+
+    def test_loguru(self) -> None:
+        """A record with a dict `extra`: what was bound to loguru's logger."""
+        message = message_of(a_record("Signup", extra={"extra": {"user_id": "u", "plan": "pro"}}))
+        self.assertEqual((message.event, message.user), ("Signup", User(user_id="u")))
+        self.assertEqual(message.properties, {"plan": "pro"})
+
+    def test_loguru_segment(self) -> None:
+        """Which may nest the keys in turn."""
+        message = message_of(a_record(extra={"extra": {"segment": {"user_id": "u"}, "a": 1}}))
+        self.assertEqual(message.user, User(user_id="u"))
+        self.assertEqual(message.properties, {"a": 1})
+
+
+class TestRecords(unittest.TestCase):
+    def test_logging_attributes(self) -> None:
+        """Nothing that logging puts on every record becomes a property."""
+        record = a_record("Paid %s", 7, extra={"user_id": "u"})
+        record.exc_info = (ValueError, ValueError("x"), None)
+        record.exc_text = record.stack_info = "Traceback"
+        self.assertEqual(message_of(record).properties, {"message": "Paid 7"})
+
+    def test_formatted_before(self) -> None:
+        """Another handler's formatter, which adds `message` and `asctime`, changes nothing."""
+        record = a_record("Paid %s", 7, extra={"user_id": "u", "plan": "pro"})
+        logging.Formatter("%(asctime)s %(message)s").format(record)
+        self.assertEqual(message_of(record).properties, {"plan": "pro", "message": "Paid 7"})
+
+    def test_formatted_plain_record(self) -> None:
+        """Nor does it make an event of a plain record."""
+        record = a_record("x")
+        logging.Formatter("%(asctime)s %(message)s").format(record)
+        with identity(user_id="u"):
+            self.assertEqual(messages_of(record), [])
+
+    def test_task_name(self) -> None:
+        """A `taskName` that a filter adds after the extras, as backports do, hides no event."""
+        record = a_record(extra={"user_id": "u"})
+        record.__dict__.pop("taskName", None)
+        record.__dict__["taskName"] = "Task-1"
+        if sys.version_info < (3, 12):
+            self.assertEqual(message_of(record).event, "Signup")
+
+    def test_factory_that_adds(self) -> None:
+        """A record factory that adds attributes afterwards: they are extras like others."""
+        usual = logging.getLogRecordFactory()
+
+        def factory(*args: Any, **options: Any) -> logging.LogRecord:
+            record = usual(*args, **options)
+            record.request_id = "r-1"
+            return record
+
+        with record_factory(factory), identity(user_id="u"):
+            message = message_of(a_record(extra={"event": "E"}))
+            self.assertEqual(message.properties, {"request_id": "r-1"})
+            self.assertEqual(messages_of(a_record()), [])
+
+    def test_factory_that_adds_before(self) -> None:
+        """One that sets its own before the usual ones: nothing is mistaken for another."""
+
+        class Record(logging.LogRecord):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                self.request_id = "r-1"
+                super().__init__(*args, **options)
+
+        with record_factory(Record), identity(user_id="u"):
+            message = message_of(a_record("Paid %s", 7, extra={"event": "E", "plan": "pro"}))
+            self.assertEqual(
+                message.properties, {"request_id": "r-1", "plan": "pro", "message": "Paid 7"}
+            )
+            self.assertEqual(messages_of(a_record()), [])
+
+    def test_factory_that_marks(self) -> None:
+        """A factory that adds the user to every record marks them all."""
+
+        class Record(logging.LogRecord):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **options)
+                self.user_id = "u-9"
+
+        with record_factory(Record):
+            self.assertEqual(message_of(a_record()).user, User(user_id="u-9"))
+
+    def test_made_from_a_dict(self) -> None:
+        """A record that came over a socket and was made anew is read like any other."""
+        attributes = dict(a_record("Paid", extra={"user_id": "u", "plan": "pro"}).__dict__)
+        reordered = dict(sorted(attributes.items()))
+        for form in (attributes, reordered):
+            message = message_of(logging.makeLogRecord(form))
+            self.assertEqual((message.event, message.properties), ("Paid", {"plan": "pro"}))
+
+    def test_too_large(self) -> None:
+        """A message above 32,000 bytes is refused with its size, and costs no other."""
+        big = a_record(extra={"user_id": "u", "properties": {"t": "x" * 40_000}})
+        self.assertIn("above the limit of 32,000", refusal_of(big))
+        refusal = refusal_of(big)
+        self.assertNotIn("xxx", refusal)
+
+    def test_rude_values(self) -> None:
+        """A value that cannot be written costs the one record; what it raised is not shown."""
+
+        class Rude:
+            def __str__(self) -> str:  # type: ignore[explicit-override]
+                raise RuntimeError("secret")
+
+        cycle: list[Any] = []
+        cycle.append(cycle)
+        for value in (Rude(), cycle):
+            refusal = refusal_of(a_record(extra={"user_id": "u", "properties": {"x": value}}))
+            self.assertIn("cannot be written as JSON", refusal)
+            self.assertNotIn("secret", refusal)
+
+    users = st.sampled_from(["u", "", 7, None, "u" * 200])
+    objects: st.SearchStrategy[Any] = st.sampled_from(
+        [{}, {"a": 1}, {"a": {"b": [1.5, None]}}, None, [], MappingProxyType({})]
+    )
+    texts = st.sampled_from(["x", "", "Segment Consent Preference Updated", 7])
+
+    @given(user=users, properties=objects, msg=texts)
+    @settings(max_examples=200, deadline=None)
+    def test_usual_way(self, user: Any, properties: Any, msg: Any) -> None:
+        """The short way of the commonest call gives what the long one does, refusals too."""
+        extra = {"user_id": user, "properties": properties, "message_id": "m"}
+        usual, long = (
+            {key: extra[key] for key in keys} for keys in (("user_id", "properties"), extra)
+        )
+        outcomes = []
+        for given_extra in (usual, long):
+            record = a_record(msg, extra=given_extra)
+            record.created = 1e9
+            with capture_segment(allow_invalid=True) as captured:
+                logging.getLogger("tests.records").handle(record)
+            forms = [{**message.to_dict(), "messageId": "m"} for message in captured]
+            outcomes.append([*forms, *map(str, captured.invalid)])
+        self.assertEqual(outcomes[0], outcomes[1])
+        self.assertEqual(len(outcomes[0]), 1)
+
+    names = st.sampled_from(
+        ["type", "user_id", "anonymous_id", "event", "properties", "traits", "group_id", "extra",
+         "previous_id", "integrations", "message_id", "timestamp", "context", "category", "segment",
+         "colour"]
+    )  # fmt: skip
+    values = st.sampled_from(
+        [None, "", "x", "track", "page", "identify", 7, True, 1.5, float("nan"), [], {}, [1], b"x",
+         {"a": 1}, {"user_id": 7}, {"type": "group"}, {"event": None}, WHEN, object(), {1: 2}, "é"]
+    )  # fmt: skip
+
+    @given(extra=st.dictionaries(names, values), msg=st.sampled_from(["x", "", "%s", 7, {"a": 1}]))
+    @settings(max_examples=200, deadline=None)
+    def test_whatever_is_logged(self, extra: dict[str, Any], msg: Any) -> None:
+        """Any record is no event, a valid message, or refused with a reason of ours."""
+        with capture_segment(allow_invalid=True) as captured:
+            logging.getLogger("tests.records").info(msg, extra=extra)
+        for message in captured:
+            self.assertEqual(Message.from_dict(message.to_dict()), message)
+        for error in captured.invalid:
+            self.assertTrue(type(error).__module__.startswith("segment_logging"), repr(error))
+
+
+class TestBeforeSend(unittest.TestCase):
+    def test_changes(self) -> None:
+        """`before_send` gets the message as an object and returns what is to be sent."""
+
+        def rename(message: Message) -> Message:
+            assert isinstance(message, Track)
+            return Track(user=message.user, event=message.event.upper())
+
+        self.assertEqual(event_of(extra={}, before_send=rename).event, "SIGNUP")
+
+    def test_new_message(self) -> None:
+        """A message made anew keeps the id and the time of the one it stands for."""
+
+        def anew(message: Message) -> Message:
+            return Track(user=User(user_id="u"), event="New")
+
+        message = event_of(extra={"message_id": "m"}, before_send=anew, context={"a": 1})
+        self.assertEqual(message.message_id, "m")
+        self.assertEqual(message.context, {"library": LIBRARY})
+        self.assertIsNotNone(message.timestamp)
+
+    def test_removed_context(self) -> None:
+        """A context that it takes away stays away: it may have done so for the address in it."""
+        message = event_of(
+            extra={"context": {"ip": "192.0.2.1"}}, before_send=lambda m: replace(m, context=None)
+        )
+        self.assertEqual(message.context, {"library": LIBRARY})
+
+    def test_type_first(self) -> None:
+        """A message that it returns stands on the wire like any other."""
+        for hook in each(lambda m: m, lambda m: Track(user=m.user, event="New")):
+            reader = RecordReader(RecordOptions(before_send=hook))
+            record = a_record(extra={"user_id": "u"})
+            line = reader.line_of(record, reader.fields_of(record) or {})
+            assert line is not None
+            self.assertTrue(line.startswith(b'{"type":"track"'))
+
+    def test_invalid(self) -> None:
+        """What was wrong with the message that it made is said."""
+
+        def rename(message: Any) -> Any:
+            return replace(message, event="")
+
+        self.assertIn("event is empty", refusal_of(a_record(extra={"user_id": "u"}),
+                                                   before_send=rename))  # fmt: skip
+
+    def test_changes_nothing_else(self) -> None:
+        """What it changes inside a message stays there: no other message, and nobody's objects."""
+        properties, options = {"email": "a@b.c"}, {"context": {"app": {"n": 1}}}
+
+        def change(message: Any) -> Any:
+            message.context["ip"] = message.context["app"]["n"] = "1.1.1.1"
+            del message.properties["email"]
+            return message
+
+        extra = {"user_id": "u", "properties": properties}
+        messages_of(a_record(extra=extra), before_send=change, **options)
+        self.assertEqual(properties, {"email": "a@b.c"})
+        self.assertEqual(options, {"context": {"app": {"n": 1}}})
+        self.assertEqual(
+            event_of(extra={}, **options).context, {"library": LIBRARY, "app": {"n": 1}}
+        )
+
+    def test_none(self) -> None:
+        """None sends nothing."""
+        record = a_record(extra={"user_id": "u"})
+        self.assertEqual(messages_of(record, before_send=lambda message: None), [])
+
+    def test_raises(self) -> None:
+        """One that raises costs the record, is reported, and raises nothing into the program."""
+
+        def broken(message: Message) -> Message:
+            raise KeyError("secret")
+
+        refusal = refusal_of(a_record(extra={"user_id": "u"}), before_send=broken)
+        self.assertIn("before_send raised KeyError (test_reader.py, line ", refusal)
+        self.assertNotIn("secret", refusal)
+
+    def test_returns_nonsense(self) -> None:
+        """One that returns no call is refused."""
+        batch = Batch([Alias(user=User(user_id="u"), previous_id="p")])
+        results: tuple[Any, ...] = (True, {"type": "track"}, batch)
+        for result in results:
+            before_send = partial(lambda result, message: result, result)
+            refusal = refusal_of(a_record(extra={"user_id": "u"}), before_send=before_send)
+            self.assertIn("before_send must return", refusal)
+
+    def test_sees_valid_messages(self) -> None:
+        """It sees the message as it is sent: with id, timestamp and context."""
+        seen: list[Any] = []
+
+        def look(message: Message) -> Message:
+            seen.append(message)
+            return message
+
+        sent = event_of(extra={}, before_send=look)
+        self.assertEqual(seen, [sent])
+        self.assertTrue(sent.message_id)
+        self.assertEqual(sent.context, {"library": LIBRARY})

@@ -1,0 +1,192 @@
+"""The switch that makes sending an error."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import AutoBatcher, Batch, Batcher, HttpClient, SegmentHandler
+from segment_logging.testing import (
+    FakeClient,
+    SendingForbidden,
+    allow_sending,
+    capture_segment,
+    forbid_sending,
+)
+from tests.builders import RecordingSession, a_track
+from tests.servers import ScriptedServer
+
+logger = logging.getLogger("tests.forbidding")
+
+
+@contextmanager
+def handler_of(**options: Any) -> Iterator[SegmentHandler]:
+    """A handler on the logger that would send over HTTP, to where nobody listens."""
+    options = {"host": "http://127.0.0.1:1", "flush_interval": 60.0, **options}
+    handler = SegmentHandler("key", **options)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+        handler.close()
+
+
+class TestClient(unittest.TestCase):
+    """What the code sends itself, without a handler."""
+
+    @override
+    def setUp(self) -> None:
+        self.session = RecordingSession()
+        self.addCleanup(self.session.close)
+        self.client = HttpClient(session=self.session)
+
+    def test_raises(self) -> None:
+        """A client raises at once, with the message and the way out, and sends nothing."""
+        with self.assertRaises(SendingForbidden) as caught, forbid_sending():
+            self.client.send("key", a_track("Signup", properties={"plan": "pro"}))
+        text = str(caught.exception)
+        self.assertIn("track 'Signup' user_id='u-17' properties={'plan': 'pro'}", text)
+        self.assertIn("capture_segment()", text)
+        self.assertNotIn("key", text.replace("segment_events", ""))
+        self.assertEqual(self.session.bodies, [])
+
+    def test_is_a_failure(self) -> None:
+        """It is a failed assertion, and none of the errors of sending that code may expect."""
+        self.assertTrue(issubclass(SendingForbidden, AssertionError))
+
+    def test_caught(self) -> None:
+        """When the code catches everything, the block raises at its end."""
+        with self.assertRaises(SendingForbidden), forbid_sending():
+            with suppress(BaseException):
+                self.client.send("key", a_track())
+            reached = True
+        self.assertTrue(reached)
+
+    def test_batch(self) -> None:
+        """Of a batch the messages are shown, each once however often it is tried."""
+        with self.assertRaises(SendingForbidden) as caught, forbid_sending():
+            for _ in range(2):
+                with suppress(SendingForbidden):
+                    self.client.send("key", Batch([a_track(f"e{n}") for n in range(7)]))
+        lines = str(caught.exception).splitlines()
+        self.assertEqual(lines[0], "7 messages were to be sent to Segment inside forbid_sending():")
+        self.assertEqual((lines[1], lines[6]), ("  track 'e0' user_id='u-17'", "  and 2 more"))
+
+    def test_auto_batcher(self) -> None:
+        """A batcher that sends when it is left raises then."""
+        with (
+            self.assertRaises(SendingForbidden),
+            forbid_sending(),
+            AutoBatcher(self.client, Batcher(), "key") as batcher,
+        ):
+            batcher.push(a_track())
+
+    def test_own_error(self) -> None:
+        """An error of the block itself comes first."""
+        with self.assertRaises(KeyError), forbid_sending():
+            with suppress(SendingForbidden):
+                self.client.send("key", a_track())
+            raise KeyError
+
+    def test_afterwards(self) -> None:
+        """After the block the client sends."""
+        with forbid_sending():
+            pass
+        self.client.send("key", a_track())
+        self.assertEqual(len(self.session.bodies), 1)
+
+    def test_allowed(self) -> None:
+        """What a test is to send, it can."""
+        with forbid_sending(), allow_sending():
+            self.client.send("key", a_track())
+        self.assertEqual(len(self.session.bodies), 1)
+
+    def test_forbidden_again(self) -> None:
+        """After that it is forbidden again."""
+        with self.assertRaises(SendingForbidden), forbid_sending():
+            with allow_sending():
+                pass
+            self.client.send("key", a_track())
+
+    def test_nested(self) -> None:
+        """Of blocks that nest, the inner one raises, and the outer one goes on."""
+        with forbid_sending(), self.assertRaises(SendingForbidden), forbid_sending():
+            self.client.send("key", a_track())
+        self.client.send("key", a_track())
+        self.assertEqual(len(self.session.bodies), 1)
+
+
+class TestHandler(unittest.TestCase):
+    """What a handler sends, on a thread of its own."""
+
+    def test_raises(self) -> None:
+        """The block raises at its end, with the events, and none has been sent."""
+        with ScriptedServer() as server, handler_of(host=server.host) as handler:
+            with self.assertRaises(SendingForbidden) as caught, forbid_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+                logger.info("Login", extra={"user_id": "u"})
+            self.assertTrue(handler.drain(5))
+            self.assertEqual(server.requests, [])
+        self.assertIn("  track 'Signup' user_id='u'\n  track 'Login'", str(caught.exception))
+
+    def test_logged_before(self) -> None:
+        """What was logged before the block is sent, and is not the block's."""
+        with ScriptedServer() as server, handler_of(host=server.host, flush_interval=60):
+            logger.info("Signup", extra={"user_id": "u"})
+            with forbid_sending():
+                self.assertEqual(len(server.requests), 1)
+
+    def test_own_error(self) -> None:
+        """Also when the block ends with an error of its own, nothing is sent later."""
+        with ScriptedServer() as server, handler_of(host=server.host) as handler:
+            with self.assertRaises(KeyError), forbid_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+                raise KeyError
+            self.assertTrue(handler.drain(5))
+            self.assertEqual(server.requests, [])
+
+    def test_journal(self) -> None:
+        """Nothing stays in a journal for another process to send."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        with handler_of(journal=directory.name) as handler:
+            with self.assertRaises(SendingForbidden), forbid_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+            self.assertEqual(handler.counts().pending, 0)
+        texts = [path.read_bytes() for path in Path(directory.name).rglob("*") if path.is_file()]
+        self.assertFalse([text for text in texts if b"Signup" in text])
+
+    def test_captured(self) -> None:
+        """Captured events are not on their way to Segment."""
+        with handler_of(), forbid_sending(), capture_segment() as captured:
+            logger.info("Signup", extra={"user_id": "u"})
+        self.assertEqual(len(captured), 1)
+
+    def test_fake_client(self) -> None:
+        """Nor are those of a handler with a fake client."""
+        client = FakeClient()
+        with handler_of(client=client), forbid_sending():
+            logger.info("Signup", extra={"user_id": "u"})
+        self.assertEqual(len(client.messages), 1)
+
+    def test_allowed(self) -> None:
+        """What a handler delivers inside `allow_sending` arrives."""
+        with ScriptedServer() as server, handler_of(host=server.host) as handler:
+            with forbid_sending(), allow_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+                handler.drain(5)
+            self.assertEqual(len(server.requests), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
