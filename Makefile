@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo test lint examples bench bench-short clean
+.PHONY: help demo test test-fast test-next lint docs examples bench bench-short clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,20 @@ demo: $(VENV)/.installed ## Run a small application against a local collector
 test: $(VENV)/.installed-dev ## Run all tests
 	$(RUN) -W error -m tests
 
+test-fast: $(VENV)/.installed-dev ## Run the tests that start no process and no server
+	$(RUN) -W error -m tests --fast
+
+test-next: $(VENV)-next/.installed ## Run what needs no threads either on Python 3.14 and 3.15
+	@node tests/next/run.mjs "$(VENV)-next" python-3.14 python-3.15
+
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy --strict
+	$(RUN) -W error -m tests.typing.check
+
+docs: $(VENV)/.installed-docs ## Build the documentation into build/docs
+	$(RUN) -m sphinx -q -W --keep-going --fresh-env docs build/docs
 
 examples: $(VENV)/.installed-dev ## Run every example against a local collector
 	$(RUN) -W error -m tests xample
@@ -34,7 +44,7 @@ bench-short: $(VENV)-bench/.installed ## The same in two minutes, rougher; fails
 	@$(VENV)-bench/bin/python -m benchmarks --short
 
 clean: ## Remove the virtual environment and what the tools left
-	rm -rf "$(VENV)" "$(VENV)-bench" build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf "$(VENV)" "$(VENV)-bench" "$(VENV)-next" build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `--group` needs pip 25.1, and an editable install without setup.py 21.3: venv may bring less.
@@ -49,6 +59,23 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --group dev
 	@$(RUN) -m pip install --quiet --group uwsgi || echo "uWSGI cannot be built: its tests are skipped"
+	@touch "$@"
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@$(RUN) -m pip install --quiet --group docs
+	@touch "$@"
+
+# These Pythons are compiled for browsers, and come as packages of Node.js. Of the tests' own
+# packages they can only import those that are written in Python alone.
+$(VENV)-next/.installed: $(VENV)/.installed $(wildcard tests/next/package*.json tests/next/*.txt)
+	@command -v npm >/dev/null || { echo "make test-next needs Node.js, with npm" >&2; exit 1; }
+	@echo "Setting up $(VENV)-next ..."
+	@rm -rf "$(VENV)-next" && mkdir "$(VENV)-next"
+	@cp tests/next/package.json tests/next/package-lock.json "$(VENV)-next"
+	@cd "$(VENV)-next" && npm ci --silent --no-audit --no-fund
+	@$(RUN) -m pip install --quiet --target "$(VENV)-next/wheels" --no-deps --only-binary :all: \
+		--platform any --implementation py --abi none --python-version 3.14 \
+		--requirement tests/next/requirements.txt
 	@touch "$@"
 
 # Exact versions of what is compared, apart from what the tests need.

@@ -1,1 +1,1 @@
-"""What segment-logging costs, measured beside the clients that do the same: `make bench`."""
+"""What segment-logging costs, compared with clients that do the same: `make bench`."""

@@ -1,9 +1,9 @@
-"""Run all benchmarks and print one table: every budget, what was measured, ok or missed.
+"""Run all benchmarks and print one table: each budget, what was measured, and ok or missed.
 
-python -m benchmarks              all of it
-python -m benchmarks --short      rougher, within a minute and a half; ends with 1 when a
+python -m benchmarks              runs everything
+python -m benchmarks --short      is rougher and takes a minute and a half; it exits with 1 if a
                                   ratio takes more than twice its budget
-python -m benchmarks --markdown   the table as the README has it
+python -m benchmarks --markdown   prints the table in the README's form
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ OTHERS = (collector_speed, profile_call, growth)
 
 
 def main() -> int:
-    """Return 1 when `--short` found a ratio that takes more than twice its budget."""
+    """Return 1 if `--short` found a ratio that takes more than twice its budget, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--short", action="store_true", help="rougher, for every commit")
+    parser.add_argument("--short", action="store_true", help="measure roughly, for every commit")
     parser.add_argument("--markdown", action="store_true", help="print the table for the README")
     options = parser.parse_args()
     if find_spec("rudderstack") is None:
-        sys.exit("the clients to compare with are not here: run `make bench`")
+        sys.exit("the clients to compare with are not installed: run `make bench`")
     began, rows = perf_counter(), []
     machine, package = runs.machine(), runs.state_of_package()
-    with contextlib.redirect_stdout(sys.stderr):  # the table alone goes to standard output
+    with contextlib.redirect_stdout(sys.stderr):  # only the table goes to standard output
         print(machine)
         for script in BUDGETS if options.short else (*BUDGETS, *OTHERS):
             print(f"\n{script.__name__}", flush=True)
@@ -49,10 +49,10 @@ def main() -> int:
     runs.show(runs.BUDGET_HEADER, [row.cells() for row in rows], markdown=options.markdown)
     print(f"\nMeasured on: {machine}.")
     if runs.state_of_package() != package:
-        print("segment_logging changed meanwhile: these figures are of no one version of it")
+        print("segment_logging changed meanwhile: these figures mix several versions of it")
     far_off = [row.what for row in rows if row.unit == "x" and row.excess > 2]
     if options.short and far_off:
-        print(f"more than twice the budget: {'; '.join(far_off)}", file=sys.stderr)
+        print(f"these take more than twice their budget: {'; '.join(far_off)}", file=sys.stderr)
         return 1
     return 0
 

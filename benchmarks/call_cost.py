@@ -1,9 +1,9 @@
 """What one call costs the thread that makes it.
 
 Each client runs in a process of its own, together with the floor: the same log call to a handler
-that does nothing. Blocks of calls alternate between the two, and everything is delivered between
-two blocks, so that none is timed while the delivery thread of the one before still works. What is
-timed is the calling thread's CPU; "on the clock" is what the same calls took in passing time.
+that does nothing. Blocks of calls alternate between the two. Everything is delivered between two
+blocks, so that no block is timed while the delivery thread still works for the one before. The
+calling thread's CPU time is what counts; the column "clock" says how much time passed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import runs
 from .clients import LABELS, open_subject
 from .collector import Collector
 
-# What runs together in a process: what is measured, and what it is measured against.
+# Pairs that run together in a process: a client, and what it is measured against.
 PAIRS = (
     ("stock", "nothing"),
     ("ours", "nothing"),
@@ -28,21 +28,21 @@ PAIRS = (
     ("posthog", "nothing"),
     ("rudder", "nothing"),
 )
-CALLS = 800  # of a block: nearly a full batch, and eight requests of an SDK
+CALLS = 800  # in a block: nearly a full batch, and eight requests of an SDK
 
 Figures = dict[str, list[float]]
 
 
 def child(name: str, base: str, url: str, journal: str, blocks: int) -> dict[str, Any]:
-    """Return the medians over the blocks: costs, ratio and difference; and the events sent.
+    """Return the medians over the blocks (costs, ratio and difference), and how many were sent.
 
-    A block of one and the next of the other make one ratio and one difference.
+    Each block of one and the next block of the other make one ratio and one difference.
     """
     subjects = [
         open_subject(which, url, journal=journal, upload_interval=0.05) for which in (name, base)
     ]
     found = defaultdict(list)
-    for block in range(-1, blocks):  # the first one warms up
+    for block in range(-1, blocks):  # the first block only warms up
         pair, bare = [(0.0, 0.0)] * 2, [(0.0, 0.0)] * 2
         for side in (0, 1) if block % 2 else (1, 0):
             subject = subjects[side]
@@ -63,7 +63,7 @@ def child(name: str, base: str, url: str, journal: str, blocks: int) -> dict[str
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure and print all of it."""
+    """Measure everything and print it."""
     rounds, blocks = (3, 7) if short else (7, 15)
     found: dict[str, Figures] = defaultdict(lambda: defaultdict(list))
     with Collector() as collector, runs.directory() as journal:
@@ -79,7 +79,9 @@ def run(short: bool) -> list[runs.Row]:
             )
             counts = collector.counts()
             if counts["events"] != result["sent"]:
-                raise SystemExit(f"{name}: {result['sent']} sent, {counts['events']} arrived")
+                raise SystemExit(
+                    f"{name}: {result['sent']} events were sent, but {counts['events']} arrived"
+                )
             for key, value in result.items():
                 found[name][key].append(value)
             found[name]["bytes"].append(counts["bytes"] / max(1, counts["events"]))
@@ -102,7 +104,7 @@ def _print(found: dict[str, Figures]) -> None:
             line += [f"its journal: {median(share):.2f} ({runs.spread(share)})", ""]
         line.append(f"{median(figures['bytes']):.0f}" if any(figures["bytes"]) else "")
         lines.append(line)
-    header = ("one call, µs", "CPU", "clock", "to the floor", "to ours", "bytes sent")
+    header = ("one call, µs", "CPU", "clock", "times the floor", "times ours", "bytes sent")
     runs.show(header, lines)
 
 
@@ -125,7 +127,8 @@ def _rows(found: dict[str, Figures]) -> list[runs.Row]:
                 at_least=True,
             ),
             runs.Row(
-                # 3 µs where the floor is 5: absolute, it would measure the machine's day.
+                # About 3 µs where the floor is 5. An absolute figure would only tell how fast the
+                # machine is today.
                 what=f"the journal's share of a call, to the floor, {extra}",
                 budget=0.6,
                 values=runs.ratios(journal["difference"], found[name]["base"]),

@@ -1,6 +1,6 @@
-"""What is measured: this package, what it is compared with, and the event all of them send.
+"""What is measured: this package, the clients it is compared with, and the event that all send.
 
-Each is imported only when it is opened: a process must hold nothing but what it measures.
+Each client is imported only when it is opened: a process must hold nothing but what it measures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROPERTIES = {
     "note": "leave it with the neighbours on the second floor, or ring twice and wait for me",
     "gift": False,
 }
-"""Of the event that is measured everywhere: about 560 bytes once encoded."""
+"""The properties of the event that is measured everywhere, which has about 560 bytes encoded."""
 
 LABELS = {
     "nothing": "a handler that does nothing",
@@ -47,7 +47,7 @@ SDKS = ("segment", "posthog", "rudder")
 
 
 def properties_of(size_bytes: int) -> dict[str, Any]:
-    """Return properties made of order lines, as long as this in the JSON of an SDK."""
+    """Return properties made of order lines that take about this many bytes in an SDK's JSON."""
     properties: dict[str, Any] = {"order_id": "o-881702"}
     line = {"sku": "a-1", "quantity": 2, "price": 9.5, "gift": False}
     count = max(0, size_bytes - 40) // (len(json.dumps(line)) + 2)
@@ -60,8 +60,8 @@ class Subject:
     """One client, open and ready.
 
     Attributes:
-        calls: makes so many calls, in a tight loop, so that the loop costs each client the same.
-        bare: the same with records that are no events; None for what is not a log handler.
+        calls: makes the given number of calls in a tight loop, which costs each client the same.
+        bare: the same with records that are not events; None if the client is not a log handler.
         flush: returns once everything is delivered.
     """
 
@@ -94,17 +94,17 @@ def open_subject(
     as_shipped: bool = False,
     upload_interval: float = 0.5,
 ) -> Subject:
-    """Return the client of that name, which sends to `url`.
+    """Return the client with that name, ready to send to `url`.
 
     Args:
-        name: a key of `LABELS`. Those in "-plain" run without the `speed` extra, and so does all
-            of this package in the process afterwards.
-        url: of a collector on this machine.
-        journal: directory for the variants with one.
-        properties: of the event, the usual ones when None.
-        as_shipped: leave every option of an SDK at its default. Else its queue is large enough to
-            lose nothing, and rudder does not compress, as the others do not.
-        upload_interval: how long an SDK waits for company; its default.
+        name: a key of `LABELS`. A name that ends in "-plain" runs without the `speed` extra, and
+            from then on, so does all of this package in the process.
+        url: the URL of a collector on this machine.
+        journal: the directory for clients with a journal.
+        properties: the properties of the event; None takes the usual ones.
+        as_shipped: leave every option of an SDK at its default. Otherwise, its queue is large
+            enough to lose nothing, and rudder does not compress, as the others do not either.
+        upload_interval: how long an SDK waits for more messages; 0.5 is the SDKs' default.
     """
     properties = PROPERTIES if properties is None else properties
     if name in SDKS:
@@ -192,7 +192,7 @@ def _open_sdk(
 def _open_posthog(options: dict[str, Any], properties: dict[str, Any]) -> Subject:
     from posthog import Posthog  # noqa: PLC0415
 
-    # No personal key: then it polls no feature flags. All else that talks is off by default.
+    # Without a personal key, it polls no feature flags. Its other requests are off by default.
     client = Posthog("bench", disable_geoip=True, enable_local_evaluation=False, **options)
     capture = client.capture
 

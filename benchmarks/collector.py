@@ -1,8 +1,8 @@
 """A collector that only counts, in a process of its own: `python -m benchmarks.collector`.
 
-HTTP/1.1 with keep-alive on a plain socket, one thread a connection. It looks into a body just far
-enough to count events, so that what is measured is the clients and not their server; see
-`collector_speed`. 127.0.0.1 only.
+It speaks HTTP/1.1 with keep-alive on a plain socket of 127.0.0.1, with one thread for each
+connection. It looks into a body just far enough to count the events, so that the clients are
+measured and not their server; see `collector_speed`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from threading import Lock, Thread
 from urllib.request import ProxyHandler, build_opener
 
 MARK = b'"order_id"'
-"""Stands once in every event, whichever client sends it: posthog has no `messageId`."""
+"""Occurs once in every event, whichever client sends it: posthog has no `messageId`."""
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
 
 class Counter:
-    """What arrived. Any thread."""
+    """Counts what arrives. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -49,9 +49,9 @@ class Connection:
     """One client's connection, served until it is closed.
 
     Args:
-        peer: the socket.
-        counter: takes note of what arrives.
-        is_mute: read and count, but never answer a POST.
+        peer: the connection's socket.
+        counter: counts what arrives.
+        is_mute: whether to read and count, but never to answer a POST.
     """
 
     def __init__(self, peer: socket.socket, counter: Counter, *, is_mute: bool) -> None:
@@ -67,7 +67,7 @@ class Connection:
                 while self._serve_request():
                     pass
             except OSError:
-                pass  # the client is gone
+                pass  # the client has gone away
 
     def _serve_request(self) -> bool:
         head = self._read_head()
@@ -110,13 +110,13 @@ class Connection:
         while view:
             count = self._peer.recv_into(view)
             if not count:
-                raise ConnectionError("the body ends early")
+                raise ConnectionError("the body is shorter than its Content-Length")
             view = view[count:]
         return body
 
 
 def serve(*, is_mute: bool) -> None:
-    """Serve until standard input is closed; the first line of output is the port."""
+    """Serve until standard input is closed. The first line of output is the port."""
     counter = Counter()
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
     print(listening.getsockname()[1], flush=True)
@@ -128,13 +128,13 @@ def serve(*, is_mute: bool) -> None:
             Thread(target=connection.serve, daemon=True).start()
 
     Thread(target=accept, daemon=True).start()
-    sys.stdin.read()  # the parent holds the other end: it ends when the parent does
+    sys.stdin.read()  # returns when the parent, which holds the other end, has ended
     sys.stdout.flush()
-    os._exit(0)  # open connections may still be read
+    os._exit(0)  # without waiting for threads that still read from connections
 
 
 class Collector:
-    """The collector as the scripts use it: started in its own process, ended with the block."""
+    """The collector as the scripts use it: it runs in its own process until the block ends."""
 
     def __init__(self, *, is_mute: bool = False) -> None:
         self._is_mute = is_mute
@@ -165,7 +165,7 @@ class Collector:
         return json.loads(self._get("/counts"))
 
     def settled_counts(self) -> dict[str, int]:
-        """Likewise, once nothing has arrived for a quarter of a second."""
+        """Return the same counts, once nothing has arrived for a quarter of a second."""
         before = None
         while (now := self.counts()) != before:
             before = now

@@ -1,7 +1,7 @@
-"""Whether the collector holds anybody up: what it takes, beside what the clients send.
+"""Whether the collector holds the clients up: how much it takes, and how much they send.
 
-A bare socket sends it ready-made requests as fast as it answers, as large as an SDK's (100
-events) and as a full batch of ours.
+A bare socket sends ready-made requests as fast as the collector answers. They are as large as an
+SDK's requests (100 events), and as large as a full batch of this package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMES = ("ours", "segment")
 
 
 def _rate_of(port: int, events: int, requests: int) -> tuple[float, float]:
-    """Return requests and megabytes a second, for bodies of so many events."""
+    """Return requests and megabytes a second, for bodies with this many events."""
     event = {"type": "track", "event": "Order Completed", "properties": PROPERTIES}
     line = json.dumps(event).ljust(560).encode()
     body = b'{"batch":[' + b",".join([line] * events) + b"]}"
@@ -36,7 +36,7 @@ def _rate_of(port: int, events: int, requests: int) -> tuple[float, float]:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure and print all of it; there is no budget for it."""
+    """Measure everything and print it. There is no budget for it."""
     rounds, count = (1, 8_000) if short else (5, 20_000)
     lines = []
     with Collector() as collector, runs.directory() as journal:
@@ -46,7 +46,12 @@ def run(short: bool) -> list[runs.Row]:
             requests, megabytes = (median(values) for values in zip(*rates))
             taken[events] = megabytes
             lines.append(
-                [f"taken, bodies of {events} events", f"{requests:,.0f}", f"{megabytes:,.0f}", ""]
+                [
+                    f"taken, with {events} events in a body",
+                    f"{requests:,.0f}",
+                    f"{megabytes:,.0f}",
+                    "",
+                ]
             )
         for name in runs.in_turns(NAMES, 1):
             collector.reset()

@@ -1,9 +1,9 @@
-"""CPU of the whole process for each event delivered, and events a second from call to collector.
+"""The whole process's CPU for each event delivered, and events a second from call to collector.
 
-User and system time of the process from when the client is set up until everything has arrived;
-imports are not in it. What arrived is counted by the collector. The SDKs get a queue that holds
-all of it and a proper flush; what they lose as shipped, when the program just ends, is measured
-apart.
+Measured is the user and system time of the process, from when the client is set up until everything
+has arrived; imports do not count. The collector counts what arrived. The SDKs get a queue that
+holds everything, and a proper flush. How much they lose as shipped, if the program just ends, is
+measured separately.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ def child(
     """Send `count` events and return what that took.
 
     Args:
-        name: the client.
-        url: the collector's.
-        journal: directory for the variants with one.
-        count: of the events.
-        stderr: as shipped and without a flush, what the client says going to this file. Where it
-            goes matters: a line for each dropped event lets the delivery thread catch up.
+        name: the client's name, a key of `LABELS`.
+        url: the collector's URL.
+        journal: the directory for clients with a journal.
+        count: how many events to send.
+        stderr: a file for what the client prints; the client then runs as shipped and without a
+            flush. The file matters: while a line is written for each dropped event, the delivery
+            thread can catch up.
     """
     subject = open_subject(name, url, journal=journal, as_shipped=stderr is not None)
     if stderr is not None:
@@ -59,7 +60,7 @@ def child(
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure and print all of it."""
+    """Measure everything and print it."""
     rounds, count = (3, 8_000) if short else (7, 20_000)
     found = defaultdict(lambda: defaultdict(list))
     with Collector() as collector, runs.directory() as journal:
@@ -90,7 +91,7 @@ def run(short: bool) -> list[runs.Row]:
                 *(f"{min(v):,}-{max(v):,}" for v in kept.get(name, ())),
             ]
         )
-    header = ("a delivered event", "CPU µs", "in system", "to ours", "events/s", "arrived",
+    header = ("a delivered event", "CPU µs", "system µs", "times ours", "events/s", "arrived",
               "requests", *WITHOUT_FLUSH[: 2 * bool(kept)])  # fmt: skip
     runs.show(header, lines)
     return [
@@ -105,7 +106,7 @@ def run(short: bool) -> list[runs.Row]:
 
 
 def _kept(collector: Collector, journal: str, count: int) -> dict[str, list[list[int]]]:
-    """Return how many events of a program arrive that makes its calls and ends, each way."""
+    """Return how many events arrive if the program makes its calls and ends, with either stderr."""
     kept: dict[str, list[list[int]]] = {name: [[], []] for name in NAMES}
     for name in runs.in_turns(NAMES, 5):
         for way, stderr in enumerate((os.path.join(journal, "stderr"), os.devnull)):

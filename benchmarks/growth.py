@@ -1,8 +1,8 @@
-"""Cost of a call as the work grows: threads, larger events, processes on one journal directory.
+"""The cost of a call with more threads, larger events, and more processes on one journal directory.
 
-Always the calling thread's CPU for one call, so that what is seen is contention and not how few
-cores there are; and always as a ratio to a handler that does nothing, timed in between in the
-same thread. Writes `growth.svg`.
+What counts is always the calling thread's CPU for one call, so that the figures show contention and
+not how few cores there are. It is always divided by that of a handler that does nothing, which is
+timed in between in the same thread. The script writes `growth.svg`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
 PROCESSES = (1, 2, 4, 8, 16)
 OURS = ("ours", "ours-plain")
 WARM_UP = 200
-BLOCKS = 20  # of each thread
+BLOCKS = 20  # in each thread
 PICTURE = Path(__file__).with_name("growth.svg")
 
 
@@ -36,9 +36,9 @@ def child(
     calls: int = 8_000,
     start_at: float = 0.0,
 ) -> float:
-    """Make `calls` calls in so many threads; return the CPU of one, to the floor's.
+    """Make `calls` calls, spread over the threads, and return how many times the floor one costs.
 
-    Every thread alternates blocks of the client's calls with blocks of the floor's.
+    Every thread alternates between blocks of the client's calls and blocks of the floor's.
     """
     properties = None if size is None else properties_of(size)
     floor, subject = (
@@ -73,7 +73,7 @@ Curves = dict[str, dict[int, list[float]]]
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure, print and draw all of it; there is no budget for it."""
+    """Measure everything, print it and draw it. There is no budget for it."""
     rounds = 1 if short else 3
     with Collector() as collector, runs.directory() as journal:
         threads = _curves("threads", THREADS, (*OURS, "segment"), collector, rounds)
@@ -87,13 +87,13 @@ def run(short: bool) -> list[runs.Row]:
     for title, curves in panels:
         xs = sorted(next(iter(curves.values())))
         runs.show(
-            (f"CPU of a call to the floor's, by {title}", *(f"{x:,}" for x in xs)),
+            (f"CPU of a call, times the floor, by {title}", *(f"{x:,}" for x in xs)),
             [[LABELS[n], *(f"{median(ys[x]):.1f}" for x in xs)] for n, ys in curves.items()],
         )
         print()
     if not short:
         PICTURE.write_text(picture_of(panels))
-        print(f"{PICTURE.name} is written")
+        print(f"{PICTURE.name} was written")
     return []
 
 
@@ -130,7 +130,9 @@ def _processes(collector: Collector, journal: str, rounds: int) -> Curves:
         arrived = collector.settled_counts()["events"]
         sent = count * (4_000 + WARM_UP)
         if arrived != sent:
-            raise SystemExit(f"{count} processes: {sent} sent, {arrived} arrived")
+            raise SystemExit(
+                f"with {count} processes, {sent} events were sent, but {arrived} arrived"
+            )
         curves["journal"][count].append(median(costs))
     return curves
 
@@ -148,7 +150,7 @@ SHORT = {
 
 
 def picture_of(panels: Sequence[tuple[str, Curves]]) -> str:
-    """Return the curves as SVG, one panel each, from zero up."""
+    """Return the curves as SVG, one panel for each title, with the y axis from zero."""
     step = WIDTH + MARGIN + 14
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{step * len(panels) + 20}" '

@@ -1,9 +1,10 @@
-"""What the import takes, beside `import requests`, which the handler needs.
+"""How long the import takes, compared with `import requests`, which the handler needs.
 
-`import segment_logging` imports the rest when that is first used; what using the handler takes is
-printed beside it.
+`import segment_logging` imports the rest of the package only when it is first used. So the import
+of the handler is measured as well.
 
-Fresh processes in turn; the CPU of the import alone, without the interpreter's start.
+Every import runs in a fresh process, and the processes take turns. Only the import's CPU time
+counts, not the start of the interpreter.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def _seconds_of(module: str) -> float:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure and print all of it."""
+    """Measure everything and print it."""
     names = [*IMPORTS][: 3 if short else None]
     for name in names:
-        _seconds_of(name)  # compiles it
+        _seconds_of(name)  # so that the modules are compiled
     found = defaultdict(list)
     for name in runs.in_turns(names, 9 if short else 21):
         found[name].append(_seconds_of(name) * 1000)

@@ -1,7 +1,7 @@
 """How long single calls take while the delivery thread works: p50, p99, p99.9.
 
-2,000 calls a second or a little fewer, with pauses, as a busy service makes them; timed one by
-one, on the clock. The same pace with a handler that does nothing shows what the machine adds.
+There are 2,000 calls a second or a few less, with pauses, as in a busy service. Each is timed by
+itself, on the clock. The same pace with a handler that does nothing shows what the machine adds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PERCENTS = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9}
 
 
 def child(name: str, url: str, journal: str, count: int) -> dict[str, float]:
-    """Return the percentiles of one call, µs."""
+    """Return the percentiles of one call, in µs."""
     subject = open_subject(name, url, journal=journal)
     subject.calls(200)
     subject.flush()
@@ -37,7 +37,7 @@ def child(name: str, url: str, journal: str, count: int) -> dict[str, float]:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure and print all of it."""
+    """Measure everything and print it."""
     rounds, count = (3, 4_000) if short else (3, 20_000)
     names = ("ours", "segment") if short else NAMES
     found = defaultdict(lambda: defaultdict(list))

@@ -1,8 +1,8 @@
-"""Memory of messages that wait, and over an outage with a journal.
+"""The memory that waiting messages take, and what an outage takes with a journal.
 
-The collector takes connections and never answers. Resident memory of the process is read before
-and after, so that all of it counts: objects, the allocator's slack, what the listener holds.
-Linux only.
+The collector accepts connections and never answers. The resident memory of the process is read
+before and after, so that everything counts: objects, the allocator's slack, and what the listener
+holds. Linux only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WARM_UP = 5_000
 
 
 def child(name: str, url: str, journal: str, count: int) -> dict[str, Any]:
-    """Let `count` messages wait and return by how much each made the process grow."""
+    """Let `count` messages wait, and return by how many bytes that made the process grow."""
     subject = open_subject(name, url, journal=journal)
     subject.calls(WARM_UP)
     before = _resident_bytes()
@@ -37,7 +37,7 @@ def _resident_bytes() -> int:
 
 
 def _encoded_bytes() -> int:
-    """Return the size of the event that is measured, as it waits."""
+    """Return the size of the measured event's message as it waits in the queue."""
     from segment_logging._messages.encoding import encode  # noqa: PLC0415
     from segment_logging._messages.ids import new_message_id  # noqa: PLC0415
     from segment_logging._messages.wire import wire_form  # noqa: PLC0415
@@ -49,7 +49,7 @@ def _encoded_bytes() -> int:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure and print all of it."""
+    """Measure everything and print it."""
     rounds, count, outage = (1, 20_000, 40_000) if short else (3, 50_000, 100_000)
     found = defaultdict(lambda: defaultdict(list))
     names = ("ours", "segment", "journal") if short else (*WAITING, "journal")
@@ -69,7 +69,7 @@ def run(short: bool) -> list[runs.Row]:
         for name in names
     }
     encoded = found["ours"]["encoded"][0]
-    header = ("messages that wait", "messages", "bytes each", "spread", "of its encoded size")
+    header = ("messages that wait", "messages", "bytes each", "spread", "times encoded size")
     runs.show(
         header,
         [
@@ -91,7 +91,7 @@ def run(short: bool) -> list[runs.Row]:
         ),
         runs.Row(
             what="the same in an outage with a journal: flat",
-            budget=0.05,  # flat: what grows is a list of files, not the messages
+            budget=0.05,  # not 0, because a list of files grows, although the messages do not
             values=[size / encoded for size in each["journal"]],
         ),
     ]

@@ -1,8 +1,8 @@
 """Where the microseconds of one call go, stage by stage.
 
-The stages are the package's own functions, timed alone on a ready record; those that run one
-inside the other are told apart by subtraction, block by block. The client answers at once and in
-the process, and nothing is delivered while anything is timed. One process for each encoder.
+The stages are the package's own functions, each timed alone on a ready record. If one runs inside
+another, subtraction tells them apart, block by block. The client answers at once and within the
+process, and nothing is delivered while anything is timed. Each encoder has a process of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Silent:
 
 
 def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
-    """Return the median of each stage, µs."""
+    """Return the median of each stage, in µs."""
     if plain:
         sys.modules["orjson"] = None
     from segment_logging import SegmentHandler  # noqa: PLC0415
@@ -73,7 +73,7 @@ def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
         "handle": lambda: handlers["memory"].handle(record),
         "handle, journal": lambda: handlers["journal"].handle(record),
         "fields": lambda: reader.fields_of(record),
-        "form": lambda: reader._forms.usual_of(record, fields),
+        "form": lambda: reader._mapper.usual_form_of(record, fields),
         "line": lambda: reader.line_of(record, fields),
         "id": new_message_id,
         "timestamp": lambda: write_timestamp(record.created),
@@ -83,7 +83,7 @@ def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
     }
     found: dict[str, list[float]] = defaultdict(list)
     for block in range(-1, blocks):
-        # Both queues are empty: the first message wakes the listener, and the journal makes a file.
+        # Both queues are empty, so the first message wakes the listener or makes a journal file.
         first = {key: runs.timed(_loop_of(stages[key]), 1)[0] for key in ("all", "all, journal")}
         order = list(stages) if block % 2 else list(reversed(stages))
         took = {key: runs.timed(_loop_of(stages[key]), CALLS)[0] for key in order}
@@ -113,8 +113,8 @@ def _logger(name: str, handler: logging.Handler) -> logging.Logger:
 
 
 def _told_apart(took: dict[str, float]) -> dict[str, float]:
-    """Return what each stage takes by itself, from stages that hold one another."""
-    took = {key: value - took["empty"] for key, value in took.items()}  # the loop's own
+    """Return what each stage takes by itself, from times of stages that contain each other."""
+    took = {key: value - took["empty"] for key, value in took.items()}  # without the loop itself
     return {
         "logging": took["logging"],
         "spared": -took["nothing"],
@@ -143,11 +143,11 @@ STAGES = {
     "logging": "logging itself: level, caller, LogRecord, extras; the floor's handler",
     "spared": "the floor's handler, which is not called: lock, filters",
     "fields": "is it an event: `fields_of`",
-    "form": "the call in Segment's words: `Forms.usual_of`",
+    "form": "the call in Segment's words: `Mapper.usual_form_of`",
     "id": "- message id",
     "timestamp": "- timestamp as ISO text",
     "wire": "- Segment's names: the rest of `track_form`",
-    "usual": "- is it the commonest call, of plain values?",
+    "usual": "- is it the most common call, with plain values?",
     "encode": "JSON and the size check: `line_of`",
     "put": "`handle`, `emit` and the queue",
     "rest": "unaccounted for: colder caches in a whole call",
@@ -156,12 +156,12 @@ STAGES = {
     "write": "- one `os.write`",
     "all, journal": "**one call with a journal**",
     "first, all": "once a batch: its first call wakes the listener",
-    "first, all, journal": "once a batch: the same and a new file",
+    "first, all, journal": "once a batch: the same, and the journal makes a new file",
 }
 
 
 def run(short: bool, *, markdown: bool = False) -> list[runs.Row]:
-    """Measure and print all of it."""
+    """Measure everything and print it."""
     rounds, blocks = (1, 20) if short else (5, 60)
     found: dict[bool, dict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
     with runs.directory() as journal:
@@ -177,7 +177,7 @@ def run(short: bool, *, markdown: bool = False) -> list[runs.Row]:
             ratio = [a / b for a, b in zip(figures[key], figures["logging"])]
             line += [f"{median(figures[key]):.2f}", f"{median(ratio):.2f}"]
         lines.append(line)
-    header = ("stage", "with speed, µs", "to the floor", "without, µs", "to the floor")
+    header = ("stage", "with speed, µs", "times the floor", "without, µs", "times the floor")
     runs.show(header, lines, markdown=markdown)
     return []
 

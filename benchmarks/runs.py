@@ -1,4 +1,4 @@
-"""How it is measured: child processes in turn, medians, and rows of the table of budgets."""
+"""How everything is measured: child processes that take turns, medians, and the budget table."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One budget and what was measured of it.
+    """One budget, and what was measured.
 
     Attributes:
         what: what is measured.
         budget: the limit.
-        values: what was measured, one value a round.
-        unit: of both: "x" for ratios, else of the absolute figure.
+        values: what was measured, one value for each round.
+        unit: the unit of both: "x" for a ratio, else that of the absolute figure.
         at_least: whether the budget is a lower limit.
     """
 
@@ -50,7 +50,7 @@ class Row:
 
     @property
     def excess(self) -> float:
-        """How many times its budget it takes; up to 1 is within."""
+        """How many times the budget was taken; up to 1, the budget is met."""
         if self.at_least:
             return self.budget / max(self.measured, 1e-9)
         return max(self.measured, 0.0) / self.budget
@@ -73,17 +73,17 @@ def _suffix(unit: str) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return the lowest and the highest of the rounds."""
+    """Return the lowest and the highest value of the rounds."""
     return f"{min(values):.2f}-{max(values):.2f}"
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
-    """Return the ratio of each round: both sides were measured next to each other."""
+    """Return one ratio for each round, in which both sides were measured close together."""
     return [a / b for a, b in zip(over, under)]
 
 
 def show(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> None:
-    """Print a table, the first column to the left and the others to the right."""
+    """Print a table with its first column aligned to the left and the others to the right."""
     if markdown:
         for line in (header, ["---"] * len(header), *rows):
             print(f"| {' | '.join(line)} |")
@@ -98,7 +98,7 @@ def show(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool
 
 
 def machine() -> str:
-    """Return what it was measured on."""
+    """Return a description of the machine and the interpreter."""
     model = platform.processor() or platform.machine()
     with open("/proc/cpuinfo") as lines:
         model = next((li.split(": ")[1].strip() for li in lines if "model name" in li), model)
@@ -110,7 +110,7 @@ def machine() -> str:
 
 
 def state_of_package() -> str:
-    """Return a digest of the code that is measured, to notice when it changes meanwhile."""
+    """Return a digest of the code that is measured, so that a change meanwhile is noticed."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "segment_logging").rglob("*.py")):
         digest.update(path.read_bytes())
@@ -118,7 +118,7 @@ def state_of_package() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a child: no proxy, no keys, no options of the caller's."""
+    """Return the environment of a child: without proxies, keys or options of the caller."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -129,7 +129,7 @@ def environment() -> dict[str, str]:
 
 
 def start(module: str, **parameters: Any) -> subprocess.Popen[str]:
-    """Start `child` of a benchmark in a process of its own."""
+    """Start the function `child` of a benchmark in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{module}", "--child", json.dumps(parameters)],
         cwd=ROOT,
@@ -148,19 +148,19 @@ def result_of(process: subprocess.Popen[str]) -> Any:
         process.wait()
         raise
     if process.returncode:
-        raise SystemExit(f"{process.args} ended with {process.returncode}")
+        raise SystemExit(f"{process.args} ended with exit code {process.returncode}")
     return json.loads(out.splitlines()[-1])
 
 
 def child(module: str, **parameters: Any) -> Any:
-    """Run `child` of a benchmark in a process of its own and return what it measured."""
+    """Run the function `child` of a benchmark in its own process and return what it measured."""
     return result_of(start(module, **parameters))
 
 
 def in_turns(names: Sequence[Any], rounds: int) -> Iterator[Any]:
-    """Yield every name once a round, forwards and backwards in turn.
+    """Yield every name once in each round, in order and in reverse order by turns.
 
-    What drifts while all of it runs (other load, the clock of the CPU) then meets each alike.
+    So whatever drifts meanwhile (other load, the clock rate of the CPU) affects all of them alike.
     """
     for number in range(rounds):
         print(f"  round {number + 1} of {rounds}", file=sys.stderr, flush=True)
@@ -168,7 +168,7 @@ def in_turns(names: Sequence[Any], rounds: int) -> Iterator[Any]:
 
 
 def timed(calls: Callable[[int], None], count: int) -> tuple[float, float]:
-    """Return what one of `count` calls took: µs of this thread's CPU, and µs on the clock."""
+    """Return what one of `count` calls took: µs of this thread's CPU time, and µs that passed."""
     began, cpu = perf_counter(), thread_time()
     calls(count)
     cpu, took = thread_time() - cpu, perf_counter() - began
@@ -177,7 +177,7 @@ def timed(calls: Callable[[int], None], count: int) -> tuple[float, float]:
 
 @contextmanager
 def directory() -> Iterator[str]:
-    """A directory for journals, removed afterwards."""
+    """Provide a directory for journals, and remove it afterwards."""
     path = tempfile.mkdtemp(prefix="segment-logging-bench-")
     try:
         yield path
@@ -191,15 +191,15 @@ def main(
     *,
     leaves_at_once: bool = False,
 ) -> None:
-    """Be the script: as a child measure and print the result, else run all of it.
+    """Run a benchmark as a script. In a child process, only measure, and print the result.
 
     Args:
-        run: the whole benchmark; its argument says whether to be short.
-        measure: what a child does.
-        leaves_at_once: whether a child ends without delivering what waits.
+        run: runs the whole benchmark; its argument says whether to be short.
+        measure: what a child process does.
+        leaves_at_once: whether a child process ends without delivering what waits.
     """
     parser = argparse.ArgumentParser()
-    parser.add_argument("--short", action="store_true", help="fewer rounds, rougher figures")
+    parser.add_argument("--short", action="store_true", help="fewer rounds and rougher figures")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:

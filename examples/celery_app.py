@@ -1,9 +1,9 @@
-"""A shop whose work is done by Celery, and tells Segment about it by logging.
+"""A shop whose work Celery does. It tells Segment about that work by logging it.
 
     pip install segment-logging celery
 
-Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
-needs no broker: client and worker are two threads of it.
+Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
+as well. The program needs no broker: its client and its worker are two of its threads.
 """
 
 import logging
@@ -28,7 +28,7 @@ app = Celery("shop", broker="memory://", backend="cache+memory://")
 connect()
 
 
-@setup_logging.connect  # else the worker would set up logging in its own way
+@setup_logging.connect  # otherwise, the worker would configure logging in its own way
 def configure(**_: object) -> None:
     logging.config.dictConfig(LOGGING)
 
@@ -51,13 +51,13 @@ def ship(order_id: str, revenue: float) -> None:
 
 
 def main() -> None:
-    """Let somebody look around, sign up and buy. In a web request, who it is would be bound."""
+    """Let somebody look around, sign up and buy. A web request would bind the identity itself."""
     with start_worker(app, perform_ping_check=False):
         with identity(anonymous_id="visitor-31"):
             note_visit.delay("Pricing")
         with identity(anonymous_id="visitor-31", user_id=1):
             set_up_account.delay("Ada", "pro")
-            ship.delay("o-501", 29.0).get(timeout=20)  # the last one: they run one by one
+            ship.delay("o-501", 29.0).get(timeout=20)  # tasks run one by one, and this is the last
 
 
 if __name__ == "__main__":

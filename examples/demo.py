@@ -17,7 +17,7 @@ EXPECTED = Counter(page=3, track=5, identify=3, group=3, screen=3, alias=1)
 
 
 def main() -> int:
-    """Return 0 when every message of the application arrived and none would be dropped."""
+    """Return 0 if every message of the application arrived and Segment would drop none of them."""
     with Collector() as collector:
         print("The application, and what its console shows:\n", flush=True)
         app = subprocess.run(
@@ -31,11 +31,11 @@ def main() -> int:
     print("\nWhat arrived at the collector:\n")
     print(table([columns_of(message) for message in messages]))
     print(
-        f"\n{len(messages)} messages in {len(requests)} {plural}, "
-        f"would be dropped by Segment: {len(dropped)}"
+        f"\n{len(messages)} messages arrived in {len(requests)} {plural}; "
+        f"Segment would drop {len(dropped)}"
     )
     for message, code in dropped:
-        print(f"would be dropped ({code}): {' '.join(columns_of(message))}")
+        print(f"Segment would drop ({code}): {' '.join(columns_of(message))}")
     missing = EXPECTED - Counter(message["type"] for message in messages)
     for call_type, count in missing.items():
         print(f"missing: {count} {call_type}")

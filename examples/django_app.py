@@ -2,8 +2,8 @@
 
     pip install segment-logging django
 
-Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
-is its own first visitor, by Django's test client.
+Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
+as well. The program is its own first visitor, through Django's test client.
 """
 
 import logging
@@ -37,7 +37,7 @@ settings.configure(
 )
 django.setup()
 
-from django.contrib.auth import get_user_model, login  # noqa: E402  after the settings
+from django.contrib.auth import get_user_model, login  # noqa: E402  needs the settings above
 from django.core.management import call_command  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -73,7 +73,7 @@ def main() -> None:
     """Look around, sign up and buy."""
     call_command("migrate", verbosity=0)
     browser = Client()
-    browser.cookies["ajs_anonymous_id"] = "visitor-31"  # as analytics.js does
+    browser.cookies["ajs_anonymous_id"] = "visitor-31"  # as analytics.js would set it
     browser.get("/pricing")
     browser.post("/signup", {"name": "Ada", "plan": "pro"})
     browser.post("/orders")

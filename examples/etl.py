@@ -1,9 +1,9 @@
 """Send a file of messages in batches: `python examples/etl.py examples/events.jsonl`.
 
-The file has one call a line, as Segment takes it. What can never be delivered (above 32,000 bytes,
-or what Segment would drop) goes to a file of dead letters, and the rest is sent all the same. When
-sending fails the program ends with the error: run it again, as Segment recognises by its messageId
-what it got already.
+The file has one call a line, in Segment's form. A line that can never be delivered, because it is
+above 32,000 bytes or because Segment would drop it, goes to a file of dead letters. The others are
+sent all the same. If sending fails, the program ends with the error. Run it again: Segment
+recognises messages that it already has by their messageId.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from segment_logging import Batcher, HttpClient, Message
 def send_all(
     client: HttpClient, write_key: str, lines: Iterable[str], dead_letters: TextIO
 ) -> None:
-    """Send the message of each line; write those that cannot be sent to `dead_letters`."""
+    """Send each line's message, and write the lines that cannot be sent to `dead_letters`."""
     batcher = Batcher()
     for line in lines:
         try:
             message = Message.from_dict(json.loads(line))
             left_over = batcher.push(message)
-        except ValueError as error:  # no JSON, InvalidMessage, MessageTooLarge
+        except ValueError as error:  # not JSON, or InvalidMessage, or MessageTooLarge
             dead_letters.write(json.dumps({"reason": str(error), "line": line}) + "\n")
             continue
         if left_over is not None:  # the batch is full
@@ -35,7 +35,7 @@ def send_all(
 
 
 def main() -> None:
-    """Send the file that the command line names."""
+    """Send the file that is named on the command line."""
     parser = argparse.ArgumentParser(description="Send a file of messages to Segment in batches.")
     parser.add_argument("file", help="one call a line, as JSON")
     parser.add_argument("--dead-letters", default="dead-letters.jsonl", metavar="FILE")

@@ -1,4 +1,4 @@
-"""The same as `etl.py` with an AutoBatcher, which sends by itself whenever a batch is full."""
+"""The same as `etl.py`, but with an AutoBatcher, which sends a batch as soon as it is full."""
 
 import argparse
 import json
@@ -12,17 +12,17 @@ from segment_logging import AutoBatcher, Batcher, HttpClient, Message
 def send_all(
     client: HttpClient, write_key: str, lines: Iterable[str], dead_letters: TextIO
 ) -> None:
-    """Send the message of each line; write those that cannot be sent to `dead_letters`."""
-    with AutoBatcher(client, Batcher(), write_key) as batcher:  # sends the rest at its end
+    """Send each line's message, and write the lines that cannot be sent to `dead_letters`."""
+    with AutoBatcher(client, Batcher(), write_key) as batcher:  # sends the rest at the end
         for line in lines:
             try:
                 batcher.push(Message.from_dict(json.loads(line)))
-            except ValueError as error:  # no JSON, InvalidMessage, MessageTooLarge
+            except ValueError as error:  # not JSON, or InvalidMessage, or MessageTooLarge
                 dead_letters.write(json.dumps({"reason": str(error), "line": line}) + "\n")
 
 
 def main() -> None:
-    """Send the file that the command line names."""
+    """Send the file that is named on the command line."""
     parser = argparse.ArgumentParser(description="Send a file of messages to Segment in batches.")
     parser.add_argument("file", help="one call a line, as JSON")
     parser.add_argument("--dead-letters", default="dead-letters.jsonl", metavar="FILE")

@@ -2,8 +2,8 @@
 
     pip install segment-logging fastapi httpx itsdangerous
 
-Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
-is its own first visitor, by httpx.
+Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
+as well. The program is its own first visitor, through httpx.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def order() -> str:  # not async: FastAPI runs it in a thread
 async def main() -> None:
     """Look around, sign up and buy."""
     logging.config.dictConfig(LOGGING)
-    cookies = {"ajs_anonymous_id": "visitor-31"}  # as analytics.js does
+    cookies = {"ajs_anonymous_id": "visitor-31"}  # as analytics.js would set it
     server = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=server, base_url="http://shop.example", cookies=cookies

@@ -2,8 +2,8 @@
 
     pip install segment-logging flask
 
-Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
-is its own first visitor, by Flask's test client.
+Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
+as well. The program is its own first visitor, through Flask's test client.
 """
 
 import logging
@@ -54,7 +54,7 @@ def main() -> None:
     """Look around, sign up and buy."""
     logging.config.dictConfig(LOGGING)
     browser = app.test_client()
-    browser.set_cookie("ajs_anonymous_id", "visitor-31")  # as analytics.js does
+    browser.set_cookie("ajs_anonymous_id", "visitor-31")  # as analytics.js would set it
     browser.get("/pricing")
     browser.post("/signup", data={"name": "Ada", "plan": "pro"})
     browser.post("/orders")

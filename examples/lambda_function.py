@@ -2,8 +2,8 @@
 
     pip install segment-logging
 
-Run it with SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector. It
-is its own first visitor, in the shape of API Gateway's events.
+Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
+as well. The program is its own first visitor: it calls its handler as API Gateway would.
 """
 
 import json
@@ -26,7 +26,7 @@ logging.config.dictConfig(LOGGING)
 logger = logging.getLogger("shop")
 
 
-@flush_after  # else what was logged would be frozen together with the process
+@flush_after  # otherwise, what was logged would be frozen along with the process
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request."""
     body = json.loads(event.get("body", "{}"))
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 class Context:
-    """What Lambda passes along, as far as it matters here."""
+    """The part of Lambda's context object that matters here."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 3_000
@@ -54,7 +54,7 @@ class Context:
 
 def main() -> None:
     """Look around, sign up and buy."""
-    cookies = ["ajs_anonymous_id=visitor-31"]  # as analytics.js sets it
+    cookies = ["ajs_anonymous_id=visitor-31"]  # as analytics.js would set it
     ada = {"user_id": 1, "name": "Ada", "plan": "pro"}
     for path, body in (("/pricing", {}), ("/signup", ada), ("/orders", {"user_id": 1})):
         event = {"rawPath": path, "cookies": cookies, "body": json.dumps(body)}

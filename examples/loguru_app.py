@@ -1,6 +1,6 @@
-"""A program that logs by loguru: `SEGMENT_WRITE_KEY=... python examples/loguru_app.py`.
+"""A program that logs with loguru: `SEGMENT_WRITE_KEY=... python examples/loguru_app.py`.
 
-The handler is one more sink. Every line, event or not, is written to stdout as before.
+The handler is one more sink. Every record, event or not, is still written to stdout.
 """
 
 import logging
@@ -12,7 +12,7 @@ from segment_logging import SegmentHandler, identity
 
 
 def configure() -> None:
-    """Add the handler as a sink, and to the logger of a library that logs by `logging`."""
+    """Add the handler as a sink, and to the logger of a library that uses `logging`."""
     segment = SegmentHandler()
     logger.remove()
     logger.add(sys.stdout, colorize=False)
@@ -26,8 +26,8 @@ def main() -> None:
     """Sign up a user who then buys something."""
     configure()
     logger.info("Listening on port {port}", port=8080)
-    # Who it was, for all events inside. `logger.contextualize(user_id=...)` would make an event
-    # of every line.
+    # This binds the user for all events in the block. `logger.contextualize(user_id=...)` would
+    # make every record an event.
     with identity(user_id="u-1001"):
         logger.info("Cache miss for {key}", key="plans")
         logger.info("Profile", traits={"name": "Ada", "plan": "pro"})

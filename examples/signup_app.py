@@ -1,7 +1,7 @@
 """A small application that tells Segment what its users do, by logging it.
 
-Nothing here but `LOGGING` knows of Segment: the rest is `logger.info`. Run it with
-SEGMENT_WRITE_KEY set; SEGMENT_HOST sends elsewhere, for example to the collector.
+Only `LOGGING` knows about Segment: the rest is `logger.info`. Run the program with
+SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST as well.
 """
 
 import logging
@@ -12,7 +12,7 @@ from segment_logging import identity
 
 LOGGING = {
     "version": 1,
-    "disable_existing_loggers": False,  # else loggers made before this line fall silent
+    "disable_existing_loggers": False,  # otherwise, loggers that exist already fall silent
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         "console": {
@@ -51,7 +51,7 @@ CUSTOMERS = (
 
 
 def view_page(visitor_id: str, name: str, path: str) -> None:
-    """Somebody who is not known yet looks at a web page."""
+    """A visitor who is not a user yet looks at a web page."""
     logger.info(
         name, extra={"type": "page", "anonymous_id": visitor_id, "properties": {"path": path}}
     )
@@ -85,13 +85,13 @@ def sign_up(customer: Customer) -> None:
 
 
 def welcome(customer: Customer) -> None:
-    """The app greets its user. Who that is stands in the context, not in each call."""
+    """The app greets its user. The context says who that is, so the call need not."""
     with identity(user_id=customer.user_id):
         logger.info("Welcome", extra={"type": "screen", "properties": {"language": "en"}})
 
 
 def complete_order(customer: Customer, order_id: str, revenue: float) -> None:
-    """Somebody paid."""
+    """A customer pays for an order."""
     logger.info(
         "Order Completed",
         extra={
@@ -102,14 +102,14 @@ def complete_order(customer: Customer, order_id: str, revenue: float) -> None:
 
 
 def merge_accounts(customer: Customer, old_user_id: str) -> None:
-    """A user of the old system turns out to be this one."""
+    """A user of the old system turns out to be this customer."""
     logger.info("Accounts merged", extra={"user_id": customer.user_id, "previous_id": old_user_id})
 
 
 def main() -> None:
-    """Live through a morning of the application."""
+    """Play through a morning in the life of the application."""
     logging.config.dictConfig(LOGGING)
-    logger.info("Open for business")  # no analytics in it: for the console alone
+    logger.info("Open for business")  # not an event, so only the console shows it
     for customer in CUSTOMERS:
         view_page(customer.visitor_id, "Pricing", "/pricing")
         sign_up(customer)
@@ -121,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()  # whatever still waits is delivered when the program ends
+    main()  # messages that still wait are delivered when the program ends

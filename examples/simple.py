@@ -1,6 +1,6 @@
-"""Send one message, without logging: `SEGMENT_WRITE_KEY=... python examples/simple.py`.
+"""Send one message without logging it: `SEGMENT_WRITE_KEY=... python examples/simple.py`.
 
-SEGMENT_HOST sends it elsewhere, for example to `segment-logging collector`.
+To send it elsewhere, for example to `segment-logging collector`, set SEGMENT_HOST as well.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""A program that logs by structlog: `SEGMENT_WRITE_KEY=... python examples/structlog_app.py`.
+"""A program that logs with structlog: `SEGMENT_WRITE_KEY=... python examples/structlog_app.py`.
 
-Its events become Segment calls; every line, event or not, is written to stdout as before.
+Its events become messages. Every record, event or not, is still written to stdout.
 """
 
 import logging.config
@@ -11,7 +11,7 @@ from structlog.stdlib import ProcessorFormatter
 
 
 def configure() -> None:
-    """Set up structlog on top of `logging`, as its documentation has it, and add the handler."""
+    """Set up structlog on top of `logging`, as its documentation shows, and add the handler."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -42,7 +42,8 @@ def configure() -> None:
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            # Last, so that the handler sees the dict. A renderer here would leave it only text.
+            # This must come last, so that the handler sees the dict. A renderer would leave only
+            # its text.
             ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -55,7 +56,7 @@ def main() -> None:
     configure()
     logger = structlog.get_logger("shop")
     logger.info("Listening", port=8080)
-    # What is bound to the context is in every line, and makes an event of none.
+    # What is bound to the context is in every record, and makes none of them an event.
     with bound_contextvars(user_id="u-1001", request_id="r-1"):
         logger.info("Cache miss", key="plans")
         logger.info("Profile", traits={"name": "Ada", "plan": "pro"})

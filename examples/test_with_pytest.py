@@ -1,7 +1,7 @@
 """How to test events with pytest: `pytest examples/test_with_pytest.py`.
 
-The fixture comes with the package. `segment_forbid_sending = true` in pytest's configuration
-makes it an error that any other test sends something.
+The fixture comes with the package. `segment_forbid_sending = true` in pytest's configuration makes
+it an error for any test to send something.
 """
 
 import logging
@@ -12,7 +12,7 @@ logger = logging.getLogger("shop")
 
 
 def sign_up(user_id: str, plan: str = "free") -> None:
-    """The code under test."""
+    """Stand in for the code under test."""
     logger.info("Signup", extra={"user_id": user_id, "properties": {"plan": plan}})
     logger.info("Profile", extra={"user_id": user_id, "traits": {"plan": plan}})
 
@@ -37,7 +37,7 @@ def test_nothing_else(segment_events: Captured) -> None:
 
 
 def test_two_messages(segment_events: Captured) -> None:
-    """What was captured is a sequence of messages."""
+    """The captured messages are a sequence."""
     sign_up("u-17")
     assert len(segment_events) == 2
     assert segment_events[0].type == "track"

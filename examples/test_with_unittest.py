@@ -1,6 +1,6 @@
 """How to test events with unittest: `python -m unittest examples/test_with_unittest.py`.
 
-With Django: `class TestSignUp(SegmentTestCase, django.test.TestCase)`.
+With Django, write `class TestSignUp(SegmentTestCase, django.test.TestCase)`.
 """
 
 import logging
@@ -12,7 +12,7 @@ logger = logging.getLogger("shop")
 
 
 def sign_up(user_id: str, plan: str = "free") -> None:
-    """The code under test."""
+    """Stand in for the code under test."""
     logger.info("Signup", extra={"user_id": user_id, "properties": {"plan": plan}})
     logger.info("Profile", extra={"user_id": user_id, "traits": {"plan": plan}})
 
@@ -37,7 +37,7 @@ class TestSignUp(SegmentTestCase):
         self.assertNotSent("group")
 
     def test_message(self) -> None:
-        """The message is there for whatever else there is to check."""
+        """The assertion returns the message, so that more can be checked."""
         sign_up("u-17")
         message = self.assertTracked("Signup")
         self.assertNotIn("email", message.properties or {})

@@ -1,7 +1,7 @@
-"""The same calls with a method each: editors complete them, and type checkers find a misspelling.
+"""Calls with a method each: editors complete them, and type checkers find misspellings.
 
-`SEGMENT_WRITE_KEY=... python examples/typed_calls.py`; SEGMENT_HOST sends elsewhere, for example to
-`segment-logging collector`.
+Run `SEGMENT_WRITE_KEY=... python examples/typed_calls.py`. To send elsewhere, for example to
+`segment-logging collector`, set SEGMENT_HOST as well.
 """
 
 import logging.config
@@ -27,10 +27,10 @@ shop = SegmentLogger("shop", context={"app": {"name": "shop"}}, properties={"cur
 
 
 def check_out(user_id: int, request: str) -> None:
-    """Somebody buys a teapot. Who it is, is said once; each call adds what it knows."""
+    """A user buys a teapot. The user is bound once, and each call adds what it knows."""
     log = shop.bind(user_id=user_id, extra={"request": request})
     log.page("Checkout", category="Shop", properties={"path": "/checkout"})
-    log.info("cache miss")  # an ordinary record: nothing for Segment, whoever is bound
+    log.info("cache miss")  # an ordinary record: no event, even with a user bound
     log.identify(traits={"name": "Mia", "plan": "pro"})
     log.group("c-7", traits={"name": "Teapots & Sons"})
     log.track("Order 100% Completed", properties={"order_id": "o-501", "name": "teapot"})

@@ -11,16 +11,11 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 from typing_extensions import override
 
-from ._options.table import chosen
-from ._records.options import RecordOptions
+from ._options.records import RecordOptions
+from ._options.table import chosen, rows_of
 from ._records.reader import RecordReader
 from ._reports import say_refused
 from .errors import InvalidMessage, MessageTooLarge
-
-_OWN_OPTIONS = (
-    "capture", "context", "integrations", "include_extras", "redact", "hashed", "consent",
-)  # fmt: skip
-"""Those of the handler's options that make sense where every record becomes a line."""
 
 
 class SegmentJsonFormatter(JsonFormatter):
@@ -31,16 +26,18 @@ class SegmentJsonFormatter(JsonFormatter):
 
     Args:
         args: of python-json-logger's `JsonFormatter`, for records that are not events.
-        options: `capture`, `context`, `integrations`, `include_extras`, `redact`, `hashed` and
-            `consent` as `SegmentHandler` has them. `redact` and `hashed` hold for other records as
-            well. The rest are options of python-json-logger's `JsonFormatter`.
+        options: those of `SegmentHandler` that are about records: `capture`, `context`,
+            `integrations`, `include_extras`, `before_send`, `redact`, `hashed`, `allow_events`,
+            `deny_events`, `sample_rate` and `consent`. `redact` and `hashed` hold for other records
+            as well, and an event that these options do not want is such a record. The rest are
+            options of python-json-logger's `JsonFormatter`.
 
     Raises:
         ConfigurationError: an option cannot work.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        own = {name: options.pop(name) for name in _OWN_OPTIONS if name in options}
+        own = {name: options.pop(name) for name in rows_of(RecordOptions) if name in options}
         super().__init__(*args, **options)
         self._reader = RecordReader(chosen(RecordOptions, own))
 

@@ -18,15 +18,15 @@ from typing_extensions import Unpack, override
 from ._delivery import diversion
 from ._delivery.counts import Counts
 from ._delivery.diversion import Enqueue
-from ._delivery.options import DeliveryKeywords, DeliveryOptions, write_key_of
 from ._delivery.pipeline import Pipeline
+from ._options.delivery import DeliveryKeywords, DeliveryOptions, write_key_of
+from ._options.records import RecordKeywords, RecordOptions
 from ._options.table import chosen, refuse_unknown, rows_of, takes_options
 from ._process.delivering import deadline_of_delivery
 from ._process.forks import in_forked_child, leave_parent
 from ._process.logging_lock import holds_logging_lock
 from ._process.shutdown import expect_exit
 from ._process.threads import THREAD_NAME, new_rlock
-from ._records.options import RecordKeywords, RecordOptions
 from ._records.reader import RecordReader
 from ._reports import report, say_refused
 from .errors import InvalidMessage, UnknownArgument
@@ -240,8 +240,8 @@ class SegmentHandler(logging.Handler):
             True if each was delivered or became a dead letter, False if `timeout` seconds were
             over first.
         """
-        if self._options.journal is not None:
-            self._open_pipeline()  # what others left in the journal counts as accepted
+        if self._options.keeps:
+            self._open_pipeline()  # what other processes have left counts as accepted
         pipeline = self._own_pipeline()
         if pipeline is None:
             return True

@@ -1,7 +1,7 @@
 """The pytest plugin: the fixture `segment_events`, and a switch that makes sending an error.
 
-Every run of pytest imports this where the package is installed, so it imports nothing itself:
-what a fixture or an option needs, when it is used.
+Wherever the package is installed, every run of pytest imports this module. So the module imports
+the rest of the package only when a fixture or an option needs it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from .testing import Captured
 
-_SWITCH = "make it an error that a test sends anything to Segment"
+_SWITCH = "make it an error for a test to send anything to Segment"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,11 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def segment_events() -> Iterator[Captured]:
-    """What the test logs to Segment, captured: nothing is sent.
+    """Capture what the test logs to Segment; nothing is sent.
 
-    `segment_events.assert_tracked("Signup", user_id="u-17", properties={"plan": "pro"})`, and
-    likewise `assert_not_tracked`, `assert_identified`, `assert_sent` and `assert_not_sent`.
-    An event that Segment would drop fails the test with its reason.
+    `segment_events.assert_tracked("Signup", user_id="u-17", properties={"plan": "pro"})` is one of
+    its assertions; the others are `assert_not_tracked`, `assert_identified`, `assert_sent` and
+    `assert_not_sent`. An event that Segment would drop fails the test with the reason.
     """
     from .testing import capture_segment  # noqa: PLC0415
 
@@ -46,7 +46,7 @@ def segment_events() -> Iterator[Captured]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail the test itself for an event that was refused, and not only its teardown."""
+    """Have a refused event fail the test itself, and not only its teardown."""
     result = yield
     captured = getattr(item, "funcargs", {}).get("segment_events")
     assert_valid = getattr(captured, "assert_valid", None)
@@ -59,13 +59,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 class _ForbidSending:
-    """Forbids it in each phase apart, so that the phase fails that sends."""
+    """Forbids sending in each phase separately, so that the phase that sends is the one to fail."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, Any, Any]:
         try:
             return (yield from _forbidding())
-        except pytest.fail.Exception as error:  # no test is there yet that could fail
+        except pytest.fail.Exception as error:  # there is no test yet that could fail
             raise pytest.UsageError(str(error)) from None
 
     @pytest.hookimpl(wrapper=True)

@@ -19,8 +19,8 @@ import urllib3
 from typing_extensions import override
 
 from segment_logging import SegmentHandler, Track, User
-from segment_logging._delivery.options import DeliveryOptions
 from segment_logging._messages.calls import Call
+from segment_logging._options.delivery import DeliveryOptions
 from segment_logging.testing import FakeClient
 
 PROJECT = Path(__file__).parent.parent

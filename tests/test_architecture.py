@@ -24,14 +24,14 @@ from .builders import PACKAGE, a_track, run_python
 
 ORDER = (
     "_version", "_public", "errors", "_reports", "_files", "_process",
-    "_messages", "_options", "_identity", "_records",
-    "_queues", "_client", "_delivery",
+    "_messages", "_client", "_options", "_identity", "_records",
+    "_queues", "_delivery",
     "oauth", "handler", "logger", "formatter", "__init__",
     "testing", "pytest_plugin", "collector", "contrib", "cli", "__main__",
 )  # fmt: skip
 """From the ground up. A room imports only from rooms that stand before it."""
 
-PURE = ("_messages", "_identity", "_options", "errors")
+PURE = ("_messages", "_identity", "errors")
 """Rooms that decide, and know of no thread, socket or process."""
 
 LIBRARIES = {

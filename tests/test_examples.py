@@ -145,7 +145,7 @@ class Examples(unittest.TestCase):
         self.assertEqual(rows[0].split(), ["type", "user", "name", "fields"])
         self.assertEqual(len(rows), 1 + 18)
         self.assertIn('u-1001      Signed Up        {"plan": "pro"}', table)
-        self.assertIn("would be dropped by Segment: 0", table)
+        self.assertIn("Segment would drop 0", table)
 
     def test_demo_that_fails(self) -> None:
         """demo.py ends with 1 and names what is missing when messages do not arrive."""

@@ -183,7 +183,7 @@ class TestOnlyEvents(unittest.TestCase):
         self.assertTrue(OnlyEvents().filter(record))
 
     def test_plain_records(self) -> None:
-        """A record that is no event does not pass."""
+        """A record that is not an event does not pass."""
         self.assertFalse(OnlyEvents().filter(a_record("x")))
         self.assertTrue(OnlyEvents().filter(a_record("x", extra={"user_id": "u"})))
 

@@ -18,13 +18,11 @@ from .._client.client import Client
 from .._messages.batch import Batch
 from .._messages.encoding import decode
 from .._messages.message import Message
+from .._options.delivery import OnError
 from .._reports import Reporter, counted, report, were, where
 from ..errors import DeliveryError, MessageTooLarge, SegmentError
 from .outcomes import Answered, Halved, Kept, Outcome, Tally, TryAgain
 from .retries import Progress, RetryPolicy
-
-OnError = Callable[[SegmentError, Sequence[Message]], object]
-"""What `on_error` is: called on the listener's thread with the reason and the messages given up."""
 
 
 class _DeadLetters(Protocol):
@@ -211,7 +209,7 @@ class Attempts:
         if error is None:
             self._delivery.count(delivered=len(part), batches=1)
             return self._answer(part)
-        fault = _fault_of(error)
+        fault = _whose_fault(error)
         if fault is Fault.NETWORK:
             self._progress = self._progress.failed(getattr(error, "retry_after", None))
             again = self._delivery.wait_after(error, self._progress)
@@ -252,7 +250,7 @@ def cannot_write_dead_letters(fault: OSError) -> str:
     return f"dead letters cannot be written ({fault.strerror}): mend the place of the file{path}"
 
 
-def _fault_of(error: SegmentError) -> Fault:
+def _whose_fault(error: SegmentError) -> Fault:
     if isinstance(error, DeliveryError):
         return fault_of(error.status, retryable=error.retryable)
     return Fault.MESSAGE  # the client refused the size

@@ -21,7 +21,7 @@ from .._process.bell import Bell
 from .._process.delivering import delivering_by
 from .._process.lifecycle import Action, Doing, Event, Lifecycle
 from .._process.threads import OneThread
-from .._queues.queue import MessageQueue
+from .._queues.message_queue import MessageQueue
 from .._reports import Reporter, report
 from .attempts import Attempts, Delivery
 from .outcomes import Answered, Halved, Kept, TryAgain

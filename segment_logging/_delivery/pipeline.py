@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
+from .._options.delivery import DeliveryOptions
 from .._process import shutdown
 from .._process.delivering import is_delivering
 from .._process.exits import warn_without_threads
@@ -27,7 +28,6 @@ from .attempts import Delivery, cannot_write_dead_letters
 from .counts import Counts
 from .dead_letters import DeadLetters
 from .listener import Listener
-from .options import DeliveryOptions
 from .patience import Patience
 from .retries import RetryPolicy
 
@@ -46,14 +46,7 @@ class Pipeline:
         self._patience = Patience(options.shutdown_timeout)
         path = options.dead_letters_path
         self._dead_letters = None if path is None else DeadLetters(path)
-        self._queue = queue_for(
-            write_key,
-            max_queue_messages=options.max_queue_messages,
-            max_queue_bytes=options.max_queue_bytes,
-            journal=options.journal,
-            journal_sync=options.journal_sync,
-            max_journal_bytes=options.max_journal_bytes,
-        )
+        self._queue = queue_for(write_key, options)
         self._intake = Intake(
             self._queue, overflow=options.overflow, block_timeout=options.block_timeout
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .._process.bell import Bell
 from .._process.delivering import is_delivering
-from .._queues.queue import MessageQueue
+from .._queues.message_queue import MessageQueue
 
 
 class Waiters:

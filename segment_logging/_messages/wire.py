@@ -1,8 +1,9 @@
-"""A call as Segment takes it. This is the only file with camelCase names.
+"""A call as Segment takes it.
 
-One table says which fields each call has, what they are called on the wire and what Segment
-demands of them. `wire_form` writes by that table, and `read_form` reads by it. Message objects and
-log records both go through here, so neither can turn into something that Segment silently drops.
+One table says which fields each call has, what they are called on the wire, in camelCase, and what
+Segment demands of them. `wire_form` writes by that table, and `read_form` reads by it. Message
+objects and log records both go through here, so neither can turn into something that Segment
+silently drops.
 
 Pure: no clock, no thread, no I/O. The rules are Segment's discard codes (delivery overview,
 "Failed on ingest"), which the error texts name, and the spec page of each call.

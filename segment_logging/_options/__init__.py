@@ -1,1 +1,1 @@
-"""Options: how each is checked, and the table that they make."""
+"""The table of options: each with its type, default, check and sentence."""

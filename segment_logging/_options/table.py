@@ -1,8 +1,8 @@
 """The table of options: how a row is written, and what follows from it.
 
-A row is a field of a dataclass: name, type, default, check and sentence on one line. Those about
-records are in `_records.options`, those about delivery in `_delivery.options`. The handler's
-signature is made from them, and its docstring and the documentation are compared with them.
+A row is a field of a dataclass: name, type, default, check and sentence. Those about records are in
+`records`, those about delivery in `delivery`. The handler's signature is made from them, and its
+docstring and the documentation are compared with them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, cast
 from typing_extensions import override
 
 from .._process.threads import new_rlock
-from .queue import MessageQueue
+from .message_queue import MessageQueue
 
 
 class Intake(QueueHandler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._messages.batch import Batch
-from .journal.queue import Journal
+from .journal.journal import Journal
 from .memory import MemoryQueue
 
 

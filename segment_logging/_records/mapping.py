@@ -32,11 +32,11 @@ from .._messages.wire import (
     wire_form,
     write_group_id,
 )
+from .._options.records import RecordOptions, check_categories
 from .._reports import where
 from .._version import __version__
 from ..errors import InvalidMessage, SegmentError
 from .dialects import arguments_of, forget_repeats, template_of, text_of
-from .options import RecordOptions, check_categories
 
 LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
 """What the context of every message says about who sent it."""

@@ -18,12 +18,12 @@ from typing import Any
 from .._messages.calls import Call, call_of
 from .._messages.encoding import decode, encode
 from .._messages.limits import MAX_MESSAGE_BYTES
+from .._options.records import RecordOptions
 from .._reports import is_report, where
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
 from .attributes import ADDED_LATER, RECORD_ATTRIBUTES
 from .dialects import read_event_dict, without_internal
 from .mapping import LIBRARY, MARKS, Mapper
-from .options import RecordOptions
 from .privacy import Redaction, Selection
 
 

@@ -1,9 +1,9 @@
 """The command line.
 
     segment-logging import FILE        send a file of messages, one JSON object a line
-    segment-logging collector          a local, Segment-shaped endpoint that shows what arrives
+    segment-logging collector          run a local endpoint that shows what arrives
 
-Exit codes: 0, all of it was done; 1, some of it was not; 2, it could not begin.
+Exit codes: 0 if everything was done, 1 if something was not, 2 if the command could not begin.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from .._client.hosts import host_of
 from .._client.http_client import HttpClient
 from .._delivery.attempts import Delivery
 from .._delivery.dead_letters import DeadLetters
-from .._delivery.options import write_key_of
 from .._delivery.retries import RetryPolicy
+from .._options.delivery import write_key_of
+from .._reports import counted, were
 from ..collector.__main__ import main as run_collector
 from ..errors import ConfigurationError
 from .importing import ChangedFile, Imported, Importer
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
-        arguments: of the command line; those of the process when None.
+        arguments: those of the command line; None takes the process's own.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["collector"]:
@@ -40,25 +41,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="segment-logging", description="Segment from the shell.")
+    parser = argparse.ArgumentParser(
+        prog="segment-logging", description="Send messages to Segment, or see them arrive."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("collector", help="a local endpoint that shows what arrives")
+    commands.add_parser("collector", help="run a local endpoint that shows what arrives")
     importing = commands.add_parser(
         "import",
         help="send a file of messages, one JSON object a line",
         description="Send a file of messages, one JSON object a line, as SegmentJsonFormatter "
-        "writes them. Run it again to go on where it stopped.",
+        "writes them. Run the command again to go on where it stopped.",
     )
-    importing.add_argument("file", metavar="FILE")
-    importing.add_argument("--write-key", metavar="KEY", help="else SEGMENT_WRITE_KEY")
-    importing.add_argument("--host", metavar="URL", help="else SEGMENT_HOST, else the region's")
-    importing.add_argument("--region", choices=("us", "eu"), default="us")
+    importing.add_argument("file", metavar="FILE", help="the file to send")
+    importing.add_argument("--write-key", metavar="KEY", help="default: SEGMENT_WRITE_KEY")
+    importing.add_argument(
+        "--host", metavar="URL", help="default: SEGMENT_HOST, or the host of the region"
+    )
+    importing.add_argument(
+        "--region", choices=("us", "eu"), default="us", help="of the workspace (default: us)"
+    )
     importing.add_argument(
         "--dead-letters",
         metavar="FILE",
-        help="for what can never be delivered, with the reason (default: FILE.dead-letters.jsonl)",
+        help="where to put lines that can never be delivered, with the reason "
+        "(default: FILE.dead-letters.jsonl)",
     )
-    importing.add_argument("--max-attempts", type=int, default=11, help="of a batch (default: 11)")
+    importing.add_argument(
+        "--max-attempts", type=int, default=11, help="attempts at each batch (default: 11)"
+    )
     importing.add_argument("--gzip", action="store_true", help="compress request bodies")
     importing.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser
@@ -74,9 +84,14 @@ def _import(options: argparse.Namespace) -> int:
             raise ConfigurationError("no write key: pass --write-key or set SEGMENT_WRITE_KEY")
         host = host_of(options.host, options.region)
         if not os.path.isfile(options.file):
-            raise ConfigurationError(f"{options.file} is no file: write the events to one")
+            raise ConfigurationError(
+                f"{options.file} is not a file: name a file of messages, one JSON object a line"
+            )
         if os.path.exists(letters_path) and os.path.samefile(options.file, letters_path):
-            raise ConfigurationError("dead letters cannot go to the file itself: name another")
+            raise ConfigurationError(
+                "dead letters cannot go to the file that is imported: "
+                "name another with --dead-letters"
+            )
         with closing(HttpClient(host, gzip=options.gzip)) as client:
             delivery = Delivery(
                 client,
@@ -95,7 +110,7 @@ def _import(options: argparse.Namespace) -> int:
         return _fail(f"{error.filename or options.file}: {error.strerror or error}")
     except KeyboardInterrupt:
         progress.end()
-        print("stopped: run it again to go on", file=sys.stderr)
+        print("stopped: run the command again to go on", file=sys.stderr)
         return 1
     progress.end()
     _tell(done, letters_path, as_json=options.json)
@@ -115,17 +130,20 @@ def _tell(done: Imported, letters_path: str, *, as_json: bool) -> None:
             )
         )
         return
-    print(f"{done.delivered} messages delivered")
+    print(f"{counted(done.delivered, 'message')} {were(done.delivered)} delivered")
     if done.dead_lettered:
-        print(f"{done.dead_lettered} lines can never be: see {letters_path}")
+        print(f"{counted(done.dead_lettered, 'line')} can never be delivered: see {letters_path}")
     if done.undated:
-        print(f"{done.undated} had no timestamp: Segment takes the time of their arrival")
+        print(
+            f"{counted(done.undated, 'message')} had no timestamp: "
+            "Segment takes the time of arrival instead"
+        )
     if not done.is_complete:
-        print("not all of the file: run it again to go on")
+        print("the file is not done yet: run the command again to go on")
 
 
 class _Progress:
-    """A line on the terminal that tells how far it is; nothing when stderr is no terminal."""
+    """A line on the terminal that shows the progress, unless stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -135,10 +153,11 @@ class _Progress:
         if not sys.stderr.isatty():
             return
         part = done.read_bytes / done.total_bytes if done.total_bytes else 1.0
-        a_second = done.delivered / max(0.001, time.monotonic() - self._began)
+        rate = done.delivered / max(0.001, time.monotonic() - self._began)
         bar = ("#" * round(30 * part)).ljust(30, ".")
-        told = f"[{bar}] {part:4.0%}  {done.delivered:,} messages, {a_second:,.0f}/s"
-        print(f"\r{told}\x1b[K", end="", file=sys.stderr, flush=True)
+        plural = "" if done.delivered == 1 else "s"
+        text = f"[{bar}] {part:4.0%}  {done.delivered:,} message{plural}, {rate:,.0f}/s"
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
         self._is_shown = True
 
     def end(self) -> None:

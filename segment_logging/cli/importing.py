@@ -1,9 +1,10 @@
-"""Sends a file of messages, one JSON object a line, and knows where to go on.
+"""Sends a file of messages, one JSON object a line, and remembers where to go on.
 
-The lines are those of `SegmentJsonFormatter` and of a journal, or any calls in Segment's form. What
-can never be delivered becomes a dead letter, and the rest is sent all the same. Beside the file
-lies a bookmark, `FILE.imported`, while it is not done: how far the answers went. A batch that was
-sent and not answered is sent again with the same message ids, which Segment recognises.
+The lines are those that `SegmentJsonFormatter` or a journal writes, or any other calls in Segment's
+form. A line that can never be delivered becomes a dead letter, and the others are sent all the
+same. Until the file is done, a bookmark lies next to it, `FILE.imported`, and says how many bytes
+of it are answered for. A batch that was sent but not answered is sent again with the same message
+ids, so Segment recognises it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from .._messages.encoding import decode, encode
 from .._messages.limits import MAX_MESSAGE_BYTES
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
 
-_HEAD_BYTES = 4096  # by which a file is known again
+_HEAD_BYTES = 4096  # how much of a file's start identifies it
 
 
 class ChangedFile(SegmentError):
-    """The bookmark is of another file, or the file is not what it was."""
+    """The bookmark belongs to another file, or the file has changed since."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,11 +37,11 @@ class Imported:
     """What became of a file's lines.
 
     Attributes:
-        delivered: messages answered with a 2xx.
-        dead_lettered: lines that are no messages, or that Segment refuses.
+        delivered: messages that were answered with a 2xx.
+        dead_lettered: lines that are not messages, or that Segment refused.
         undated: messages without a timestamp, which Segment dates by their arrival.
-        read_bytes: how far the answers went.
-        total_bytes: of the file.
+        read_bytes: how much of the file is answered for.
+        total_bytes: the size of the file.
     """
 
     delivered: int = 0
@@ -51,16 +52,16 @@ class Imported:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every line was answered for."""
+        """Whether every line is answered for."""
         return self.read_bytes == self.total_bytes
 
 
 class Bookmark:
-    """How far a file was imported; on disk, beside it, mode 0600.
+    """How much of a file has been imported. It is kept on disk next to the file, with mode 0600.
 
     Args:
-        path: of the file.
-        head: its first 4 KiB, by which it is known again.
+        path: where the file is.
+        head: the first 4 KiB of the file, which identify it.
     """
 
     def __init__(self, path: str, head: bytes) -> None:
@@ -68,28 +69,32 @@ class Bookmark:
         self._head = head
 
     def find(self, total_bytes: int) -> int:
-        """Return the place in the file where to go on; the start when there is no bookmark.
+        """Return the offset in the file at which to go on; 0 if there is no bookmark.
 
         Raises:
-            ChangedFile: the bookmark does not belong to what the file is now.
+            ChangedFile: the bookmark does not fit the file as it is now.
         """
         try:
             with open(self.path, "rb") as bookmark:
-                told = decode(bookmark.read())
-            offset, head = int(told["offset"]), told["head"]
+                fields = decode(bookmark.read())
+            offset, head = int(fields["offset"]), fields["head"]
         except FileNotFoundError:
             return 0
         except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
             offset, head = 0, None
         if head != self._mark(offset) or not 0 <= offset <= total_bytes:
             raise ChangedFile(
-                f"{self.path} belongs to another file, or this one was changed: "
-                "remove it to import all of the file"
+                f"the bookmark {self.path} belongs to another file, or the file has changed: "
+                "remove the bookmark to import the whole file"
             )
         return offset
 
     def put(self, offset: int) -> None:
-        """Remember the place. Raises OSError."""
+        """Remember that the file is done up to `offset`.
+
+        Raises:
+            OSError: the bookmark cannot be written.
+        """
         written = f"{self.path}.new"
         bookmark = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(bookmark, "wb") as out:
@@ -100,7 +105,7 @@ class Bookmark:
         return sha256(self._head[: max(0, offset)]).hexdigest()
 
     def remove(self) -> None:
-        """Forget the place: the file is done."""
+        """Forget the offset, because the whole file is done."""
         with suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -109,9 +114,9 @@ class Importer:
     """Imports one file.
 
     Args:
-        delivery: has batches answered; it keeps what cannot be delivered now.
-        dead_letters: takes what is no message.
-        sleep: waits between attempts, for so many seconds.
+        delivery: sends batches until they are answered for, or keeps them if that fails now.
+        dead_letters: takes the lines that are not messages.
+        sleep: waits between attempts, for the given number of seconds.
         on_progress: called after each batch.
     """
 
@@ -127,17 +132,17 @@ class Importer:
         self._dead_letters = dead_letters
         self._sleep = sleep
         self._on_progress = on_progress
-        self._refused: list[tuple[object, InvalidMessage]] = []  # since the last answer
+        self._refused: list[tuple[object, InvalidMessage]] = []  # lines since the last answer
 
     def run(self, path: str) -> Imported:
-        """Send what the file holds from the bookmark on; stop where it cannot be delivered.
+        """Send the file from the bookmark on, and stop if a batch cannot be delivered now.
 
-        A last line that is still being written, no JSON and without its newline, is left for the
-        next time.
+        A last line without a newline that is not JSON is probably still being written, so it is
+        left for the next time.
 
         Raises:
             ChangedFile: see `Bookmark.find`.
-            OSError: the file cannot be read, or dead letters or the bookmark not be written.
+            OSError: the file cannot be read, or the dead letters or the bookmark cannot be written.
         """
         with open(path, "rb") as stream:
             done = Imported(total_bytes=os.fstat(stream.fileno()).st_size)
@@ -162,7 +167,7 @@ class Importer:
         return done
 
     def _answered(self, bookmark: Bookmark, offset: int, done: Imported) -> None:
-        """Everything before `offset` was answered for, or is no message."""
+        """Record that every line before `offset` is answered for, or is not a message."""
         for found, reason in self._refused:
             self._dead_letters.write([found], reason)
         done.dead_lettered += len(self._refused)
@@ -172,23 +177,24 @@ class Importer:
         self._on_progress(done)
 
     def _encoded(self, line: bytes, offset: int, done: Imported) -> bytes | None:
-        """Return a line as it is sent; None when there is nothing to send of it."""
+        """Return a line as it is sent, or None if there is nothing to send."""
         if not line.strip():
             return None
         found: object = line.decode(errors="replace").strip()
         try:
             found = decode(line)
-            call = call_of(found)  # type: ignore[arg-type]  # which is the question
+            call = call_of(found)  # type: ignore[arg-type]  # which raises for anything else
             if not call.has_id:
-                # The same at each try, and another than that of an equal line elsewhere.
+                # The same whenever this line is sent, but different for an equal line elsewhere.
                 identified = f"{sha256(line).hexdigest()[:40]}-{offset}"
                 call = replace(call, message_id=identified)
             encoded = encode(call.wire_form())
             if len(encoded) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(len(encoded), MAX_MESSAGE_BYTES)
-        except Exception as error:  # one line costs itself only
-            reason = error if isinstance(error, InvalidMessage) else InvalidMessage("no JSON")
-            self._refused.append((found, reason))
+        except Exception as error:  # a bad line must not stop the others
+            if not isinstance(error, InvalidMessage):
+                error = InvalidMessage("the line is not JSON: write one JSON object a line")
+            self._refused.append((found, error))
             return None
         done.undated += call.timestamp is None
         return encoded
@@ -211,7 +217,7 @@ class Importer:
 
 
 def _is_cut_short(line: bytes) -> bool:
-    """Whether somebody seems to be still writing this line."""
+    """Whether somebody still seems to be writing this line."""
     if line.endswith(b"\n") or not line.strip():
         return False
     try:

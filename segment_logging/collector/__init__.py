@@ -1,9 +1,8 @@
-"""A local, Segment-shaped endpoint: see what you send, and what Segment would drop without a word.
+"""A local endpoint in the shape of Segment's: see what you send, and what Segment would drop.
 
-    python -m segment_logging.collector
+Run `python -m segment_logging.collector`, or write `with Collector() as collector: ...` in a test.
 
-or, from a test, `with Collector() as collector: ...`. Standard library only; nothing outside this
-machine can reach it.
+The collector needs only the standard library, and only this machine can reach it.
 """
 
 from .arrivals import Answer as Answer

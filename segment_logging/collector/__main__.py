@@ -1,4 +1,4 @@
-"""`python -m segment_logging.collector`: run it until Ctrl-C, with a line for each message."""
+"""`python -m segment_logging.collector` runs until Ctrl-C, and prints a line for each message."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ _KEEP = 5_000
 
 
 def main(arguments: Sequence[str] | None = None, *, ended: Event | None = None) -> int:
-    """Run until `ended` is set, or Ctrl-C.
+    """Run the collector until `ended` is set, or until Ctrl-C.
 
     Args:
-        arguments: of the command line; those of the process when None.
-        ended: set by another thread to end it.
+        arguments: those of the command line; None takes the process's own.
+        ended: another thread sets it to end the collector.
 
     Returns:
-        The exit code: 2 when the port is taken.
+        The exit code: 0, or 2 if the collector cannot listen on the port.
     """
     parser = argparse.ArgumentParser(
         prog="python -m segment_logging.collector",
         description="A local, Segment-shaped endpoint that shows what arrives.",
     )
-    parser.add_argument("--port", type=int, default=PORT, help=f"0 for any (default: {PORT})")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help=f"0 takes a free port (default: {PORT})"
+    )
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know ASCII only
+        sys.stdout.reconfigure(errors="backslashreplace")  # some terminals know only ASCII
     try:
         collector = Collector(options.port, on_arrival=_show, keep=_KEEP)
     except (OSError, OverflowError) as error:
         print(f"cannot listen on port {options.port}: {error}", file=sys.stderr)
         return 2
     with collector:
-        print(f"Collector on {collector.url}: open it in a browser,", flush=True)
+        print(f"The collector listens on {collector.url}: open that in a browser,", flush=True)
         print(f"and run your program with SEGMENT_HOST={collector.url}", flush=True)
         with suppress(KeyboardInterrupt):
             (ended or Event()).wait()
@@ -50,8 +52,8 @@ def main(arguments: Sequence[str] | None = None, *, ended: Event | None = None) 
 
 def _show(arrival: Arrival) -> None:
     call_type, user, name, fields = columns_of(arrival.message)
-    said = [arrival.outcome, *([arrival.reason] if arrival.reason else []), *arrival.warnings]
-    outcome = printable("; ".join(said))
+    notes = [arrival.outcome, *([arrival.reason] if arrival.reason else []), *arrival.warnings]
+    outcome = printable("; ".join(notes))
     print(f"{call_type:<8}  {user:<16}  {name:<24}  {fields}  [{outcome}]", flush=True)
 
 

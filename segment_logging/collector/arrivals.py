@@ -1,4 +1,4 @@
-"""What the collector remembers: requests, what was answered, and what became of each call.
+"""What the collector remembers: requests, their answers, and what became of each call.
 
 Pure: no clock, no thread, no socket.
 """
@@ -18,13 +18,13 @@ class Request:
     """One POST as it arrived.
 
     Attributes:
-        path: "/v1/batch" and so on.
-        headers: names in lower case to values, without `authorization`.
-        write_key: from Basic auth, else from the body; None when neither had one.
-        body_bytes: size of the body as it was sent.
-        verdict: what Segment would say to it.
-        status: what was answered, None for a hung-up connection; in an `answer` function what
-            Segment would answer.
+        path: such as "/v1/batch".
+        headers: maps lower-case names to values; `authorization` is left out.
+        write_key: from Basic auth, else from the body; None if neither has one.
+        body_bytes: the size of the body as it was sent.
+        verdict: what Segment would say to the request.
+        status: the status that was answered; None if the collector hung up. While an `answer`
+            function looks at the request, it is the status that Segment would answer.
     """
 
     path: str
@@ -36,23 +36,23 @@ class Request:
 
     @property
     def retry_count(self) -> int | None:
-        """X-Retry-Count, None when there is none or it is no number."""
+        """The value of X-Retry-Count; None if there is none, or it is not a number."""
         text = self.headers.get("x-retry-count", "")
         return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
     @property
     def content_encoding(self) -> str | None:
-        """Content-Encoding, None when there is none."""
+        """The value of Content-Encoding; None if there is none."""
         return self.headers.get("content-encoding")
 
     @property
     def sent_at(self) -> Any:
-        """The body's `sentAt` as it stands there, None when there is none."""
+        """The body's `sentAt` as it was sent; None if there is none."""
         return self.verdict.sent_at
 
     @property
     def message_count(self) -> int:
-        """How many calls it carried, whatever became of them."""
+        """How many calls the request carried, whatever became of them."""
         return self.verdict.message_count
 
 
@@ -61,9 +61,9 @@ class Answer:
     """What to answer to one request.
 
     Attributes:
-        status: None hangs up without an answer.
-        headers: beside the usual ones, such as `{"Retry-After": "2"}`.
-        body: None for what Segment says: `{"success": true}` on a 2xx.
+        status: the HTTP status; None hangs up without an answer.
+        headers: added to the usual ones, such as `{"Retry-After": "2"}`.
+        body: None for the body that Segment sends: `{"success": true}` with a 2xx.
     """
 
     status: int | None = 200
@@ -73,15 +73,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """What became of one call, or of a request that holds none to speak of.
+    """What became of one call, or of a request in which no call could be found.
 
     Attributes:
-        outcome: "accepted"; "dropped", as Segment drops after answering 200; or "refused", as the
-            request was not answered with a 2xx.
+        outcome: "accepted"; "dropped", if Segment would answer 200 and drop it; or "refused", if
+            the request was not answered with a 2xx.
         message: the call as Segment would keep it; None for a request that cannot be read.
-        reason: the discard code, or why it was refused; None when it was accepted.
-        warnings: what is accepted and yet likely a mistake.
-        number: counts arrivals, from 1.
+        reason: the discard code, or why it was refused; None if it was accepted.
+        warnings: what is accepted although it is probably a mistake.
+        number: the number of this arrival, counted from 1.
     """
 
     outcome: str
@@ -91,7 +91,7 @@ class Arrival:
     number: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as the page reads it."""
+        """Return the arrival in the form that the web page reads."""
         return {
             "number": self.number,
             "outcome": self.outcome,

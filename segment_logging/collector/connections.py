@@ -1,4 +1,4 @@
-"""The collector's HTTP: reads requests within bounds and writes answers. Decides nothing else."""
+"""The collector's HTTP: it reads requests within bounds and writes answers, and no more."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
 
+from .._messages.limits import MAX_BATCH_BYTES
 from .._process.threads import new_rlock, start_daemon
 from .arrivals import Answer, Request
 from .page import PAGE, POLICY
@@ -24,8 +25,8 @@ from .rules import Verdict, judge
 if TYPE_CHECKING:
     from threading import Thread
 
-MAX_BODY_BYTES = 1_000_000
-"""Of a body, as sent and unzipped. Twice what Segment takes, so that its own limit can be met."""
+MAX_BODY_BYTES = 2 * MAX_BATCH_BYTES
+"""The largest body, as sent and unzipped: twice what Segment takes, to leave room for its limit."""
 
 _MAX_SKIPPED_BYTES = 16_000_000
 _NAMES = ("127.0.0.1", "localhost")
@@ -33,7 +34,7 @@ _SUCCESS = b'{"success": true}'
 
 
 class Service(Protocol):
-    """Who decides what is answered."""
+    """Decides what is answered."""
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted."""
@@ -42,11 +43,11 @@ class Service(Protocol):
         """Decide the answer to a request and remember both."""
 
     def since(self, number: int) -> dict[str, Any]:
-        """Return what arrived after the arrival of that number."""
+        """Return what arrived after the arrival with that number."""
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 and knows its connections, so that `server_close` can end them."""
+    """Listens on 127.0.0.1, and keeps track of connections so that `server_close` can end them."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -60,38 +61,38 @@ class Server(ThreadingHTTPServer):
     @override
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
-        with self._lock:  # which a thread that ends at once has to wait for
+        with self._lock:  # a thread that ends at once must find itself here to be removed
             self._connections[request] = start_daemon(
                 lambda: self.process_request_thread(request, client_address), "collector connection"
             )
 
     @override
     def shutdown_request(self, request: Any) -> None:
-        """A connection has ended."""
+        """Close a connection that has ended, and forget it."""
         super().shutdown_request(request)
         with self._lock:
             self._connections.pop(request, None)
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Show what went wrong; a client that went away is nobody's concern."""
+        """Show what went wrong, unless a client has merely gone away."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     @override
     def server_close(self) -> None:
-        """Close the socket that listens, and those of connections that clients keep alive."""
+        """Close the listening socket, and the connections that clients keep alive."""
         super().server_close()
         with self._lock:
             connections = dict(self._connections)
         for connection, thread in connections.items():
-            with suppress(OSError):  # it ended by itself meanwhile
+            with suppress(OSError):  # the connection has ended by itself meanwhile
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join(timeout=5.0)
 
 
 class _Refused(Exception):
-    """The request is answered with this status and nothing more is read of the connection."""
+    """The request is answered with this status, and nothing more is read from the connection."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -101,13 +102,13 @@ class _Refused(Exception):
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body in one packet
-    timeout = 60.0  # of a connection kept alive without a request, and of a read
+    wbufsize = -1  # so that head and body go out in one packet
+    timeout = 60.0  # seconds for a read, and for a kept-alive connection to send a request
     server: Server
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: what arrives is told through the collector."""
+        """Print nothing: the collector itself says what arrives."""
 
     @override
     def version_string(self) -> str:
@@ -156,10 +157,10 @@ class _Connection(BaseHTTPRequestHandler):
     def _verdict(self, path: str, size_bytes: int) -> Verdict:
         if size_bytes > MAX_BODY_BYTES:
             self._skip(size_bytes)
-            return Verdict(status=400, reason=f"body of {size_bytes:,} bytes")
+            return Verdict(status=400, reason=f"the body has {size_bytes:,} bytes")
         body = self.rfile.read(size_bytes)
         if len(body) < size_bytes:
-            raise _Refused(400, "body is shorter than its Content-Length")
+            raise _Refused(400, "the body is shorter than its Content-Length")
         try:
             body = self._unzipped(body)
         except _Refused as refused:
@@ -167,7 +168,7 @@ class _Connection(BaseHTTPRequestHandler):
         return judge(path, body, has_seen=self.server.service.has_seen)
 
     def _check_name(self) -> None:
-        """Refuse other names than this machine's own: a web page elsewhere may use one."""
+        """Refuse host names that are not this machine's own: a web page elsewhere may use one."""
         host = (self.headers.get("Host") or "").rpartition(":")
         name = host[0] if host[1] else host[2]
         if name not in _NAMES:
@@ -178,11 +179,11 @@ class _Connection(BaseHTTPRequestHandler):
         if text is None:
             raise _Refused(411, "Content-Length is required")
         if not (text.isascii() and text.isdigit() and len(text) < 20):
-            raise _Refused(400, "Content-Length is no number")
+            raise _Refused(400, "Content-Length is not a number")
         return int(text)
 
     def _skip(self, size_bytes: int) -> None:
-        """Throw a body away, so that the sender gets to read the answer."""
+        """Read a body and throw it away, so that the sender gets to read the answer."""
         self.close_connection = True
         left = min(size_bytes, _MAX_SKIPPED_BYTES)
         while left > 0 and (read := self.rfile.read(min(left, 65_536))):
@@ -193,14 +194,14 @@ class _Connection(BaseHTTPRequestHandler):
         if encoding == "identity":
             return body
         if encoding != "gzip":
-            raise _Refused(400, f"Content-Encoding is {encoding}: only gzip is known")
+            raise _Refused(400, f"Content-Encoding is {encoding}: only gzip is supported")
         unzip = zlib.decompressobj(wbits=31)
         try:
             unzipped = unzip.decompress(body, MAX_BODY_BYTES + 1)
         except zlib.error:
-            raise _Refused(400, "body is no gzip") from None
+            raise _Refused(400, "the body is not gzip") from None
         if len(unzipped) <= MAX_BODY_BYTES and not unzip.eof:
-            raise _Refused(400, "gzip body is cut short")
+            raise _Refused(400, "the gzip body is cut short")
         return unzipped
 
     def _refuse(self, refused: _Refused) -> None:
@@ -232,7 +233,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _user_of(authorization: str | None) -> str | None:
-    """Return the user name of Basic auth: Segment's write key."""
+    """Return the user name of Basic auth, which is the write key, or None if there is none."""
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,7 +1,7 @@
-"""What Segment accepts in a call and what is yet likely a mistake, in one sentence each.
+"""What Segment accepts in a call although it is probably a mistake, in one sentence each.
 
-Pure: no clock, no thread, no socket. The sources are Segment's spec pages and the limits of the
-products behind it (Unify, Engage, warehouses, destinations).
+Pure: no clock, no thread, no socket. The sources are the pages of Segment's spec, and the limits of
+the products behind it (Unify, Engage, warehouses, destinations).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from .._messages.limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
 
 MAX_UNIFY_PROPERTIES = 300
-"""Properties or traits of one call (Unify limits). Beyond it: silently dropped by Unify."""
+"""Properties or traits of one call (Unify limits). Unify silently drops a call that has more."""
 
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?",
@@ -23,7 +23,7 @@ _MOMENT = re.compile(
 
 
 def hints_of(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is worth a second look in a call that Segment accepts.
+    """Yield a sentence about each thing that deserves a second look in an accepted call.
 
     Args:
         message: the call in wire form, with its batch's context merged in.
@@ -56,9 +56,9 @@ def _timestamp_hints(timestamp: Any) -> Iterator[str]:
     if found is None or not _is_moment(found):
         yield "timestamp is not ISO 8601: Segment takes the time of arrival instead"
     elif found[7] is None:
-        yield "timestamp has no zone: Segment takes it as UTC"
+        yield "timestamp has no time zone: Segment takes it as UTC"
     elif int(found[1]) < 1970:
-        yield "timestamp is before 1970: Unify and Engage may not take it"
+        yield "timestamp is before 1970: Unify and Engage may not accept it"
 
 
 def _is_moment(found: re.Match[str]) -> bool:
@@ -73,7 +73,7 @@ def _is_moment(found: re.Match[str]) -> bool:
 def _identity_hints(message: Mapping[str, Any]) -> Iterator[str]:
     user_id = message.get("userId")
     if isinstance(user_id, str) and re.fullmatch(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", user_id):
-        yield "userId looks like an e-mail address: Segment advises a database id"
+        yield "userId looks like an e-mail address: Segment recommends a database id"
     if message.get("type") == "alias" and not message.get("previousId"):
         yield "previousId is missing: there is nothing to alias"
     if message.get("type") == "group":
@@ -102,10 +102,13 @@ def _context_hints(message: Mapping[str, Any]) -> Iterator[str]:
 
 def _fields_hints(key: str, fields: Any) -> Iterator[str]:
     if not isinstance(fields, dict):
-        yield f"{key} is null: Segment does not say what that means, send {{}}"
+        yield f"{key} is null, and Segment does not say what that means: send {{}}"
         return
     if len(fields) > MAX_UNIFY_PROPERTIES:
-        yield (f"{len(fields)} {key}: Unify drops a call with more than {MAX_UNIFY_PROPERTIES}")
+        yield (
+            f"{key} has {len(fields)} keys: "
+            f"Unify drops a call with more than {MAX_UNIFY_PROPERTIES}"
+        )
     if key == "traits":
         return
     for name in ("revenue", "value"):
@@ -118,4 +121,4 @@ def _fields_hints(key: str, fields: Any) -> Iterator[str]:
     if currency is not None and not (
         isinstance(currency, str) and re.fullmatch(r"[A-Za-z]{3}", currency)
     ):
-        yield "currency is not three letters (ISO 4217)"
+        yield "currency is not a three-letter code (ISO 4217)"

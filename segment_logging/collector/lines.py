@@ -1,4 +1,4 @@
-"""Messages as text for a terminal: one row each, columns aligned, nothing that could steer it.
+"""Messages as rows of text, with aligned columns and nothing that could control a terminal.
 
 Pure: no clock, no thread, no I/O.
 """
@@ -13,7 +13,10 @@ COLUMNS = ("type", "user", "name", "fields")
 
 
 def columns_of(message: Any) -> tuple[str, str, str, str]:
-    """Return a call in wire form as type, user, event or other name, and properties or traits."""
+    """Return four texts about a call in wire form: type, user, name, and properties or traits.
+
+    The name is that of an event, a page or a screen, or else a group's id or an alias's old id.
+    """
     if not isinstance(message, Mapping):
         return "?", "", "", printable(_json(message))
     name = next(
@@ -29,7 +32,7 @@ def columns_of(message: Any) -> tuple[str, str, str, str]:
 
 
 def printable(value: object) -> str:
-    """Return `value` as one line in which control characters are written out."""
+    """Return `value` as one line of text, with control characters written as escapes."""
     text = value if isinstance(value, str) else _json(value)
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
@@ -38,7 +41,7 @@ def printable(value: object) -> str:
 
 
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str] = COLUMNS) -> str:
-    """Return rows under their heads with every column but the last padded to its widest."""
+    """Return the rows below their heads. All columns but the last are padded to the widest text."""
     lines = [tuple(heads), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(

@@ -1,7 +1,7 @@
-"""The collector's web page: what arrived, what Segment would drop, and why; kept up to date.
+"""The collector's web page: what arrived, what Segment would drop, and why. It updates itself.
 
-Values reach the page only as text nodes, and its policy allows no script and no style but its
-own, so that nothing a message holds can run.
+Values reach the page only as text nodes, and its policy allows no script and no style but its own.
+So nothing that a message holds can run.
 """
 
 from __future__ import annotations
@@ -73,9 +73,10 @@ async function poll() {
     after = news.next;
     const counts = news.counts;
     summary.textContent = counts.accepted + " accepted, " + counts.dropped +
-      " would be dropped, " + counts.refused + " refused, in " + counts.requests + " requests";
+      " would be dropped, " + counts.refused + " refused, in " + counts.requests +
+      (counts.requests === 1 ? " request" : " requests");
   } catch (error) {
-    summary.textContent = "The collector has ended.";
+    summary.textContent = "The collector has stopped.";
   }
   setTimeout(poll, 1000);
 }
@@ -102,7 +103,7 @@ PAGE = f"""<!DOCTYPE html>
 </body>
 </html>
 """.encode()
-"""The page whole: it loads nothing but the JSON of `/api/messages`."""
+"""The whole page. It loads nothing else but the JSON of `/api/messages`."""
 
 
 def _hash(text: str) -> str:

@@ -1,7 +1,7 @@
-"""What Segment would say to a request: its answer, what it would drop without a word, and hints.
+"""What Segment would say to a request: its answer, what it would silently drop, and hints.
 
-Written from Segment's documentation alone and not by calling `wire`, so that the package's own
-rules are checked against a second reading of the same pages.
+This is written from Segment's documentation alone, without calling `wire`. So it checks the
+package's own rules against a second reading of the same pages.
 
 Pure: no clock, no thread, no socket.
 """
@@ -21,7 +21,7 @@ from .hints import hints_of
 TYPE_MISSING = "type_missing"
 TYPE_UNKNOWN = "type_unknown"
 TOO_MANY = "too_many_messages"
-"""Names of ours for what Segment drops without publishing a discard code."""
+"""Our own names for what Segment drops without publishing a discard code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Judged:
     """One call and what becomes of it.
 
     Attributes:
-        message: the call as Segment would keep it, `type` first and a batch's context merged in;
-            whatever stood there instead when it is no object.
-        code: Segment's discard code, or None when the call is accepted.
-        warnings: what is accepted and yet likely a mistake.
+        message: the call as Segment would keep it, with `type` first and the batch's context merged
+            in. If it is not an object, it stands here as it came.
+        code: Segment's discard code, or None if the call is accepted.
+        warnings: what is accepted although it is probably a mistake.
     """
 
     message: Any
@@ -45,13 +45,14 @@ class Verdict:
     """What Segment would say to one request.
 
     Attributes:
-        status: 200, also for what is dropped; 400 for what cannot be read or is too large; 404.
-        reason: why it is no 200, else None.
-        judged: the calls in order; none unless the status is 200.
+        status: 200, even if calls are dropped; 400 if the request cannot be read or is too large;
+            404 if there is no such path.
+        reason: why the status is not 200; None if it is.
+        judged: the calls in order; empty unless the status is 200.
         code: the discard code of the request as a whole (`empty_batch`), or None.
-        warnings: those that are about the request and not about one call.
-        sent_at: the request's `sentAt` as it stands there, or None.
-        message_count: calls in the request, whatever becomes of them.
+        warnings: warnings about the request as a whole.
+        sent_at: the request's `sentAt` as it was sent, or None.
+        message_count: how many calls the request holds, whatever becomes of them.
         write_key: the body's `writeKey`, or None.
     """
 
@@ -71,24 +72,26 @@ def judge(
     """Return what Segment would say to a POST.
 
     Args:
-        path: "/v1/track" and so on, "/v1/batch", or its other name "/v1/import".
+        path: such as "/v1/track", or "/v1/batch", which is also called "/v1/import".
         body: the body, unzipped.
-        has_seen: whether a call with this message id arrived before: worth a warning.
+        has_seen: says whether a call with this message id arrived before, which earns a warning.
     """
     kind = path.rstrip("/").removeprefix("/v1/")
     kind = "batch" if kind == "import" else kind
     if kind not in (*CALL_TYPES, "batch"):
-        return Verdict(status=404, reason=f"Segment has no {path}")
+        return Verdict(status=404, reason=f"Segment has no endpoint {path}")
     if len(body) > MAX_BATCH_BYTES:
-        return _refusal(f"body of {len(body):,} bytes, at most {MAX_BATCH_BYTES:,} are taken")
+        return _refusal(
+            f"the body has {len(body):,} bytes: Segment takes at most {MAX_BATCH_BYTES:,}"
+        )
     try:
         form = json.loads(body.decode(), parse_constant=_refuse_constant)
     except RecursionError:
-        return _refusal("body is nested too deeply")
+        return _refusal("the body is nested too deeply")
     except ValueError as error:
-        return _refusal(f"body is no JSON: {error}")
+        return _refusal(f"the body is not JSON: {error}")
     if not isinstance(form, dict):
-        return _refusal(f"body must be an object, not {type(form).__name__}")
+        return _refusal(f"the body must be an object, not {type(form).__name__}")
     return _judge_form(kind, form, body, has_seen)
 
 
@@ -115,7 +118,7 @@ def _judge_form(
         calls = [{"type": kind, **{key: form[key] for key in form if key != "type"}}]
         too_large = len(body) > MAX_MESSAGE_BYTES
     if too_large:
-        return _refusal(f"a call is above {MAX_MESSAGE_BYTES:,} bytes", len(calls))
+        return _refusal(f"a call has more than {MAX_MESSAGE_BYTES:,} bytes", len(calls))
     if len(calls) > MAX_BATCH_MESSAGES:
         judged = tuple(Judged(call, TOO_MANY) for call in calls)
     else:
@@ -131,7 +134,7 @@ def _judge_form(
 
 
 def _size_of(call: Any) -> int:
-    """The size of one call of a batch, written compactly."""
+    """Return the size in bytes of one call of a batch when it is written compactly."""
     text = json.dumps(call, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "surrogatepass"))
 
@@ -169,13 +172,13 @@ def _with_batch_fields(call: dict[str, Any], batch: Mapping[str, Any]) -> dict[s
     return message
 
 
-# Discard codes, "Failed on ingest" of the delivery overview. ------------------------------------
+# Discard codes: "Failed on ingest" in the delivery overview. ------------------------------------
 
 
 def discard_code(call: Any) -> str | None:
     """Return the code under which Segment drops a call after answering 200, or None.
 
-    A JSON null counts as absent: the official SDKs send it for an id or a name that is not there.
+    A JSON null counts as absent: the official SDKs send it in place of a missing id or name.
     """
     if not isinstance(call, dict):
         return TYPE_MISSING

@@ -13,28 +13,29 @@ from .arrivals import Answer, Arrival, Request, arrivals_of
 from .connections import Server
 
 Script = Iterable[Answer | int | None] | Callable[[Request], Answer | int | None]
-"""What to answer instead: one for each POST in turn, or a function of the request. None, and a
-script used up, leave the answer to Segment's rules; a number is an answer of that status."""
+"""What to answer instead: one answer for each POST in turn, or a function of the request. A number
+is an answer with that status. None leaves the answer to Segment's rules, as does a script that is
+used up."""
 
-_MAX_IDS = 100_000  # remembered, to tell repetitions
-_MAX_NEWS = 1_000  # arrivals in one answer to the page
+_MAX_IDS = 100_000  # message ids that are remembered, to recognise repetitions
+_MAX_NEWS = 1_000  # arrivals in one answer to the web page
 
 
 class Collector:
-    """A Segment-shaped endpoint on this machine.
+    """An endpoint on this machine, in the shape of Segment's.
 
         with Collector() as collector:
             HttpClient(collector.url).send("key", message)
         assert collector.messages[0]["event"] == "Signup"
 
-    What a request's answer in the 4xx or 5xx held does not count as arrived: it is in `arrivals`
-    as refused, and not in `messages`. May be used from any thread.
+    The calls of a request that is not answered with a 2xx are in `arrivals` as refused, and are not
+    in `messages`. Any thread may use a collector.
 
     Args:
-        port: to listen on, always of 127.0.0.1; 0 takes a free one.
-        answer: what to answer instead of what Segment would; see `Script`.
+        port: the port of 127.0.0.1 to listen on; 0 takes a free one.
+        answer: what to answer instead of what Segment would answer; see `Script`.
         on_arrival: called with every arrival, in the thread of its connection.
-        keep: how many arrivals and requests to remember, the latest; None for all of them.
+        keep: how many of the latest arrivals and requests to remember; None for all of them.
 
     Raises:
         OSError: the port is taken.
@@ -61,11 +62,11 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """What to set as host or SEGMENT_HOST, or to open in a browser."""
+        """The URL to set as host or SEGMENT_HOST, or to open in a browser."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Stop listening and end the connections; what arrived can still be read."""
+        """Stop listening and end the connections. What arrived can still be read."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -85,34 +86,34 @@ class Collector:
 
     @property
     def arrivals(self) -> list[Arrival]:
-        """All that arrived, in order, with what became of it."""
+        """Everything that arrived, in order, with what became of it."""
         with self._changed:
             return list(self._arrivals)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The calls that Segment would accept, in order of arrival; repetitions included."""
+        """The calls that Segment would accept, in order of arrival, including repetitions."""
         return [one.message for one in self.arrivals if one.outcome == "accepted"]
 
     @property
     def dropped(self) -> list[tuple[Any, str]]:
-        """The calls that Segment would drop without a word, each with its discard code."""
+        """The calls that Segment would silently drop, each with its discard code."""
         return [
             (one.message, one.reason or "") for one in self.arrivals if one.outcome == "dropped"
         ]
 
     @property
     def requests(self) -> list[Request]:
-        """The POSTs, in order of arrival, whatever was answered."""
+        """The POSTs in order of arrival, whatever they were answered with."""
         with self._changed:
             return list(self._requests)
 
     def wait_for(self, count: int, timeout: float = 10.0) -> bool:
-        """Wait until `count` calls were accepted. False: `timeout` seconds passed first."""
+        """Wait until `count` calls were accepted. Return False if `timeout` seconds pass first."""
         with self._changed:
             return self._changed.wait_for(lambda: self._counts["accepted"] >= count, timeout)
 
-    # What the server asks. ----------------------------------------------------------------------
+    # What the HTTP server calls. ----------------------------------------------------------------
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted."""
@@ -121,10 +122,10 @@ class Collector:
 
     def take(self, request: Request) -> Answer:
         """Decide the answer to a request and remember both."""
-        asked = self._answer(request)  # without the lock: it may take as long as it likes
-        if asked is None:
-            asked = request.verdict.status
-        answer = Answer(asked) if isinstance(asked, int) else asked
+        scripted = self._answer(request)  # outside the lock, because it may take its time
+        if scripted is None:
+            scripted = request.verdict.status
+        answer = Answer(scripted) if isinstance(scripted, int) else scripted
         request = replace(request, status=answer.status)
         with self._changed:
             first = self._number + 1
@@ -152,10 +153,10 @@ class Collector:
                 del self._ids[next(iter(self._ids))]
 
     def since(self, number: int) -> dict[str, Any]:
-        """Return what arrived after the arrival of that number, as the page reads it."""
+        """Return what arrived after the arrival with that number, in the form the page reads."""
         with self._changed:
             if number > self._number:
-                number = 0  # counted by a collector that ran here before
+                number = 0  # the number comes from a collector that ran on this port before
             arrivals = [one for one in self._arrivals if one.number > number]
             return {
                 "next": self._number,

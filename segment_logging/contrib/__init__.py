@@ -1,1 +1,1 @@
-"""At home in frameworks: each module here is imported only by the program that uses it."""
+"""Web frameworks, Celery and AWS Lambda: a program imports only the modules that it uses."""

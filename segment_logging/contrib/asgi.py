@@ -1,11 +1,11 @@
 """Any ASGI application: FastAPI, Starlette, Quart, Litestar and the like.
 
     app.add_middleware(SegmentMiddleware)           # FastAPI, Starlette
-    app = SegmentMiddleware(app)                    # any
+    app = SegmentMiddleware(app)                    # any other
 
-Events that are logged while a request or a websocket is handled are about its visitor: the
-anonymous id of analytics.js, the user, address, browser, language and page. Background tasks and
-`asyncio.to_thread` count as part of it.
+Events that are logged while a request or a websocket is handled are about its visitor. They carry
+the anonymous id from analytics.js and the user's id, and also the address, browser, language and
+page. Background tasks and `asyncio.to_thread` count as part of the request.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _NAMES = {name.encode(): name for name in (*NAMES, "host")}
 _JOINED = {"cookie": b"; ", "x-forwarded-for": b","}
-"""What may come as several headers, as cookies do in HTTP/2, and what stands between the values."""
+"""Headers that may come more than once, as cookies do in HTTP/2, and what joins their values."""
 
 
 def starlette_user_id(scope: Scope) -> Any:
-    """Return the id of the user that Starlette's AuthenticationMiddleware has put there."""
+    """Return the id of the user that Starlette's AuthenticationMiddleware put there, or None."""
     user = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return None
     try:
         return user.identity
-    except (AttributeError, NotImplementedError):  # a user class without one
+    except (AttributeError, NotImplementedError):  # a user class need not have an identity
         return None
 
 
@@ -45,14 +45,15 @@ class SegmentMiddleware:
 
     Args:
         app: the application.
-        user_id: called with the scope, returns the id of who is logged in, or None. Called for
-            each event, in the middle of the logging call, so it must be cheap: it reads what other
-            middlewares have put there. The user of Starlette's AuthenticationMiddleware when None.
+        user_id: called with the scope; returns the id of the logged-in user, or None. It is called
+            for each event, in the middle of the logging call, so it must be cheap and only read
+            what other middlewares have put into the scope. By default, this is the user of
+            Starlette's AuthenticationMiddleware.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" for one over a Unix socket.
+            "unix" stands for a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option that cannot work.
+        ConfigurationError: an option has a value that cannot work.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ def _identify(scope: Scope, proxies: TrustedProxies) -> KnownIdentity:
         name = _NAMES.get(key)
         if name is not None:
             before = headers.get(name)
-            # Several of one name count as one, except where only one makes sense: the first.
+            # Repeated headers are joined if that makes sense; otherwise the first one counts.
             if before is None:
                 headers[name] = value
             elif isinstance(before, bytes) and name in _JOINED:

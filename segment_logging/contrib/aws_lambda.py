@@ -3,9 +3,9 @@
     @flush_after
     def handler(event, context): ...
 
-A frozen process delivers nothing, and may never be thawed: what was logged must be delivered
-before the function returns. Elsewhere (Cloud Run, Vercel, Azure Functions) there is no deadline to
-ask for, and `@flush_after(timeout=2.0)` around what handles a request says how long to wait.
+A frozen process delivers nothing, and it may never be thawed, so what was logged must be delivered
+before the function returns. Other runtimes (Cloud Run, Vercel, Azure Functions) do not say how much
+time is left. There, `@flush_after(timeout=2.0)` on the request handler says how long to wait.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def flush_after(
 def flush_after(
     function: Callable[..., Any] | None = None, /, *, timeout: float = 5.0, margin: float = 0.5
 ) -> Any:
-    """Deliver what was logged before the function's result or exception leaves it.
+    """Deliver what was logged before the function returns or raises.
 
-    What cannot be delivered in time is reported. It goes on when the process is thawed; only a
-    journal on a disk that stays would keep it longer.
+    What cannot be delivered in time is reported. Delivery goes on when the process is thawed; only
+    a journal on a disk that outlives the process keeps messages longer.
 
     Args:
-        function: the handler, async or not; to be left out with options.
-        timeout: how long to wait at most.
-        margin: how much of the time that Lambda has left, as its context object says, to leave.
+        function: the handler, async or not; left out if options are passed.
+        timeout: seconds to wait at most.
+        margin: seconds to leave unused of the time that Lambda's context object says is left.
 
     Raises:
-        ConfigurationError: an option that cannot work.
+        ConfigurationError: an option has a value that cannot work.
     """
     seconds("timeout", timeout)
     seconds("margin", margin)
@@ -81,14 +81,21 @@ def _flushing(function: Callable[P, R], *, timeout: float, margin: float) -> Cal
 
 
 def seconds_left(args: tuple[Any, ...], *, timeout: float, margin: float) -> float:
-    """Return how many seconds delivery may take, by the Lambda context among the arguments."""
+    """Return how many seconds delivery may take, as the Lambda context among `args` says.
+
+    Without a context, delivery may take the whole timeout.
+    """
     for argument in reversed(args):
         ask = getattr(argument, "get_remaining_time_in_millis", None)
         if callable(ask):
             try:
                 return max(0.0, min(timeout, float(ask()) / 1000 - margin))
-            except Exception as error:  # the function's own result is what counts
-                _reporter.once("context", f"the context's time left raised {type(error).__name__}")
+            except Exception as error:  # the function's own result must not be lost over this
+                _reporter.once(
+                    "context",
+                    f"asking the context for the time left raised {type(error).__name__}: "
+                    "delivery may take the whole timeout instead",
+                )
     return timeout
 
 
@@ -99,5 +106,5 @@ def _deliver(timeout: float) -> None:
         _reporter.once(
             "late",
             f"not everything was delivered within the {timeout:.1f} s that were left: "
-            "it goes on with the next call, or is lost with the process",
+            "delivery goes on with the next call, and the rest is lost if the process ends first",
         )

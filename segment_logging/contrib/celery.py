@@ -1,11 +1,11 @@
-"""Celery: `connect()` once, where clients and workers both import it.
+"""Celery: call `connect()` once, in a module that both clients and workers import.
 
-What is bound when a task is sent is bound again while it runs: the user of a request is the user
-of the tasks that it starts, and of the tasks that these start. It travels in a header of the task,
-with address, browser and page of the request, as JSON.
+What is bound when a task is sent is bound again while the task runs. So the user of a request is
+also the user of the tasks that the request starts, and of the tasks that those start. The identity
+travels as JSON in a header of the task, together with the request's address, browser and page.
 
-Clients and workers without `connect()` are no trouble: the header is missing, or nobody reads it.
-Workers deliver what waits when they end, with this module or without.
+Clients and workers that do not call `connect()` do no harm: the header is missing, or nobody reads
+it. Workers deliver what waits when they end, with or without this module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _reporter = Reporter()
 
 
 def connect() -> None:
-    """Have identities travel with the tasks that this process sends, and those it runs.
+    """Have tasks take their sender's identity along, both those sent and those run here.
 
     Calling it again changes nothing.
     """
@@ -40,24 +40,29 @@ def connect() -> None:
 
 
 def _send_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
-    bound = current_identity()
-    if bound is NOBODY or headers is None:
+    sender = current_identity()
+    if sender is NOBODY or headers is None:
         return
     try:
-        user_id, anonymous_id = bound.fill_in(None, None)
-        told = {"user_id": user_id, "anonymous_id": anonymous_id, "context": bound.context}
-        headers[HEADER] = encode({k: v for k, v in told.items() if v is not None}).decode()
+        user_id, anonymous_id = sender.fill_in(None, None)
+        fields = {"user_id": user_id, "anonymous_id": anonymous_id, "context": sender.context}
+        headers[HEADER] = encode({k: v for k, v in fields.items() if v is not None}).decode()
     except Exception as error:
         _reporter.once(
-            "send", f"a task was sent without its identity, which raised {type(error).__name__}"
+            "send",
+            "a task was sent without its identity, because encoding it raised "
+            f"{type(error).__name__}: bind values that JSON can hold",
         )
 
 
 def _bind(task: Any = None, **_: Any) -> None:
-    """Bind what came along; nobody if nothing did, as the task before may have left something."""
+    """Bind the identity that came with the task.
+
+    If none came, bind nobody: the task before may have left an identity bound.
+    """
     request = task.request
     setattr(request, _BEFORE, current_binding.get())
-    if not request.is_eager:  # a call like any other, in the context of its caller
+    if not request.is_eager:  # an eager task is an ordinary call, in the context of its caller
         sender = _identity_in(getattr(request, HEADER, None))
         current_binding.set(Binding(sender, sender))
 
@@ -69,16 +74,16 @@ def _unbind(task: Any = None, **_: Any) -> None:
 
 
 def _identity_in(header: object) -> Identity:
-    """Return the identity that a header tells, nobody if it is anything else."""
+    """Return the identity that a header holds, or nobody if it does not hold one."""
     try:
-        told = decode(header) if isinstance(header, str) else None
+        fields = decode(header) if isinstance(header, str) else None
     except ValueError:
-        told = None
-    if not isinstance(told, Mapping):
+        fields = None
+    if not isinstance(fields, Mapping):
         return NOBODY
-    context = told.get("context")
+    context = fields.get("context")
     return KnownIdentity(
-        user_id=told.get("user_id"),
-        anonymous_id=told.get("anonymous_id"),
+        user_id=fields.get("user_id"),
+        anonymous_id=fields.get("anonymous_id"),
         context=context if isinstance(context, Mapping) else None,
     )

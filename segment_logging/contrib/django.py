@@ -1,13 +1,14 @@
 """Django: `"segment_logging.contrib.django.SegmentMiddleware"` in MIDDLEWARE, for WSGI and ASGI.
 
-Put it first, so that what the other middlewares log is about the visitor, too. Its options are a
-setting:
+Put it first, so that events which the other middlewares log are about the visitor, too. One setting
+holds its options:
 
     SEGMENT_LOGGING = {"trusted_proxies": ["10.0.0.0/8"], "user_id": "shop.analytics.user_id"}
 
-Events that are logged while a request is handled are about its visitor: the anonymous id of
-analytics.js, the user, address, browser, language and page. The user is never fetched: who it is
-counts from the moment when the program itself has loaded the user or the session.
+Events that are logged while a request is handled are about its visitor. They carry the anonymous id
+from analytics.js and the user's id, and also the address, browser, language and page. The
+middleware never loads the user: the id is known once the program itself has loaded the user or the
+session.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ OPTIONS = ("trusted_proxies", "user_id")
 
 
 def loaded_user_id(request: HttpRequest) -> Any:
-    """Return the id of who is logged in, as far as that is known without asking a database."""
-    about = vars(request)
-    user = about.get("user")
-    if isinstance(user, LazyObject):  # AuthenticationMiddleware's; `login` puts a real one there
+    """Return the logged-in user's id, or None if there is none or only the database knows it."""
+    attributes = vars(request)
+    user = attributes.get("user")
+    if isinstance(user, LazyObject):  # from AuthenticationMiddleware; `login` sets a real user
         user = user._wrapped
     if user is None or user is empty:
-        user = about.get("_acached_user")
+        user = attributes.get("_acached_user")
     if user is None:
-        session = getattr(about.get("session"), "_session_cache", None)
+        session = getattr(attributes.get("session"), "_session_cache", None)
         return session.get(SESSION_KEY) if session else None
     return user.pk if getattr(user, "is_authenticated", False) else None
 
@@ -54,15 +55,15 @@ class SegmentMiddleware:
     """Binds the visitor of each request, until its response is closed.
 
     Options, in the setting SEGMENT_LOGGING:
-        user_id: called with the request, or the dotted path of what is; returns the id of who is
-            logged in, or None. Called for each event, in the middle of the logging call, so it
-            must be cheap, and in async views it may not touch the database. `loaded_user_id` if
-            there is none.
+        user_id: a function, or its dotted path, that is called with the request and returns the id
+            of the logged-in user, or None. It is called for each event, in the middle of the
+            logging call, so it must be cheap; in async views it may not touch the database. The
+            default is `loaded_user_id`.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" for one over a Unix socket.
+            "unix" stands for a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option that cannot work.
+        ConfigurationError: an option has a value that cannot work.
     """
 
     sync_capable = True
@@ -71,7 +72,9 @@ class SegmentMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         options = getattr(settings, SETTING, {})
         if not isinstance(options, Mapping) or not options.keys() <= set(OPTIONS):
-            raise ConfigurationError(f"{SETTING} must be a dict of {' and '.join(OPTIONS)}")
+            raise ConfigurationError(
+                f"{SETTING} must be a dict that holds nothing but {' and '.join(OPTIONS)}"
+            )
         user_id = options.get("user_id")
         if isinstance(user_id, str):
             user_id = import_string(user_id)
@@ -88,38 +91,37 @@ class SegmentMiddleware:
         if self._is_async:
             return self._respond(request, visitor)
         with only_identity(visitor):
-            return _still_bound(self._get_response(request))
+            return _keep_bound(self._get_response(request))
 
     async def _respond(self, request: HttpRequest, visitor: Identity) -> HttpResponseBase:
         with only_identity(visitor):
-            return _still_bound(await self._get_response(request))
+            return _keep_bound(await self._get_response(request))
 
 
 def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:
     host: str | None
     try:
-        host = request.get_host()  # as the settings of the project want it read
+        host = request.get_host()  # which reads it as the project's settings say
     except DisallowedHost:
         host = None
-    about = Request(
+    return Request(
         headers=headers_of(request.META),
         peer=request.META.get("REMOTE_ADDR"),
         scheme=request.scheme,
         path=request.path,
         query=request.META.get("QUERY_STRING"),
         host=host,
-    )
-    return about.identify(proxies)
+    ).identify(proxies)
 
 
-def _still_bound(response: Any) -> Any:
-    """Have what is bound now bound while a streamed response is made, too."""
+def _keep_bound(response: Any) -> Any:
+    """Return the response; if it is streamed, what is bound now stays bound while it is made."""
     if not getattr(response, "streaming", False) or isinstance(response, FileResponse):
         return response
-    bound = current_binding.get()
+    binding = current_binding.get()
     parts = response.streaming_content
     response.streaming_content = (
-        AsyncSteps(parts, bound) if response.is_async else Steps(parts, bound)
+        AsyncSteps(parts, binding) if response.is_async else Steps(parts, binding)
     )
-    response.close = keeping(bound, response.close)
+    response.close = keeping(binding, response.close)
     return response

@@ -1,8 +1,8 @@
 """Flask: `SegmentLogging(app)`, or `SegmentLogging().init_app(app)`.
 
-Events that are logged while a request is handled are about its visitor: the anonymous id of
-analytics.js, the user, address, browser, language and page. The user is that of Flask-Login, taken
-from the session, unless `user_id` says otherwise.
+Events that are logged while a request is handled are about its visitor. They carry the anonymous id
+from analytics.js and the user's id, and also the address, browser, language and page. The user's id
+is the one that Flask-Login keeps in the session, unless `user_id` says otherwise.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .visitor import check_user_id
 from .wsgi import Environ, SegmentMiddleware
 
 _SESSION = "segment_logging.session"
-_USER_ID = "_user_id"  # of Flask-Login, in the session
-_USER = "_login_user"  # likewise, in `g`, once it is loaded
+_USER_ID = "_user_id"  # the key under which Flask-Login keeps the id in the session
+_USER = "_login_user"  # the attribute of `g` in which Flask-Login keeps a user that it has loaded
 
 
 class SegmentLogging:
@@ -26,14 +26,14 @@ class SegmentLogging:
 
     Args:
         app: the application; None to call `init_app` later.
-        user_id: called without arguments, as `lambda: g.user.id if g.user else None`, while the
-            request is there; returns the id of who is logged in, or None. Called for each event,
-            in the middle of the logging call, so it must be cheap.
+        user_id: called without arguments, such as `lambda: g.user.id if g.user else None`; returns
+            the id of the logged-in user, or None. It is called for each event, in the middle of
+            the logging call, so it must be cheap. It is not called without a request context.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" for one over a Unix socket.
+            "unix" stands for a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option that cannot work.
+        ConfigurationError: an option has a value that cannot work.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SegmentLogging:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Have an application's requests bind their visitors."""
+        """Bind the visitor of each request that an application handles."""
         app.wsgi_app = SegmentMiddleware(  # type: ignore[method-assign]  # as Flask documents
             app.wsgi_app, user_id=self._user_id_of, trusted_proxies=self._trusted_proxies
         )
@@ -64,7 +64,7 @@ class SegmentLogging:
 
 
 def logged_in_user_id(environ: Environ) -> Any:
-    """Return the id of Flask-Login's user, as far as it is known without loading the user."""
+    """Return the id of Flask-Login's user, or None if it is not known without loading the user."""
     user = g.get(_USER) if has_app_context() else None
     if user is not None:
         return user.get_id() if user.is_authenticated else None
@@ -73,10 +73,10 @@ def logged_in_user_id(environ: Environ) -> Any:
 
 
 def _remember_session() -> None:
-    """Keep the session where a streamed response finds it when its request context is gone.
+    """Keep the session where a streamed response can find it after its request context is gone.
 
-    Not by `flask.session`, which takes note that the session was used and adds `Vary: Cookie` to
-    the response: whether something is logged must not change what caches keep.
+    This avoids `flask.session`, which would note that the session was used and add `Vary: Cookie`
+    to the response. Logging an event must not change what caches keep.
     """
     context = vars(request_ctx._get_current_object())  # type: ignore[attr-defined]
     request.environ[_SESSION] = context.get("_session", context.get("session"))

@@ -1,7 +1,7 @@
-"""What a request's header values say of its visitor, in Segment's words.
+"""What a request's headers say about its visitor, in Segment's words.
 
-Pure. Whoever sends the request chooses the values, so each is cleaned and bounded: nothing in them
-may reach a message as a control character, or make it too large for Segment.
+Pure. Whoever sends the request chooses the values, so each is cleaned and bounded: no control
+character may reach a message, and no value may make a message too large for Segment.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 NAMES = ("cookie", "user-agent", "accept-language", "referer", "x-forwarded-for")
-"""The headers that are read beside Host, in lower case."""
+"""The headers that are read in addition to Host, in lower case."""
 
-_MAX_CHARACTERS = 512  # what a warehouse column of Segment's keeps
+_MAX_CHARACTERS = 512  # as many as a column in Segment's warehouses keeps
 _MAX_URL_CHARACTERS = 1_024
 _MAX_ID_CHARACTERS = 256
 _COOKIE = "ajs_anonymous_id"
-_NO_IDS = frozenset({"", "null", "undefined"})  # what scripts write for none
-_PATH_SAFE = "/!$&'()*+,;=:@~"  # as browsers leave it
+_NO_IDS = frozenset({"", "null", "undefined"})  # what scripts write if there is no id
+_PATH_SAFE = "/!$&'()*+,;=:@~"  # what browsers do not escape in a path
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3})\s*(?:[;,]|$)")
 
 
 def clean(value: str | bytes | None, limit: int = _MAX_CHARACTERS) -> str | None:
-    """Return a header's value as text without control characters, None for nothing.
+    """Return a header's value as text without control characters, or None if nothing is left.
 
     Args:
-        value: bytes, or text that servers made of bytes as ISO 8859-1; meant as UTF-8 if it is.
-        limit: characters to keep at most.
+        value: bytes, or text that the server decoded from bytes as ISO 8859-1. The bytes are read
+            as UTF-8 if they are valid UTF-8.
+        limit: how many characters to keep at most.
     """
     if not value:
         return None
@@ -48,17 +49,18 @@ def _bytes_of(value: str) -> bytes:
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:
-        return value.encode(errors="replace")  # it was text all along
+        return value.encode(errors="replace")  # the server had decoded it properly
 
 
 def anonymous_id_of(cookies: str | bytes | None) -> str | None:
-    """Return the anonymous id that analytics.js keeps in a cookie, None when there is none.
+    """Return the anonymous id that analytics.js keeps in a cookie, or None if there is none.
 
-    It is percent-encoded, and of older versions a JSON string. A shortened id would be another's,
-    so one that is too long or holds what no id does is ignored.
+    The id is percent-encoded; older versions of analytics.js wrote it as a JSON string. An id that
+    is too long, or that holds characters no id has, is ignored: shortened, it would be the id of
+    somebody else.
 
     Args:
-        cookies: the value of the Cookie header; several such headers joined by semicolons.
+        cookies: the value of the Cookie header; several such headers are joined by semicolons.
     """
     if not cookies:
         return None
@@ -85,7 +87,7 @@ def _id_in(value: str) -> str | None:
 
 
 def locale_of(accept_language: str | bytes | None) -> str | None:
-    """Return the language that comes first, as `en-US` or `zh-Hant-TW`."""
+    """Return the first language, such as `en-US` or `zh-Hant-TW`, or None if there is none."""
     found = _LANGUAGE.match(clean(accept_language) or "")
     if found is None:
         return None
@@ -94,7 +96,7 @@ def locale_of(accept_language: str | bytes | None) -> str | None:
 
 
 def _subtag(text: str) -> str:
-    """A region in capitals, a script with one, anything else in small letters."""
+    """Return a region in capitals, a script with an initial capital, the rest in lower case."""
     if len(text) == 2:
         return text.upper()
     return text.title() if len(text) == 4 and text.isalpha() else text.lower()
@@ -108,14 +110,14 @@ def page_of(
     query: str | bytes | None,
     referrer: str | bytes | None,
 ) -> dict[str, str]:
-    """Return Segment's `context.page`, as a browser would fill it in, without what is not known.
+    """Return Segment's `context.page` as a browser would fill it in. What is unknown is left out.
 
     Args:
-        scheme: "https"; without it, or without a host, there is no `url`.
-        host: with the port, if it is not the usual one.
+        scheme: such as "https"; without it, or without a host, there is no `url`.
+        host: includes the port, unless it is the default one.
         path: decoded, or its bytes in UTF-8.
         query: still encoded, without the question mark.
-        referrer: the page before.
+        referrer: the page that linked here.
     """
     data = path if isinstance(path, bytes) else path.encode(errors="replace")
     page = {"path": quote(data, safe=_PATH_SAFE)[:_MAX_URL_CHARACTERS] or "/"}
@@ -130,7 +132,7 @@ def page_of(
 
 
 def context_of(headers: Mapping[str, str | bytes]) -> dict[str, Any]:
-    """Return what goes into a message's context of the headers that stand for themselves."""
+    """Return the fields of a message's context that come from a single header each."""
     found = {
         "userAgent": clean(headers.get("user-agent")),
         "locale": locale_of(headers.get("accept-language")),

@@ -1,7 +1,7 @@
-"""Which address a request came from, when others may have passed it on.
+"""Which address a request came from, if proxies may have passed it on.
 
-Pure: addresses and header values in, an address out. Anyone can send an X-Forwarded-For; it says
-something only as far as those who wrote it are trusted.
+Pure: addresses and header values go in, an address comes out. Anyone can send an X-Forwarded-For
+header, so each part of it counts only if whoever wrote that part is trusted.
 """
 
 from __future__ import annotations
@@ -12,47 +12,50 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from ..errors import ConfigurationError
 
 UNIX = "unix"
-"""Stands for a peer without an address: a proxy on the same machine, over a Unix socket."""
+"""Stands for a peer without an address: a proxy on the same machine, behind a Unix socket."""
 
 
 class TrustedProxies:
-    """The proxies whose word counts.
+    """The proxies whose X-Forwarded-For counts.
 
     Args:
-        proxies: addresses and networks ("10.0.0.0/8"), or "unix" for a peer without an address.
+        proxies: addresses and networks ("10.0.0.0/8"), and "unix" for a peer without an address.
 
     Raises:
-        ConfigurationError: one of them is neither.
+        ConfigurationError: an entry is none of these.
     """
 
     def __init__(self, proxies: Iterable[str]) -> None:
         self._networks: list[IPv4Network | IPv6Network] = []
         self._trusts_unix = False
         if isinstance(proxies, str) or not isinstance(proxies, Iterable):
-            raise ConfigurationError("trusted_proxies must be a list of addresses and networks")
+            raise ConfigurationError(
+                "trusted_proxies must be a list of addresses and networks, "
+                f"not {type(proxies).__name__}: pass ['10.0.0.0/8'] or the like"
+            )
         for proxy in proxies:
             if proxy == UNIX:
                 self._trusts_unix = True
                 continue
             try:
                 if not isinstance(proxy, str):
-                    raise ValueError  # 3 would be 0.0.0.3
+                    raise ValueError  # a number such as 3 would be taken for 0.0.0.3
                 self._networks.append(ip_network(proxy, strict=False))
             except ValueError:
                 raise ConfigurationError(
-                    f"trusted_proxies: {proxy!r} is no address: "
+                    f"trusted_proxies: {proxy!r} is not an address or a network: "
                     "write '10.0.0.1', '10.0.0.0/8' or 'unix'"
                 ) from None
 
     def client_of(self, peer: str | None, forwarded_for: str | None) -> str | None:
-        """Return the address that a request came from, None when nothing trustworthy says it.
+        """Return the address that a request came from, or None if nothing trustworthy says it.
 
-        X-Forwarded-For is read from the right: each proxy adds there whom it was called by. The
-        first that is not trusted is the client.
+        X-Forwarded-For is read from the right, because each proxy appends the address of its own
+        caller. The first address that is not a trusted proxy's is the client's.
 
         Args:
-            peer: the address at the other end of the connection, None or empty without one.
-            forwarded_for: the value of X-Forwarded-For; several such headers joined by commas.
+            peer: the address at the other end of the connection; None or empty if it has none.
+            forwarded_for: the value of X-Forwarded-For; several such headers are joined by commas.
         """
         address = _address_of(peer) if peer else None
         trusted = self._trusts(address) if peer else self._trusts_unix
@@ -68,14 +71,17 @@ class TrustedProxies:
 
 
 def _address_of(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`."""
+    """Return the address in a text such as `192.0.2.1:80` or `[2001:db8::1]:80`, or None.
+
+    The port and the brackets may be missing.
+    """
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ip_address(text.partition("%")[0])  # without the zone, which is another machine's
+        address = ip_address(text.partition("%")[0])  # a zone means nothing on another machine
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

@@ -1,7 +1,7 @@
-"""Responses that are made while they are sent, by code that may log.
+"""Responses that are made step by step while they are sent, by code that may log events.
 
-By then the view has returned and its thread or task may serve others, so the identity is put in
-place for each step and taken away after it.
+By then the view has returned, and its thread or task may serve other requests. So the identity is
+bound for each step, and unbound after it.
 """
 
 from __future__ import annotations
@@ -17,54 +17,57 @@ T = TypeVar("T")
 
 
 class Steps(Iterator[T], Generic[T]):
-    """Goes through `parts` with `bound` bound at each step, and with what the steps bind.
+    """Iterates over `parts`, with `binding` in force at each step.
 
-    Each step may run in another thread.
+    What a step binds stays in force for the next steps. Each step may run in a different thread.
     """
 
-    def __init__(self, parts: Iterable[T], bound: Binding) -> None:
-        self._bound = bound
+    def __init__(self, parts: Iterable[T], binding: Binding) -> None:
+        self._binding = binding
         self._parts = parts
-        with only_identity(bound):
+        with only_identity(binding):
             self._iterator = iter(parts)
 
     @override
     def __next__(self) -> T:
-        with only_identity(self._bound):
+        with only_identity(self._binding):
             try:
                 return next(self._iterator)
             finally:
-                self._bound = current_binding.get()
+                self._binding = current_binding.get()
 
     def close(self) -> None:
-        """Close what WSGI says must be closed, the iterable, wherever it was left."""
+        """Close the iterable itself, as WSGI demands, wherever iteration has stopped."""
         close = getattr(self._parts, "close", None)
         if close is not None:
-            with only_identity(self._bound):
+            with only_identity(self._binding):
                 close()
 
 
 class AsyncSteps(AsyncIterator[T], Generic[T]):
-    """Likewise for asynchronous parts."""
+    """Iterates over asynchronous `parts`, with `binding` in force at each step.
 
-    def __init__(self, parts: AsyncIterable[T], bound: Binding) -> None:
-        self._bound = bound
+    What a step binds stays in force for the next steps.
+    """
+
+    def __init__(self, parts: AsyncIterable[T], binding: Binding) -> None:
+        self._binding = binding
         self._iterator = aiter(parts)
 
     @override
     async def __anext__(self) -> T:
-        with only_identity(self._bound):
+        with only_identity(self._binding):
             try:
                 return await anext(self._iterator)
             finally:
-                self._bound = current_binding.get()
+                self._binding = current_binding.get()
 
 
-def keeping(bound: Binding, function: Callable[[], None]) -> Callable[[], None]:
-    """Return the function with `bound` bound while it runs."""
+def keeping(binding: Binding, function: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `function` with `binding` in force."""
 
     def run() -> None:
-        with only_identity(bound):
+        with only_identity(binding):
             function()
 
     return run

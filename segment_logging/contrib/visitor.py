@@ -1,6 +1,6 @@
-"""The visitor behind a request, as an identity that is found out when an event is logged.
+"""The visitor behind a request: an identity that is worked out only when an event is logged.
 
-Most requests log no event, and they pay for none of this.
+Most requests log no event, and they pay nothing for this.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Request:
     """A request as its server hands it over.
 
     Attributes:
-        headers: names in lower case to values, as text in ISO 8859-1 or as bytes.
-        peer: the address at the other end of the connection, None or empty without one.
+        headers: maps lower-case names to values, which are bytes or text in ISO 8859-1.
+        peer: the address at the other end of the connection; None or empty if it has none.
         scheme: such as "https".
-        host: with the port, if it is not the usual one.
+        host: includes the port, unless it is the default one.
         path: decoded, or its bytes in UTF-8.
         query: still encoded, without the question mark.
     """
@@ -41,7 +41,7 @@ class Request:
     query: str | bytes | None
 
     def identify(self, proxies: TrustedProxies) -> KnownIdentity:
-        """Return what it says of its visitor. Pure."""
+        """Return what the request says about its visitor. Pure."""
         headers = self.headers
         context = context_of(headers)
         context["page"] = page_of(
@@ -61,14 +61,15 @@ class Request:
 
 
 class Visitor:
-    """Whom a request's events are about; to be bound while the request is handled.
+    """The identity to bind while a request is handled: whom the request's events are about.
 
-    The request is read at its first event, once. Who is logged in is asked for each event, as it
-    changes in the middle of a request. What is raised meanwhile is reported, and costs no event.
+    The request is read once, at its first event. The user's id is asked for at each event, because
+    a login changes it in the middle of a request. An exception in either is reported, and the event
+    goes without what would have been added.
 
     Args:
-        user_id: returns the id of who is logged in, or None; must be cheap.
-        identify: returns what the request says.
+        user_id: returns the id of the logged-in user, or None; must be cheap.
+        identify: returns what the request says about its visitor.
     """
 
     __slots__ = ("_identify", "_known", "_user_id")
@@ -95,9 +96,9 @@ class Visitor:
 
 
 def _ask(what: str, function: Callable[[], Any]) -> Any:
-    """Return what the function does, None for an empty text or when it raises.
+    """Return what the function returns, or None if that is an empty text or the function raises.
 
-    What it logs itself is about nobody, or it would be asked again for that.
+    What the function itself logs is about nobody; otherwise, those events would call it again.
     """
     try:
         with only_identity(NOBODY):
@@ -106,20 +107,23 @@ def _ask(what: str, function: Callable[[], Any]) -> Any:
         _reporter.once(
             what,
             f"{what} raised {type(error).__name__}: "
-            "mend it; until then, events of such requests go without what it says",
+            "fix it; until then, events of such requests go without what it would add",
         )
         return None
     return None if isinstance(answer, str) and not answer else answer
 
 
 def check_user_id(user_id: object) -> None:
-    """Raise a ConfigurationError for what cannot be called in the middle of a logging call."""
+    """Raise a ConfigurationError if `user_id` cannot be called in the middle of a logging call."""
     if user_id is None:
         return
     if not callable(user_id):
-        raise ConfigurationError(f"user_id must be callable, not {type(user_id).__name__}")
+        raise ConfigurationError(
+            f"user_id must be callable, not {type(user_id).__name__}: "
+            "pass a function that returns the id"
+        )
     if inspect.iscoroutinefunction(user_id):
         raise ConfigurationError(
-            "user_id must not be async, as it is called when an event is logged: "
+            "user_id must not be async, because it is called in the middle of a logging call: "
             "return what is known by then"
         )

@@ -1,7 +1,8 @@
 """Any WSGI application: `application = SegmentMiddleware(application)`.
 
-Events that are logged while a request is handled are about its visitor: the anonymous id of
-analytics.js, the user that `user_id` names, address, browser, language and page.
+Events that are logged while a request is handled are about its visitor. They carry the anonymous id
+from analytics.js and the id that `user_id` returns, and also the address, browser, language and
+page.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ class SegmentMiddleware:
 
     Args:
         app: the application.
-        user_id: called with the environ, returns the id of who is logged in, or None. Called for
-            each event, in the middle of the logging call, so it must be cheap: it reads what the
-            application has put there.
+        user_id: called with the environ; returns the id of the logged-in user, or None. It is
+            called for each event, in the middle of the logging call, so it must be cheap and only
+            read what the application has put into the environ.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" for one over a Unix socket.
+            "unix" stands for a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option that cannot work.
+        ConfigurationError: an option has a value that cannot work.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class SegmentMiddleware:
         )
         with only_identity(visitor):
             parts = self._app(environ, start_response)
-            bound = current_binding.get()
-        return parts if _runs_nothing(parts, environ) else Steps(parts, bound)
+            binding = current_binding.get()
+        return parts if _runs_no_code(parts, environ) else Steps(parts, binding)
 
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that matter here, by their names in lower case."""
+    """Return the headers that say something about a visitor, by their names in lower case."""
     return {name: environ[key] for name, key in _KEYS.items() if key in environ}
 
 
@@ -73,14 +74,14 @@ def _identify(environ: Environ, proxies: TrustedProxies) -> KnownIdentity:
         host=environ.get("HTTP_HOST"),
         peer=environ.get("REMOTE_ADDR"),
         scheme=environ.get("wsgi.url_scheme"),
-        path=path.encode("latin-1", "replace"),  # PEP 3333: bytes in the guise of text
+        path=path.encode("latin-1", "replace"),  # PEP 3333 passes bytes in the guise of text
         query=environ.get("QUERY_STRING"),
     )
     return request.identify(proxies)
 
 
-def _runs_nothing(parts: Iterable[bytes], environ: Environ) -> bool:
-    """Whether a response is ready, or a file: servers send those faster unwrapped."""
+def _runs_no_code(parts: Iterable[bytes], environ: Environ) -> bool:
+    """Whether a response is complete, or a file: servers send those faster if unwrapped."""
     if type(parts) in (list, tuple) or hasattr(parts, "fileno"):
         return True
     wrapper = environ.get("wsgi.file_wrapper")

@@ -1,11 +1,11 @@
-"""For tests, the project's own and yours: captured events, assertions, a client without a network.
+"""A kit for tests: captured events, assertions, and a client without a network.
 
     class SignUp(SegmentTestCase):
         def test_event(self):
             sign_up("u-17")
             self.assertTracked("Signup", user_id="u-17", properties={"plan": "pro"})
 
-Without unittest: `capture_segment()`, and for pytest the fixture `segment_events`.
+With pytest, use the fixture `segment_events`; with anything else, `capture_segment()`.
 """
 
 from .captured import Captured

@@ -1,4 +1,4 @@
-"""Leads every handler's messages to a test instead of into the pipelines."""
+"""Diverts every handler's messages from the pipelines to a test."""
 
 from __future__ import annotations
 
@@ -29,31 +29,33 @@ def capture_segment(
 ) -> Iterator[Captured]:
     """Capture what is logged to Segment inside a `with` block; nothing is sent.
 
-    Works with the program's own handlers, whose options then hold, and without any: what reaches
-    the logger is then read as a SegmentHandler with default options reads it. Messages are
-    captured in the caller's thread, at once: there is nothing to flush or to wait for.
+    If the program has handlers of its own, their options apply. If it has none, what reaches the
+    logger is read as a SegmentHandler with default options would read it. Messages are captured at
+    once, in the caller's thread, so there is nothing to flush or to wait for.
 
-    - All threads and tasks are captured. A forked child captures for itself; one that is spawned
-      knows nothing of the block.
-    - Blocks may nest: the inner one captures for itself, the outer one goes on afterwards. Of two
-      that overlap, as in concurrent tasks, the one begun later captures.
-    - Loggers with `propagate=False` are captured, too, if they exist when the block begins; of
-      others, what reaches a SegmentHandler of the program's.
-    - Levels hold, but that `logger` lets `level` through; `logging.disable` is lifted as far as
-      `level`. A logger that dictConfig has disabled stays so.
-    - A record behind a QueueHandler is captured at once, and once. One that does not reach
-      `logger` is when the QueueListener passes it on: stop that before the block ends. The event
-      is then named by the formatted text, as QueueHandlers format their records.
-    - loguru does not log through `logging`: captured is what reaches a SegmentHandler among its
-      sinks.
+    - All threads and tasks are captured. A forked child captures for itself; a spawned one knows
+      nothing of the block.
+    - Blocks may be nested: the inner one captures for itself, and the outer one goes on afterwards.
+      If two blocks overlap, as in concurrent tasks, the one that began later captures.
+    - Loggers with `propagate=False` are captured, too, if they exist when the block begins. If they
+      are made later, only what reaches one of the program's SegmentHandlers is captured.
+    - Levels apply, except that `logger` lets `level` through, and that `logging.disable` is lifted
+      as far as `level`. A logger that dictConfig has disabled stays disabled.
+    - A record that a QueueHandler takes is captured at once, and only once. If it does not reach
+      `logger`, it is captured when the QueueListener passes it on: stop the listener before the
+      block ends. The event is then named by the formatted text, because QueueHandlers format their
+      records.
+    - loguru does not log through `logging`, so only what reaches a SegmentHandler among its sinks
+      is captured.
 
     Args:
-        logger: the logger to capture from; None for all.
-        level: down to which `logger` is opened meanwhile, unless it is open further.
-        allow_invalid: do not raise at the end when an event was refused.
+        logger: the name of the logger to capture from; None for all.
+        level: during the block, `logger` lets records of this level and above through. If it
+            already let lower ones through, it still does.
+        allow_invalid: do not raise at the end of the block if an event was refused.
 
     Raises:
-        InvalidMessage: an event was logged that Segment would drop; at the end of the block.
+        InvalidMessage: an event was logged that Segment would drop. The end of the block raises it.
     """
     captured = Captured()
     capturing = _Capturing(captured, logger, outer=_layers.top)
@@ -69,12 +71,12 @@ def capture_segment(
 
 
 class _Capturing:
-    """Takes the messages of every handler: into `captured`, or past it to the block outside.
+    """Takes every handler's messages, and puts them into `captured` or passes them on to `outer`.
 
     Args:
-        captured: takes what is logged to `logger`.
+        captured: holds what is logged to `logger` or below it.
         logger: name of a logger; None for all.
-        outer: takes the rest; None: it goes nowhere.
+        outer: the block around this one, which takes the rest; None if nothing should.
     """
 
     def __init__(self, captured: Captured, logger: str | None, outer: Diversion | None) -> None:
@@ -86,10 +88,10 @@ class _Capturing:
         self._kept = Sightings()
 
     def take(self, record: logging.LogRecord) -> Enqueue:
-        """Return what takes the record's message: once, however many handlers it comes past."""
-        if not self._is_ours(record):
-            return _nowhere if self._outer is None else self._outer.take(record)
-        return self._keeper_of(record) if self._taken.is_new(record) else _nowhere
+        """Return what takes the record's message: once, however many handlers the record passes."""
+        if not self._is_wanted(record):
+            return _ignore if self._outer is None else self._outer.take(record)
+        return self._keeper_of(record) if self._taken.is_new(record) else _ignore
 
     def _keeper_of(self, record: logging.LogRecord) -> Callable[[bytes], None]:
         def keep(line: bytes) -> None:
@@ -99,31 +101,31 @@ class _Capturing:
         return keep
 
     def reject(self, record: logging.LogRecord, error: BaseException) -> None:
-        """Keep why an event was refused: once, however many handlers it comes past."""
-        if not self._is_ours(record):
+        """Remember why an event was refused: once, however many handlers it passes."""
+        if not self._is_wanted(record):
             if self._outer is not None:
                 self._outer.reject(record, error)
         elif self._refused.is_new(record):
             self._captured.refuse(error, self._pass_over(record, f"refused: {error}"))
 
     def look_at(self, record: logging.LogRecord) -> None:
-        """Remember a record that has come past all handlers and became no message."""
-        if record not in self._kept and record not in self._refused and self._is_ours(record):
+        """Remember a record that has passed all handlers without becoming a message."""
+        if record not in self._kept and record not in self._refused and self._is_wanted(record):
             self._pass_over(record, _reason_of(record))
 
     def _pass_over(self, record: logging.LogRecord, reason: str) -> PassedOver:
-        about = record.__dict__.get  # from which a filter may have taken anything
+        about = record.__dict__.get  # not by attribute: a filter may have removed any of them
         place = f"{about('pathname')}:{about('lineno')}"
         passed_over = PassedOver(template_of(record) or "", place, reason)
         self._captured.passed_over.append(passed_over)
         return passed_over
 
-    def _is_ours(self, record: logging.LogRecord) -> bool:
+    def _is_wanted(self, record: logging.LogRecord) -> bool:
         return _is_below(self._logger, record.name)
 
 
 class _Onlooker(SegmentHandler):
-    """Reads what no handler of the program's does, and sees what became no message."""
+    """Reads records that no handler of the program reads, and sees which became no message."""
 
     def __init__(self, capturing: _Capturing) -> None:
         super().__init__("captured", client=FakeClient())
@@ -141,7 +143,7 @@ class _Onlooker(SegmentHandler):
 
 @contextmanager
 def _attached(handler: logging.Handler, name: str | None) -> Iterator[None]:
-    """Attach a handler so that all records below a logger reach it, and no record twice."""
+    """Attach a handler so that every record below a logger reaches it exactly once."""
     loggers = [logging.getLogger(name)]
     for other in list(logging.root.manager.loggerDict.values()):
         if isinstance(other, logging.Logger) and not other.propagate and other is not loggers[0]:
@@ -157,7 +159,7 @@ def _attached(handler: logging.Handler, name: str | None) -> Iterator[None]:
 
 @contextmanager
 def _opened(logger: logging.Logger, level: int | str) -> Iterator[None]:
-    """Have a logger let records of `level` through."""
+    """Let records of `level` through a logger inside the `with` block."""
     before, disabled = logger.level, logging.root.manager.disable
     logger.setLevel(level)
     wanted = logger.level
@@ -168,7 +170,7 @@ def _opened(logger: logging.Logger, level: int | str) -> Iterator[None]:
     lifted = logging.root.manager.disable
     try:
         yield
-    finally:  # what was configured inside the block stays
+    finally:  # a level that was set inside the block stays as it is
         if logger.level == opened:
             logger.setLevel(before)
         if logging.root.manager.disable == lifted:
@@ -180,7 +182,7 @@ def _is_below(name: str | None, other: str) -> bool:
 
 
 def _handlers_for(name: str) -> Iterable[logging.Handler]:
-    """The handlers that a record of this name comes past. Makes no logger."""
+    """Yield the handlers that a record of this logger name passes. Creates no logger."""
     known = logging.root.manager.loggerDict
     while name and not isinstance(known.get(name), logging.Logger):
         name = name.rpartition(".")[0]
@@ -191,18 +193,18 @@ def _handlers_for(name: str) -> Iterable[logging.Handler]:
 
 
 def _reason_of(record: logging.LogRecord) -> str:
-    keys = record.__dict__.keys() - _PLAIN.keys()
+    keys = record.__dict__.keys() - _BARE_RECORD.keys()
     if isinstance(record.msg, Mapping):
         keys |= record.msg.keys() - {"event"}
     names = sorted(str(key) for key in keys if not str(key).startswith("_"))
     if keys.isdisjoint(MARKS | {"segment"}):
         has = f"only {', '.join(names)}" if names else "nothing"
-        return f"no event: it has {has} in extra; pass user_id, event or segment=True"
-    return "held back by its handler: by its level, a filter, before_send or another option"
+        return f"not an event: it has {has} in extra; pass user_id, event or segment=True"
+    return "held back by its handler's level, or by a filter, before_send or another option"
 
 
-def _nowhere(line: bytes) -> None:
-    """Take a message that somebody else has taken already."""
+def _ignore(line: bytes) -> None:
+    """Take a message that nobody wants, or that is captured already."""
 
 
-_PLAIN = logging.makeLogRecord({}).__dict__
+_BARE_RECORD = logging.makeLogRecord({}).__dict__

@@ -17,38 +17,40 @@ from .forbidding import forbid_sending
 P = ParamSpec("P")
 R = TypeVar("R")
 
-__unittest = True  # unittest then shows the line of the test, and none of these
+__unittest = True  # makes unittest show the line of the test and none of this module
 
 
 class _Forwarded(Generic[P, R]):
-    """An assertion of `Captured`, with its signature and docstring, as a method of a test case."""
+    """An assertion of `Captured` as a method of a test case, with its signature and docstring."""
 
     def __init__(self, assertion: Callable[Concatenate[Captured, P], R]) -> None:
         self._assertion = assertion
 
     def __get__(self, case: SegmentTestCase | None, owner: object) -> Callable[P, R]:
-        assertion: Any = self._assertion  # asked of the class, as documentation does
-        bound: Callable[P, R] = assertion if case is None else assertion.__get__(case.captured)
-        return bound
+        assertion: Any = self._assertion
+        # Tools that make documentation ask the class, which has captured nothing.
+        method: Callable[P, R] = assertion if case is None else assertion.__get__(case.captured)
+        return method
 
 
 class SegmentTestCase(unittest.TestCase):
-    """Captures around each test, from before `setUp` until after `tearDown`; nothing is sent.
+    """Captures what each test logs, from before `setUp` until after `tearDown`; nothing is sent.
 
         class SignUp(SegmentTestCase):
             def test_event(self):
                 sign_up("u-17")
                 self.assertTracked("Signup", user_id="u-17", properties={"plan": "pro"})
 
-    Goes before other test cases: `class SignUp(SegmentTestCase, django.test.TestCase)`, or
-    `unittest.IsolatedAsyncioTestCase`. An event that Segment would drop fails the test with its
-    reason, and so does any attempt to send. What is logged while a class is set up, as by Django's
-    `setUpTestData`, goes nowhere, and is not any test's; a `setUpClass` calls its `super()` first.
+    This class goes before other test cases, such as `unittest.IsolatedAsyncioTestCase`:
+    `class SignUp(SegmentTestCase, django.test.TestCase)`. An event that Segment would drop fails
+    the test with the reason, and so does any attempt to send. What is logged while a class is set
+    up, for example in Django's `setUpTestData`, is not sent and belongs to no test. A `setUpClass`
+    of your own must call `super().setUpClass()` first.
 
     Attributes:
-        captured: what the test logged until now.
+        captured: what the test has logged so far.
         segment_logger: name of the logger to capture from; None for all.
-        segment_level: down to which that logger is opened meanwhile.
+        segment_level: during a test, that logger lets records of this level and above through.
     """
 
     captured: Captured
@@ -86,8 +88,10 @@ class SegmentTestCase(unittest.TestCase):
 
     @contextmanager
     def _capturing(self) -> Iterator[None]:
-        """Begin to capture. The last cleanup of the test ends it, so that it is the test that
-        fails; a test that is skipped has no cleanups."""
+        """Capture until the last cleanup of the test, so that a refused event fails the test.
+
+        A test that is skipped runs no cleanups: there, the end of the `with` block ends it.
+        """
         with ExitStack() as stack:
             self.captured = stack.enter_context(self._forbidding_and_capturing())
             self.addCleanup(self._end, stack)

@@ -1,4 +1,4 @@
-"""Which messages a test expects, and how far a message is from it. Pure."""
+"""Which messages a test expects, and how far a message is from that. Pure."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ class Difference(NamedTuple):
     """One value of a message that is not as expected."""
 
     where: str
-    """As "user_id", "properties.plan" or "properties.items[0].sku"."""
+    """Such as "user_id", "properties.plan" or "properties.items[0].sku"."""
     expected: Any
     actual: Any
-    """The value as JSON has it; None when there is none."""
+    """The value as JSON holds it; None if there is none."""
 
 
 class Expectation:
     """What a message should be like.
 
-    A field that is not named, or is `...`, may be anything. An object has what is named of it, and
-    perhaps more. None expects null or nothing. Other values compare by `==`, so that
-    `unittest.mock.ANY` and `pytest.approx` work, or as JSON has them, so that a Decimal, a UUID or
-    a datetime can be expected as it was logged.
+    A field that is not named, or is `...`, may be anything. An object must hold the keys that are
+    named, and may hold more. None expects null or no value. Other values are compared by `==`, so
+    that `unittest.mock.ANY` and `pytest.approx` work. If that fails, they are compared as JSON
+    would hold them, so that a Decimal, a UUID or a datetime can be expected as it was logged.
 
     Args:
         call_type: "track", or another of the six; None for any.
-        fields: names as in `extra` (`user_id`, `properties`, ...) to what is expected.
+        fields: maps names as in `extra` (`user_id`, `properties`, ...) to what is expected there.
 
     Raises:
-        UnknownArgument: there is no such call, or it has no such field; a TypeError.
+        UnknownArgument: there is no such call, or it has no such field. This is a TypeError.
     """
 
     def __init__(self, call_type: str | None, fields: Mapping[str, Any]) -> None:
@@ -48,16 +48,19 @@ class Expectation:
         known = {name for kind in ([call_type] if call_type else FIELDS) for name in FIELDS[kind]}
         inside = "traits" if "properties" not in known else "properties"
         for name in fields:
-            hint = f"its fields are {', '.join(sorted(known))}; perhaps {inside}={{{name!r}: ...}}"
+            hint = (
+                f"its fields are {', '.join(sorted(known))}; "
+                f"perhaps you mean {inside}={{{name!r}: ...}}"
+            )
             refuse_unknown(call_type or "a call", [name], known, hint, kind="field")
         self.call_type = call_type
         self.fields = {name: value for name, value in fields.items() if value is not ...}
         name_field = "event" if "event" in self.fields else "name"
         self.name = self.fields.get(name_field)
-        """The event, page or screen that is expected; None for any."""
+        """The name of the event, page or screen that is expected; None for any."""
 
     def differences(self, call: Call) -> list[Difference]:
-        """Return what of the call is not as expected; nothing when it matches."""
+        """Return which values of the call are not as expected; an empty list if it matches."""
         call_type, actual, _ = read_form(call.to_dict())
         found = []
         if self.call_type not in (None, call_type):
@@ -65,14 +68,14 @@ class Expectation:
         for name, expected in self.fields.items():
             value = expected
             if name.endswith("_id") and isinstance(value, int):
-                value = str(value)  # numbers are ids, and arrive as text
+                value = str(value)  # an id may be a number, and arrives as text
             elif name == "timestamp":
                 value = _moment(value)
             found.extend(_compare(name, value, actual.get(name)))
         return found
 
     def distance(self, call: Call) -> float:
-        """Return how far a call is from what is expected, from 0: by type, name and fields."""
+        """Return how far a call's type, name and fields are from what is expected: 0 or more."""
         found = self.differences(call)
         form = call.to_dict()
         wrong_type = 0.0 if self.call_type in (None, form["type"]) else 1.0
@@ -82,12 +85,12 @@ class Expectation:
         return wrong_type + 2.0 * unlike + min(1.0, wrong)
 
     def values(self) -> list[tuple[str, Any]]:
-        """Return the expected values one by one, as ("properties.plan", "pro")."""
+        """Return the expected values one by one, such as ("properties.plan", "pro")."""
         return list(_leaves(self.fields))
 
 
 def likeness(one: str, other: str) -> float:
-    """Return how alike two names are, from 0 to 1, whatever their case."""
+    """Return how alike two names are, from 0 to 1. Case does not count."""
     return SequenceMatcher(None, one.casefold(), other.casefold()).ratio()
 
 
@@ -119,13 +122,13 @@ def _compare(where: str, expected: Any, actual: Any) -> Iterator[Difference]:
 
 def _is_equal(expected: Any, actual: Any) -> bool:
     if isinstance(actual, bool) and type(expected) in (int, float):
-        return False  # 1 == True, but not in JSON
+        return False  # 1 equals True in Python, but not in JSON
     if isinstance(expected, bool) and not isinstance(actual, bool):
         return False
     try:
         if expected == actual:
             return True
-    except Exception:  # an array of several values has no truth
+    except Exception:  # a NumPy array, for one, refuses to be a truth value
         pass
     try:
         return bool(decode(encode({"value": expected}))["value"] == actual)

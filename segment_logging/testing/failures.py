@@ -1,4 +1,4 @@
-"""What a failed assertion says: what was captured instead, nearest first. Pure."""
+"""What a failed assertion says: it shows what was captured instead, nearest first. Pure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from typing import Any, NamedTuple
 
 from .._messages.calls import Call
 from .._messages.wire import read_form
+from .._reports import counted
 from .expectation import Difference, Expectation, likeness
 
 SHOWN_MESSAGES = 5
 SHOWN_DIFFERENCES = 5
 SHOWN_CHARACTERS = 60
-"""Of a value, at most; properties and traits may have twice as many."""
+"""How much of a value is shown; properties and traits get twice as much."""
 
-_NOTHING_CAME_PAST = (
-    "nothing was captured: no record came past, so look at the loggers' levels and whether "
-    "dictConfig disabled them (disable_existing_loggers)"
+_NO_RECORDS = (
+    "nothing was captured, as no record got this far: check the loggers' levels, and whether "
+    "dictConfig disabled the loggers (disable_existing_loggers)"
 )
-_BESIDES = ("timestamp", "message_id", "context", "integrations")  # every message has them
+_IN_EVERY_MESSAGE = ("timestamp", "message_id", "context", "integrations")
 
 
 class PassedOver(NamedTuple):
-    """A record that became no message."""
+    """A record that did not become a message."""
 
     text: str
-    """The record's message, without its arguments."""
+    """The text that was logged, without its arguments."""
     place: str
-    """File and line of the call."""
+    """File and line of the logging call."""
     reason: str
+    """Why it did not become a message."""
 
 
 def no_match(
@@ -37,7 +39,7 @@ def no_match(
     messages: Sequence[Call],
     passed_over: Sequence[PassedOver],
 ) -> str:
-    """Return why a test fails that expected messages."""
+    """Return the text for a test that expected messages and did not find them."""
     count = sum(1 for call in messages if not expectation.differences(call))
     lines = [f"{_title(expectation)} was {_times(count)}"]
     if times is not None:
@@ -45,18 +47,18 @@ def no_match(
     if messages:
         distances = [expectation.distance(call) for call in messages]
         order = sorted(range(len(messages)), key=lambda index: distances[index])
-        lines.append(f"captured {len(messages)}, nearest first:")
+        lines.append(f"captured {counted(len(messages), 'message')}, nearest first:")
         for index in order[:SHOWN_MESSAGES]:
             lines.append(f"  [{index}] {title_of(messages[index])}")
             lines.extend(_difference_lines(expectation.differences(messages[index])))
         lines.extend(_rest(len(messages) - SHOWN_MESSAGES, "  "))
     else:
-        lines.append("nothing was captured" if passed_over else _NOTHING_CAME_PAST)
+        lines.append("nothing was captured" if passed_over else _NO_RECORDS)
     return "\n".join([*lines, *_passed_over_lines(expectation, messages, passed_over)])
 
 
 def unwanted(expectation: Expectation, messages: Sequence[Call]) -> str:
-    """Return why a test fails that expected no such messages."""
+    """Return the text for a test that expected no such messages and found some."""
     found = [
         f"  [{index}] {title_of(call)}"
         for index, call in enumerate(messages)
@@ -70,19 +72,19 @@ def unwanted(expectation: Expectation, messages: Sequence[Call]) -> str:
 
 
 def refused(records: Sequence[PassedOver]) -> str:
-    """Return why a test fails whose events Segment would drop."""
+    """Return the text for a test that logged events which Segment would drop."""
     lines = ["Segment would drop what was logged:", *_record_lines(records[:SHOWN_MESSAGES])]
     return "\n".join([*lines, *_rest(len(records) - SHOWN_MESSAGES, "  ")])
 
 
 def title_of(call: Call) -> str:
-    """Return a message in one line, as `track 'Signup' user_id='u-17' properties={...}`."""
+    """Return a message in one line, such as `track 'Signup' user_id='u-17' properties={...}`."""
     call_type, fields, _ = read_form(call.to_dict())
     parts = [call_type]
     if "event" in fields:
         parts.append(_short(fields["event"]))
     for name, value in fields.items():
-        if value != {} and name != "event" and name not in _BESIDES:
+        if value != {} and name != "event" and name not in _IN_EVERY_MESSAGE:
             parts.append(f"{name}={_short(value)}")
     return " ".join(parts)
 
@@ -104,7 +106,7 @@ def _times(count: int) -> str:
 
 def _difference_lines(differences: Sequence[Difference]) -> list[str]:
     shown = [
-        f"      ! {where}: expected {_expected(expected)}, got {_beside(actual, expected)}"
+        f"      ! {where}: expected {_expected(expected)}, got {_actual(actual, expected)}"
         for where, expected, actual in differences[:SHOWN_DIFFERENCES]
     ]
     return [*shown, *_rest(len(differences) - SHOWN_DIFFERENCES, "      ")]
@@ -113,14 +115,18 @@ def _difference_lines(differences: Sequence[Difference]) -> list[str]:
 def _passed_over_lines(
     expectation: Expectation, messages: Sequence[Call], passed_over: Sequence[PassedOver]
 ) -> list[str]:
-    """Records that may have been meant: of a like name; without one, or a message, any."""
+    """Return lines about records that the test may have meant.
+
+    These are records whose text resembles the expected name. If no name is expected, or none
+    resembles it and nothing was captured, any record may be meant.
+    """
     name = expectation.name
     meant = [
         one for one in passed_over if name is None or likeness(str(name), one.text) >= 0.6
     ] or ([] if messages else list(passed_over))
     if not meant:
         return []
-    return ["records that became no message:", *_record_lines(meant[-SHOWN_MESSAGES:])]
+    return ["records that did not become messages:", *_record_lines(meant[-SHOWN_MESSAGES:])]
 
 
 def _record_lines(records: Sequence[PassedOver]) -> list[str]:
@@ -141,8 +147,8 @@ def _expected(value: Any) -> str:
     return "nothing" if value is None else _short(value)
 
 
-def _beside(actual: Any, expected: Any) -> str:
-    """The value so cut that the difference from the one expected is in sight."""
+def _actual(actual: Any, expected: Any) -> str:
+    """Return the value, cut so that its difference from the expected one can be seen."""
     if actual is None:
         return "nothing"
     if isinstance(actual, str) and isinstance(expected, str):
@@ -151,7 +157,7 @@ def _beside(actual: Any, expected: Any) -> str:
             min(len(actual), len(expected)),
         )
         if same > SHOWN_CHARACTERS // 2:
-            return f"{_short(actual[same:])} after {same} characters that are the same"
+            return f"{_short(actual[same:])} after {same} identical characters"
     return _short(actual)
 
 

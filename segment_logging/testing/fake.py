@@ -12,8 +12,8 @@ from .._process.threads import new_rlock
 from ..errors import DeliveryError
 
 Answer = int | tuple[int, float] | BaseException | type[BaseException] | None
-"""What the network answers one request: a status; a status and the seconds of its Retry-After;
-an exception to raise; None for 200."""
+"""What the network answers to one request: a status; a status and the seconds of its Retry-After;
+an exception to raise; or None, which means 200."""
 
 Script = Iterable[Answer] | Callable[[Message], Answer]
 
@@ -22,15 +22,15 @@ class FakeClient:
     """A `Client` without a network.
 
     Args:
-        script: the answers, one for each request in turn and 200 when they are used up; or a
-            function from the message sent to its answer.
+        script: the answers, one for each request in turn; when they are used up, every answer is
+            200. Or a function that is called with the message sent and returns its answer.
 
     Attributes:
-        requests: everything sent, with its repetitions, whatever was answered.
+        requests: every message or batch sent, with repetitions, whatever the answer was.
         batches: the batches that were answered with a 2xx.
-        messages: the calls that were, alone or in batches, in order.
+        messages: the calls that were answered with a 2xx, alone or in batches, in order.
         write_keys: the write key of each request.
-        is_closed: whether `close` was the last thing called.
+        is_closed: whether `close` was called and nothing has been sent since.
     """
 
     def __init__(self, script: Script = ()) -> None:
@@ -46,7 +46,8 @@ class FakeClient:
         """Answer as the script says.
 
         Raises:
-            DeliveryError: the script says another status than 2xx; or what it says to raise.
+            DeliveryError: the script says a status other than 2xx. If the script says to raise an
+                exception, that is raised.
         """
         self.is_closed = False
         with self._lock:
@@ -62,7 +63,7 @@ class FakeClient:
                 self.messages.append(message)
 
     def close(self) -> None:
-        """Remember that it was called."""
+        """Remember that the client was closed."""
         self.is_closed = True
 
 
@@ -83,7 +84,7 @@ def _raise_unless_taken(answer: Answer) -> None:
             raise answer
     if not 200 <= status < 300:
         raise DeliveryError(
-            f"the fake answered {status}: change its script",
+            f"the FakeClient answered {status}, as its script says: change the script",
             status=status,
             retry_after=retry_after,
             retryable=fault_of(status) is Fault.NETWORK,

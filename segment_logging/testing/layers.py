@@ -1,4 +1,4 @@
-"""Which of several blocks is in force, when they nest or overlap."""
+"""Which of several blocks is in force, if they are nested or overlap."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ T = TypeVar("T")
 
 
 class Layers(Generic[T]):
-    """Puts in force what the block says that was entered last and is not left yet.
+    """Keeps in force the value of the block that was entered last and has not been left yet.
 
-    Blocks need not end in the reverse order, as those of concurrent tasks do not.
+    Blocks need not end in the reverse order: those of concurrent tasks do not.
 
     Args:
-        put_in_force: called with a block's value, or with None when no block is left.
+        put_in_force: called with a block's value, or with None if no block is left.
     """
 
     def __init__(self, put_in_force: Callable[[T | None], object]) -> None:
         self._put_in_force = put_in_force
-        self._layers: list[list[T | None]] = []  # boxed: two blocks may have equal values
+        self._layers: list[list[T | None]] = []  # one list a block, as values may be equal
 
     @property
     def top(self) -> T | None:
-        """What is in force."""
+        """The value in force, or None if no block is."""
         return self._layers[-1][0] if self._layers else None
 
     @contextmanager
     def add(self, value: T | None) -> Iterator[None]:
-        """Have `value` in force inside the `with` block, until another is entered."""
+        """Put `value` in force inside the `with` block, until another block is entered."""
         own = [value]
         self._layers = [*self._layers, own]
         self._put_in_force(value)

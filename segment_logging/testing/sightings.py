@@ -1,4 +1,4 @@
-"""Which records were seen already."""
+"""Which records have been seen already."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .._process.threads import new_rlock, thread_id
 
 
 class Sightings:
-    """Counts each record once, however many handlers it comes past.
+    """Counts each record once, however many handlers it passes.
 
-    A QueueHandler passes a copy of the record to another thread. It has no mark of its own, so
-    copies are told by time and place: of records that agree in these, as many are new as were
-    seen directly or as came by a queue, whichever is more.
+    A QueueHandler passes a copy of the record to another thread. Nothing marks it as a copy, so
+    records with the same time and place are compared by number: some were seen directly, some came
+    out of a queue, and there are as many different records as the larger of the two numbers says.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Sightings:
         self._seen: dict[bool, Counter[tuple[object, ...]]] = {True: Counter(), False: Counter()}
 
     def is_new(self, record: logging.LogRecord) -> bool:
-        """Return whether the record was not seen before; from now on it was."""
+        """Return whether the record has not been seen before, and remember it."""
         about = record.__dict__.get
         place = tuple(map(about, ("created", "process", "thread", "pathname", "lineno")))
         by_queue = about("thread") != thread_id()

@@ -59,7 +59,7 @@ class TestImport(CliCase):
         self.file.write_text("".join(map(a_line, range(3_000))) + "\n")
         collector = self.collected()
         code, out, said = self.run_it(collector.url)
-        self.assertEqual((code, out, said), (0, "3000 messages delivered\n", ""))
+        self.assertEqual((code, out, said), (0, "3000 messages were delivered\n", ""))
         self.assertEqual(self.events(collector), [f"E{number}" for number in range(3_000)])
         self.assertLessEqual(len(collector.requests), 3)
         self.assertEqual(collector.messages[0]["timestamp"], "2020-01-02T03:04:05.000Z")
@@ -74,7 +74,7 @@ class TestImport(CliCase):
         self.assertEqual(collector.messages[0], json.loads(line))
 
     def test_lines_that_are_none(self) -> None:
-        """What is no message becomes a dead letter with its reason; the rest arrives."""
+        """A line that is not a message becomes a dead letter with its reason; the rest arrives."""
         bad = [
             "no json\n",
             "[1]\n",
@@ -86,7 +86,7 @@ class TestImport(CliCase):
         collector = self.collected()
         code, out, _ = self.run_it(collector.url)
         self.assertEqual(code, 1)
-        self.assertIn("2 messages delivered\n6 lines can never be", out)
+        self.assertIn("2 messages were delivered\n6 lines can never be delivered: see ", out)
         self.assertEqual(self.events(collector), ["E1", "E2"])
         letters = [json.loads(line) for line in self.letters.read_text().splitlines()]
         self.assertEqual(letters[2]["message"]["event"], "E7")
@@ -104,12 +104,12 @@ class TestImport(CliCase):
         self.assertEqual(len(self.letters.read_text().splitlines()), 1)
 
     def test_line_still_being_written(self) -> None:
-        """A last line without its newline, and no JSON yet, is left for the next time."""
+        """A last line without its newline that is not JSON yet is left for the next time."""
         collector = self.collected()
         self.file.write_text(a_line(1) + a_line(2)[:-9])
         code, out, _ = self.run_it(collector.url)
         self.assertEqual((code, self.letters.exists()), (1, False))
-        self.assertIn("run it again", out)
+        self.assertIn("run the command again", out)
         self.file.write_text(a_line(1) + a_line(2))
         self.assertEqual(self.run_it(collector.url)[0], 0)
         self.assertEqual(self.events(collector), ["E1", "E2"])
@@ -162,7 +162,7 @@ class TestImport(CliCase):
         collector = self.collected(lambda request: 503 if down and down.pop(0) else None)
         code, out, said = self.run_it(collector.url, "--max-attempts", "1")
         self.assertEqual(code, 1)
-        self.assertIn("run it again to go on", out)
+        self.assertIn("run the command again to go on", out)
         self.assertIn("messages wait in the file", said)
         self.assertEqual(self.bookmark.stat().st_mode & 0o777, 0o600)
         code, out, _ = self.run_it(collector.url)
@@ -178,14 +178,14 @@ class TestImport(CliCase):
             collector = self.collected()
             code, out, _ = self.run_it(collector.url)
             self.assertEqual(code, 0)
-            self.assertIn("2 had no timestamp", out)
+            self.assertIn("2 messages had no timestamp", out)
             ids.append([message["messageId"] for message in collector.messages])
         self.assertEqual(ids[0], ids[1])
         self.assertEqual(len(set(ids[0])), 2)
 
     def test_killed(self) -> None:
         """Killed in the middle, and run again: nothing is lost."""
-        self.file.write_text("".join(map(a_line, range(20_000))))
+        self.file.write_text("".join(map(a_line, range(10_000))))
         process: list[subprocess.Popen[bytes]] = []
 
         def answer(request: Request) -> int | None:
@@ -202,7 +202,7 @@ class TestImport(CliCase):
             )
             process[-1].communicate(timeout=60)
         self.assertEqual([one.returncode for one in process], [-9, 0])
-        self.assertEqual(set(self.events(collector)), {f"E{number}" for number in range(20_000)})
+        self.assertEqual(set(self.events(collector)), {f"E{number}" for number in range(10_000)})
 
 
 class TestWhatGoesWrong(CliCase):
@@ -220,7 +220,7 @@ class TestWhatGoesWrong(CliCase):
             self.bookmark.write_text(told)
             code, _, said = self.run_it(dead_host())
             self.assertEqual(code, 2)
-            self.assertIn("remove it to import all", said)
+            self.assertIn("remove the bookmark to import the whole file", said)
 
     def test_cannot_begin(self) -> None:
         """What cannot begin says why, with exit code 2, and never shows the key."""
@@ -243,7 +243,7 @@ class TestWhatGoesWrong(CliCase):
             code, out, said = self.run_it(one.url)
         self.assertEqual(code, 1)
         self.assertIn("check the write key", said)
-        self.assertIn("0 messages delivered", out)
+        self.assertIn("0 messages were delivered", out)
 
 
 class TestCommands(unittest.TestCase):

@@ -23,6 +23,12 @@ from tests.builders import a_track
 from tests.servers import Answer, Request, ScriptedServer, dead_host, dripping_server, mute_server
 
 KEY = "s3cr3t-write-key"
+BROKEN = (
+    {"Content-Encoding": "gzip"},
+    # The end of the connection is that of the body: else the client waits for more of it.
+    {"Transfer-Encoding": "chunked", "Connection": "close"},
+)
+"""Headers that do not fit the body."""
 
 
 def sent(message: Any, **options: Any) -> Request:
@@ -101,30 +107,30 @@ class TestAnswers(unittest.TestCase):
         self.assertIsNone(failure(Answer(status=400, headers={"Retry-After": "7"})).retry_after)
 
     def test_web_page(self) -> None:
-        """A 200 with a web page, as of a captive portal, is no delivery."""
+        """A 200 with a web page, as of a captive portal, is not a delivery."""
         for body in (b"<!DOCTYPE html><html>", b"\r\n  <html>", b"\xef\xbb\xbf<html>"):
             error = failure(Answer(headers={"Content-Type": "text/html"}, body=body))
             self.assertTrue(error.retryable)
             self.assertIsNone(error.status)
 
     def test_compressed_web_page(self) -> None:
-        """Likewise when it comes compressed."""
+        """Nor is a web page that comes compressed."""
         body = gzip.compress(b"<!DOCTYPE html>" + b"x" * 100)
         failure(Answer(headers={"Content-Encoding": "gzip"}, body=body))
 
     def test_broken_body(self) -> None:
         """A 2xx whose body cannot be read is a delivery: the request was taken."""
-        for name, value in (("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")):
-            answer = Answer(headers={name: value}, body=b"none of it")
+        for headers in BROKEN:
+            answer = Answer(headers=headers, body=b"none of it")
             with ScriptedServer([answer]) as server, HttpClient(server.host) as client:
                 client.send(KEY, a_track())
                 self.assertEqual(len(server.requests), 1)
 
     def test_broken_body_of_a_failure(self) -> None:
-        """The status and the headers of any other answer count likewise."""
+        """Of any other answer, the status and the headers count even if its body is broken."""
         for status, retryable in ((401, False), (429, True)):
-            for name, value in (("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")):
-                headers = {name: value, "Retry-After": "7"}
+            for broken in BROKEN:
+                headers = {**broken, "Retry-After": "7"}
                 error = failure(Answer(status=status, headers=headers, body=b"none of it"))
                 self.assertEqual((error.status, error.retryable), (status, retryable))
                 self.assertEqual(error.retry_after, 7 if retryable else None)
@@ -156,7 +162,7 @@ class TestAnswers(unittest.TestCase):
         self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 2))
 
     def test_no_message(self) -> None:
-        """What is no message is refused, and the text says how to make one of it."""
+        """Anything but a message is refused, and the text says how to make one of it."""
         form: Any = a_track().to_dict()
         with self.assertRaises(InvalidMessage) as caught:
             HttpClient().send(KEY, form)

@@ -48,7 +48,9 @@ def asked_for(oauth: Mapping[str, str], **options: Any) -> str:
     """Return the name of the server that a handler asks for a token, by way of a proxy."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxies = {"https": f"http://127.0.0.1:{proxy.getsockname()[1]}"}
-        handler = SegmentHandler("key", oauth=oauth, proxies=proxies, max_attempts=1, **options)
+        handler = SegmentHandler(
+            "key", oauth=oauth, proxies=proxies, max_attempts=1, flush_interval=0, **options
+        )
         handler.handle(a_record(extra={"user_id": "u"}))
         connection, _ = proxy.accept()
         with connection:
@@ -141,7 +143,7 @@ class TestAsking(OAuthTest):
         self.assertEqual(self.claims()["iat"], 1_700_000_000 + 3600 - 5)
 
     def test_no_token(self) -> None:
-        """An answer with an empty token, or one that is no header's text, is none."""
+        """A token that is empty, or that no header can hold, does not count."""
         for token in ("", "t 1", "t\n1", "ü"):
             with (
                 self.subTest(token=token),
@@ -150,7 +152,7 @@ class TestAsking(OAuthTest):
                 self.token(token_answer(token))
 
     def test_clock_is_not_the_reason(self) -> None:
-        """Who is refused with the right time is not asked about it twice."""
+        """With the right time, a refusal is not answered by a second assertion."""
         with self.assertRaises(DeliveryError):
             self.token(Answer(400, {"Date": "Tue, 14 Nov 2023 22:13:20 GMT"}, b""))
         self.assertEqual(len(self.asked), 1)

@@ -47,7 +47,7 @@ class Refusals(unittest.TestCase):
     """What is no 200."""
 
     def test_unreadable_json(self) -> None:
-        """A body that is no JSON object is answered 400."""
+        """A body that is not a JSON object is answered 400."""
         for body in (
             b"",
             b"{",
@@ -225,7 +225,7 @@ class Warnings(unittest.TestCase):
             ({"timestamp": "yesterday"}, "timestamp is not ISO 8601"),
             ({"timestamp": 1700000000}, "timestamp is not ISO 8601"),
             ({"timestamp": "2026-13-01T00:00:00Z"}, "timestamp is not ISO 8601"),
-            ({"timestamp": "2026-11-23T08:00:00"}, "timestamp has no zone"),
+            ({"timestamp": "2026-11-23T08:00:00"}, "timestamp has no time zone"),
             ({"timestamp": "1969-12-31T08:00:00Z"}, "timestamp is before 1970"),
             ({"userId": "ada@example.com"}, "userId looks like an e-mail address"),
             ({"userId": "a.b@mail.example.co.uk"}, "userId looks like an e-mail address"),
@@ -236,10 +236,10 @@ class Warnings(unittest.TestCase):
             ({"context": 5}, "context is not an object"),
             ({"integrations": {"all": False}}, '"All"'),
             ({"properties": None}, "properties is null"),
-            ({"properties": {str(n): n for n in range(301)}}, "301 properties"),
+            ({"properties": {str(n): n for n in range(301)}}, "properties has 301 keys"),
             ({"properties": {"revenue": "29.00"}}, "revenue is not a number"),
             ({"properties": {"value": True}}, "value is not a number"),
-            ({"properties": {"currency": "euro"}}, "currency is not three letters"),
+            ({"properties": {"currency": "euro"}}, "currency is not a three-letter code"),
         ]
         for fields, text in cases:
             with self.subTest(fields=fields):

@@ -283,7 +283,7 @@ class Lines(unittest.TestCase):
         )
 
     def test_no_call(self) -> None:
-        """What is no call has a line as well."""
+        """Anything but a call has a line as well."""
         self.assertEqual(columns_of([1]), ("?", "", "", "[1]"))
 
     def test_printable(self) -> None:

@@ -89,7 +89,7 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_nobody_logged_in(self) -> None:
-        """Who is not logged in has no user id."""
+        """A visitor who is not logged in has no user id."""
         with captured() as events:
             run(get(application(Route("/", seen)), headers={"cookie": f"{COOKIE}=a-1"}))
         self.assertEqual(who(events), [(None, "a-1")])

@@ -18,6 +18,8 @@ from segment_logging.contrib import aws_lambda
 from segment_logging.contrib.aws_lambda import flush_after, seconds_left
 from segment_logging.testing import FakeClient
 
+from .. import needs
+
 
 class Context:
     """What Lambda passes along."""
@@ -127,6 +129,7 @@ class TestFlushAfter(unittest.TestCase):
             function()
         self.assertEqual(self.arrived(), [1, 1])
 
+    @needs.event_loop
     def test_async(self) -> None:
         """An async function delivers without holding up the loop."""
 

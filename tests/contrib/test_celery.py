@@ -15,7 +15,7 @@ from segment_logging import bind, identity
 from segment_logging._identity.binding import current_identity, only_identity
 from segment_logging._identity.who import NOBODY, KnownIdentity
 
-from ..faults.subprocesses import run
+from ..faults.subprocesses import IMPATIENT_CELERY, run
 from .frameworks import CollectorTest, FrameworkTest, captured, context_of, has, log, who
 
 if not has("celery"):
@@ -166,6 +166,7 @@ app.conf.broker_transport_options = {
     "data_folder_in": os.environ["FOLDER"],
     "data_folder_out": os.environ["FOLDER"],
     "control_folder": os.environ["FOLDER"] + "/control",
+    "polling_interval": 0.05,
 }
 done = os.environ["FOLDER"] + "/../done"
 
@@ -214,6 +215,7 @@ if __name__ == "__main__":
     def stop_when_done():
         while not os.path.exists(done) or len(open(done).readlines()) < 50:
             time.sleep(0.05)
+        time.sleep(1)  # a pool that is closed while it replaces a process may kill that
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=stop_when_done, daemon=True).start()
@@ -227,7 +229,11 @@ class TestWorker(CollectorTest):
         should be, and arrives when its process ends; in tasks of tasks and retries, too."""
         with TemporaryDirectory() as directory:
             folder = f"{directory}/queue"
-            done = run(f"os.makedirs({folder!r})\n" + TASKS, self.collector.url, FOLDER=folder)
+            done = run(
+                f"os.makedirs({folder!r})\n" + IMPATIENT_CELERY + TASKS,
+                self.collector.url,
+                FOLDER=folder,
+            )
         found: dict[str, set[tuple[Any, ...]]] = {}
         for message in self.collector.messages:
             number = message["properties"]["number"]

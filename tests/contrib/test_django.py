@@ -134,7 +134,7 @@ class DjangoTest(FrameworkTest):
         return b"".join(response) if response.streaming else response
 
     def get_async(self, view: View, url: str = "/", *, user_id: Any = None, **headers: str) -> Any:
-        """Likewise over ASGI."""
+        """The same over ASGI."""
         views["now"] = view
         client = AsyncClient()
         client.cookies[COOKIE] = "a-1"
@@ -287,7 +287,7 @@ class TestUser(DjangoTest):
                 self.assertEqual((who(events), loads), ([("17", "a-1")], ["17"]))
 
     def test_auser(self) -> None:
-        """Likewise with `request.auser()`."""
+        """The same with `request.auser()`."""
 
         async def view(request: HttpRequest) -> HttpResponse:
             await request.auser()
@@ -310,7 +310,7 @@ class TestUser(DjangoTest):
                 self.assertEqual(who(events), [(None, "a-1")])
 
     def test_login_and_logout(self) -> None:
-        """Who logs in or out in the view does so for the events, too."""
+        """A visitor who logs in or out in the view does so for the events, too."""
 
         def view(request: HttpRequest) -> HttpResponse:
             log()
@@ -324,7 +324,7 @@ class TestUser(DjangoTest):
         self.assertEqual([user for user, _ in who(events)], [None, "18", None])
 
     def test_alogin(self) -> None:
-        """Likewise in an async view."""
+        """The same in an async view."""
 
         async def view(request: HttpRequest) -> HttpResponse:
             await alogin(request, get_user_model()(pk=18))
@@ -373,7 +373,7 @@ class TestStreaming(DjangoTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 2)
 
     def test_async(self) -> None:
-        """Likewise over ASGI."""
+        """The same over ASGI."""
 
         def view(request: HttpRequest) -> StreamingHttpResponse:
             bind(user_id="u-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from ..faults.subprocesses import run
+from ..faults.subprocesses import IMPATIENT_CELERY, run
 from ..test_examples import EXAMPLES
 from .frameworks import CollectorTest, has
 
@@ -33,11 +33,11 @@ def gist_of(message: dict[str, Any]) -> tuple[Any, ...]:
 class TestSignUp(CollectorTest):
     """Each example in an interpreter of its own."""
 
-    def messages_of(self, name: str) -> list[dict[str, Any]]:
+    def messages_of(self, name: str, *, setup: str = "") -> list[dict[str, Any]]:
         done = run(
             (EXAMPLES / name).read_text(encoding="utf-8"),
             self.collector.url,
-            setup="",
+            setup=setup,
             SEGMENT_WRITE_KEY="example-key",
             PYTHONWARNINGS="error",
         )
@@ -45,13 +45,13 @@ class TestSignUp(CollectorTest):
         self.assertEqual(self.collector.dropped, [])
         return self.collector.messages
 
-    def assert_signed_up(self, name: str) -> list[dict[str, Any]]:
-        messages = self.messages_of(name)
+    def assert_signed_up(self, name: str, *, setup: str = "") -> list[dict[str, Any]]:
+        messages = self.messages_of(name, setup=setup)
         self.assertEqual([gist_of(message) for message in messages], EXPECTED)
         return messages
 
     def assert_pages(self, name: str) -> None:
-        """Likewise, and the messages tell from which page and address they came."""
+        """The same, and the messages tell from which page and address they came."""
         contexts = [message["context"] for message in self.assert_signed_up(name)]
         self.assertEqual(
             [context["page"]["path"] for context in contexts],
@@ -79,7 +79,7 @@ class TestSignUp(CollectorTest):
     @unittest.skipUnless(has("celery"), "needs Celery")
     def test_celery(self) -> None:
         """Celery, where who it is travels with the tasks."""
-        self.assert_signed_up("celery_app.py")
+        self.assert_signed_up("celery_app.py", setup=IMPATIENT_CELERY)
 
     def test_lambda(self) -> None:
         """AWS Lambda, with one request to Segment for each call of the function."""

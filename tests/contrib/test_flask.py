@@ -116,7 +116,7 @@ class TestFlask(FrameworkTest):
 
 class TestSession(FrameworkTest):
     def test_logged_in(self) -> None:
-        """Who is logged in by Flask-Login is known from the session."""
+        """A user whom Flask-Login has logged in is known from the session."""
         with captured() as events:
             get(application(seen), user_id="17")
         self.assertEqual(who(events), [("17", "a-1")])
@@ -130,7 +130,7 @@ class TestSession(FrameworkTest):
         self.assertNotIn("Set-Cookie", response.headers)
 
     def test_login_and_logout(self) -> None:
-        """Who logs in or out in the view does so for the events, too."""
+        """A visitor who logs in or out in the view does so for the events, too."""
 
         def view() -> str:
             log()

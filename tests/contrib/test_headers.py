@@ -48,7 +48,7 @@ class TestAnonymousId(unittest.TestCase):
                 self.assertIsNone(anonymous_id_of(value))
 
     def test_garbage(self) -> None:
-        """What is no id is ignored: each would make one person of many."""
+        """Anything but an id is ignored: each would make one person of many."""
         for value in (
             "", "null", "undefined", "%22%22", '"', '"half', "%22a%22b", "%00", "a%0Ab", "%FF",
             "x" * 257, "%78" * 257, "%22" + "x" * 257 + "%22", '"\\ud800"',

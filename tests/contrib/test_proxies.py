@@ -42,7 +42,7 @@ class TestClient(unittest.TestCase):
         self.assertEqual(self.client("10.0.0.1", None, "10.0.0.0/8"), "10.0.0.1")
 
     def test_garbage_on_the_way(self) -> None:
-        """What is no address, as "unknown", ends the chain: nobody says who was there."""
+        """Anything but an address, such as "unknown", ends the chain: nobody says who was there."""
         for garbage in ("unknown", "", "1.2.3", "x" * 10_000):
             with self.subTest(garbage=garbage[:10]):
                 self.assertIsNone(self.client("10.0.0.1", f"{FORGED}, {garbage}", "10.0.0.0/8"))
@@ -68,13 +68,13 @@ class TestClient(unittest.TestCase):
             self.assertIsNone(self.client(peer, None, "unix"))
 
     def test_peer_that_is_none(self) -> None:
-        """What a test client calls itself is no address, and is not trusted as a Unix socket."""
+        """The name of a test client is not an address, and is not trusted as a Unix socket is."""
         self.assertIsNone(self.client("testclient", CLIENT, "unix"))
 
 
 class TestConfiguration(unittest.TestCase):
     def test_no_address(self) -> None:
-        """A proxy that is no address fails at the start, and the error names it."""
+        """A proxy that is not an address fails at the start, and the error names it."""
         with self.assertRaisesRegex(ConfigurationError, "'proxy.local'"):
             TrustedProxies(["proxy.local"])
 

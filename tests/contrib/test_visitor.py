@@ -65,7 +65,7 @@ class TestVisitor(FrameworkTest):
         self.assertEqual((asked.times, len(events)), (1, 5))
 
     def test_login(self) -> None:
-        """Who logs in or out in the middle of a request does so for the events, too."""
+        """A visitor who logs in or out in the middle of a request does so for the events, too."""
         asked = Asked(anonymous_id="a-1")
         with captured() as events, only_identity(asked.visitor):
             for asked.user_id in (None, "u-1", None, "u-2"):
@@ -147,7 +147,7 @@ class TestErrors(FrameworkTest):
         self.assertNotIn("REMOTE_USER", said)
 
     def test_request_that_cannot_be_read(self) -> None:
-        """Likewise, and it is not tried again."""
+        """The same, and it is not tried again."""
         asked = Asked()
 
         def identify() -> KnownIdentity:

@@ -242,15 +242,15 @@ class TestFullDisk(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.journal = Path(directory.name)
 
-    def deliver(self, client: FakeClient, *events: str) -> Counts:
-        """Log the events and deliver what is in the journal."""
+    def deliver(self, client: FakeClient, *events: str, seconds: float = 10.0) -> Counts:
+        """Log the events and have so many seconds for what is in the journal."""
         handler = SegmentHandler(
             "key", client=client, journal=self.journal, dead_letters="/dev/full", max_attempts=1
         )
         for event in events:
             handler.handle(a_record(event, extra={"user_id": "u"}))
         with redirect_stderr(io.StringIO()):
-            handler.drain(2)
+            handler.drain(seconds)
             handler.close()
         return handler.counts()
 
@@ -273,8 +273,8 @@ class TestFullDisk(unittest.TestCase):
         self.assert_set_aside(client, self.deliver(client, "A", "Bad", "B", "C"))
 
     def test_adopted(self) -> None:
-        """Likewise what an earlier process left."""
-        self.deliver(FakeClient(lambda message: 503), "A", "Bad", "B", "C")
+        """So is the file of a batch that an earlier process left."""
+        self.deliver(FakeClient(lambda message: 503), "A", "Bad", "B", "C", seconds=0.1)
         client = FakeClient(self.answer)
         self.assert_set_aside(client, self.deliver(client))
 
@@ -282,5 +282,5 @@ class TestFullDisk(unittest.TestCase):
 class TestNoFile(unittest.TestCase):
     @unittest.skipUnless(Path("/dev/null").exists(), "needs /dev/null")
     def test_what_cannot_be_synced(self) -> None:
-        """What is no file on a disk is written to all the same."""
+        """A path that is not a file on a disk is written to all the same."""
         DeadLetters("/dev/null").write([{"type": "track"}], DeliveryError("no", status=400))

@@ -68,7 +68,7 @@ class GivingUpTest(Case):
         self.assertEqual([message.to_dict()["event"] for message in client.messages], list("ABCD"))
 
     def test_on_error_is_told_of_what_can_be_read(self) -> None:
-        """A line of another hand that is no message keeps `on_error` from none of the others."""
+        """A line that is not a message, as others may write, is kept from `on_error` alone."""
         told: list[Any] = []
         lines = [b'{"type":"no call"}', b"[" * 20_000, encode(a_track("A").to_dict())]
         delivery = self.a_delivery(

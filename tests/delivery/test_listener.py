@@ -30,6 +30,7 @@ from segment_logging._process.delivering import is_delivering
 from segment_logging._process.lifecycle import Event, Lifecycle
 from segment_logging._queues.memory import MemoryQueue
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import a_track
 
 
@@ -317,6 +318,7 @@ class TestAnswers(ListenerTest):
         self.assertGreater(self.clock.now, 4.0)
 
 
+@needs.threads
 class TestThread(ListenerTest):
     """With a thread, and the real clock."""
 

@@ -23,6 +23,7 @@ from segment_logging._messages.encoding import encode
 from segment_logging._messages.message import Message
 from segment_logging._process.shutdown import exit_clock
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import a_record, a_track, delivery_options
 
 
@@ -96,6 +97,7 @@ class TestWaiting(PipelineTest):
         self.run_it(lambda: self.assertTrue(pipeline.drain(5)))
         self.assertEqual(pipeline.count(), Counts(accepted=3, dead_lettered=3))
 
+    @needs.threads
     def test_drain_again(self) -> None:
         """A drain after one in vain waits again."""
         pipeline = self.a_hanging_one()
@@ -111,6 +113,7 @@ class TestWaiting(PipelineTest):
             pipeline.close()
         self.assertEqual(pipeline.count(), Counts(accepted=6, delivered=6, batches=3))
 
+    @needs.threads
     def test_close_without_waiting(self) -> None:
         """close(wait=False) returns at once; delivery goes on behind."""
         pipeline = self.a_hanging_one(shutdown_timeout=30.0)
@@ -121,6 +124,7 @@ class TestWaiting(PipelineTest):
         self.assertTrue(pipeline.drain(5))
         self.assertEqual(pipeline.count().delivered, 5)
 
+    @needs.threads
     def test_close_in_vain(self) -> None:
         """close returns after shutdown_timeout, says what still waits, and delivers it behind."""
         pipeline = self.a_hanging_one()
@@ -131,6 +135,7 @@ class TestWaiting(PipelineTest):
         self.assertTrue(pipeline.drain(5))
         self.assertEqual(pipeline.count().delivered, 3)
 
+    @needs.threads
     def test_one_timeout_for_all(self) -> None:
         """flush, close and the end of the process, one after the other, share one timeout."""
         handler = SegmentHandler(
@@ -175,6 +180,7 @@ class TestExit(PipelineTest):
         _, said = self.run_it(pipeline.end_exit)
         self.assertEqual((pipeline.count().delivered, said), (3, ""))
 
+    @needs.threads
     def test_says_what_is_lost(self) -> None:
         """What could not be delivered in time is told with its number, and the way out."""
         pipeline = self.a_hanging_one()
@@ -184,6 +190,7 @@ class TestExit(PipelineTest):
         self.assertIn("3 messages were not delivered", said)
         self.assertIn("journal", said)
 
+    @needs.threads
     def test_says_what_was_dropped(self) -> None:
         """So is what a full queue dropped, even within the minute of the last report."""
         pipeline = self.a_hanging_one(max_queue_messages=1)

@@ -49,7 +49,7 @@ class TestWaits(unittest.TestCase):
         self.assertEqual(RetryPolicy(max_attempts=1).wait_before(progress, random=0), 1.0)
 
     def test_retry_after_nothing(self) -> None:
-        """A Retry-After of less than a second, from whatever client, is no leave to try on."""
+        """A Retry-After of less than a second, from whatever client, does not count as one."""
         policy, progress = RetryPolicy(max_attempts=3), Progress()
         waits = []
         for seconds in (0, -5, 0.001):

@@ -119,6 +119,7 @@ class _Worker:
 
     def __init__(self, name: str, host: str, journal: Path) -> None:
         self.accepted: set[str] = set()
+        self.has_begun = threading.Event()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _WORKER, host, str(journal), name],
             cwd=PROJECT,
@@ -133,6 +134,7 @@ class _Worker:
     def _read(self) -> None:
         for line in _open(self._process.stdout):
             self.accepted.add(line.strip().decode())
+            self.has_begun.set()
 
     def kill(self) -> None:
         self._process.kill()
@@ -169,7 +171,7 @@ def run(*, seconds: float, workers: int, seed: int) -> Outcome:
     """Raise a storm and return what it did.
 
     Args:
-        seconds: until the workers are told to end.
+        seconds: from when all of them log until they are told to end.
         workers: processes at a time.
         seed: of the network's and the killer's choices.
     """
@@ -185,6 +187,8 @@ def run(*, seconds: float, workers: int, seed: int) -> Outcome:
         living = [a_worker() for _ in range(workers)]
         everyone = list(living)
         kills = 0
+        for worker in living:
+            worker.has_begun.wait(_END_SECONDS)
         end = time.monotonic() + seconds
         quiet = threading.Event()
         while (left := end - time.monotonic()) > 0:

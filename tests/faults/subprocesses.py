@@ -56,6 +56,15 @@ def leave():
 '''
 """What every program here begins with."""
 
+IMPATIENT_CELERY = """\
+from kombu import Connection
+
+drain_events = Connection.drain_events
+Connection.drain_events = lambda self, **options: drain_events(self, **{**options, "timeout": 0.1})
+
+"""
+"""Has a Celery worker ask ten times a second whether it is to stop, and not every two seconds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:

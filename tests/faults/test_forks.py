@@ -75,7 +75,7 @@ class TestForks(unittest.TestCase):
         self.assert_arrived(Parent=50)
 
     def test_grandchild(self) -> None:
-        """Children of children are no different."""
+        """Children of children deliver in the same way."""
         self.ends(
             "attach(flush_interval=30); log('First')\n"
             "if os.fork() == 0:\n"
@@ -230,15 +230,15 @@ class TestMultiprocessing(unittest.TestCase):
         """What a child's thread logs when its target has returned arrives, too."""
         self.assert_arrived(
             "import multiprocessing\n"
-            "attach(shutdown_timeout=1)\n"
+            "attach(shutdown_timeout=0.3)\n"
             "def go_on():\n"
-            "    for _ in range(30): time.sleep(0.1); log('Late')\n"
+            "    for _ in range(10): time.sleep(0.1); log('Late')\n"
             "def work(): log('Child'); threading.Thread(target=go_on).start()\n"
             "if __name__ == '__main__':\n"
             "    child = multiprocessing.Process(target=work)\n"
             "    child.start(); child.join()\n",
             Child=1,
-            Late=30,
+            Late=10,
         )
 
     def test_child_that_fails(self) -> None:
@@ -287,7 +287,7 @@ class TestMultiprocessing(unittest.TestCase):
                 self.collector = Collector()
 
     def test_handler_made_in_the_child(self) -> None:
-        """A handler that the child makes itself is no different."""
+        """A handler that the child makes itself delivers, too."""
         self.assert_arrived(
             "import multiprocessing\n"
             "def work(): attach(); log('Child', 10)\n"

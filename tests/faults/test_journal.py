@@ -90,7 +90,7 @@ class KillTest(Case):
                 LOG_AND_WAIT.format(count=3_000),
                 journal=self.journal,
                 host=collector.url,
-                flush_interval=5,
+                flush_interval=0.5,
             )
             with program:
                 self.assertEqual(program.read_line(), "logged")
@@ -364,6 +364,8 @@ assert handler.drain(30)
     def test_a_sibling_that_lives_adopts(self) -> None:
         """A process that lives delivers what a sibling left, with no restart of anything."""
         with Program(
+            "from segment_logging._queues.journal import upkeep\n"
+            "upkeep.LOOK_AROUND_EVERY = 0.5\n"
             "log(0)\nassert handler.drain(10)\nprint('logged', flush=True)\nsys.stdin.readline()\n",
             journal=self.journal,
             host=self.collector.url,

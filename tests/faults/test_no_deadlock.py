@@ -49,14 +49,14 @@ class TestDictConfig(DeadlockTest):
         with mute_server() as host:
             done = self.ends(
                 CONFIG + "for _ in range(20):\n"
-                "    configure(shutdown_timeout=1.5, flush_interval=0); log('Signup')\n"
+                "    configure(shutdown_timeout=0.8, flush_interval=0); log('Signup')\n"
                 "    time.sleep(0.02)\n"
                 "began = time.monotonic(); configure(); took = time.monotonic() - began\n"
                 "leave(); print(took)",
                 host,
             )
         self.assertLess(done.json, 0.5)
-        self.assertLess(done.exit_seconds, 2.5)
+        self.assertLess(done.exit_seconds, 1.8)
         self.assertEqual(done.stderr.count("1 message was not delivered"), 20)
 
     def test_repeatedly(self) -> None:
@@ -111,7 +111,7 @@ class TestLoops(DeadlockTest):
         """What urllib3 logs about a request never causes the next one."""
         self.ends(
             self.ROOT + "attach(root, capture='all', flush_interval=0.01)\n"
-            "root.info('Signup', extra={'user_id': 'u'}); time.sleep(1.5)"
+            "root.info('Signup', extra={'user_id': 'u'}); time.sleep(0.5)"
         )
         self.assert_arrived(Signup=1)
         self.assertEqual(len(self.collector.requests), 1)
@@ -121,7 +121,7 @@ class TestLoops(DeadlockTest):
         self.ends(
             self.ROOT + "attach(root, capture='all', flush_interval=0.01)\n"
             "attach(root, capture='all', flush_interval=0.01)\n"
-            "root.info('Signup', extra={'user_id': 'u'}); time.sleep(1.5)"
+            "root.info('Signup', extra={'user_id': 'u'}); time.sleep(0.5)"
         )
         self.assert_arrived(Signup=2)
         self.assertEqual(len(self.collector.requests), 2)
@@ -135,7 +135,7 @@ class TestLoops(DeadlockTest):
             "    'the-write-key', capture='all', flush_interval=0.01)\n"
             "root.addHandler(QueueHandler(between))\n"
             "listener = QueueListener(between, handler); listener.start()\n"
-            "root.info('Signup', extra={'user_id': 'u'}); time.sleep(1.5); listener.stop()"
+            "root.info('Signup', extra={'user_id': 'u'}); time.sleep(0.5); listener.stop()"
         )
         self.assert_arrived(Signup=1)
         self.assertEqual(len(self.collector.requests), 1)
@@ -160,14 +160,14 @@ def once(function):
 
 class TestInTheMiddle(DeadlockTest):
     def test_signal_handler(self) -> None:
-        """A signal handler that logs every 3 ms in the middle of a loop that logs."""
+        """A signal handler that logs each millisecond in the middle of a loop that logs."""
         done = self.ends(
             COUNTING + "handler = attach(client=Counting(), flush_interval=0.01)\n"
             "logged = [0, 0]\n"
             "def on_alarm(*_): log('Signal'); logged[1] += 1\n"
             "signal.signal(signal.SIGALRM, on_alarm)\n"
-            "signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)\n"
-            "end = time.monotonic() + 5\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n"
+            "end = time.monotonic() + 1\n"
             "while time.monotonic() < end: log('Loop', 5); logged[0] += 5\n"
             "signal.setitimer(signal.ITIMER_REAL, 0); handler.drain(10)\n"
             "print(json.dumps([sum(logged), Counting.delivered, logged[1]]))"
@@ -177,15 +177,15 @@ class TestInTheMiddle(DeadlockTest):
         self.assertGreater(signals, 100)
 
     def test_signal_handler_with_a_full_queue(self) -> None:
-        """Likewise when there is seldom room."""
+        """So it is when there is seldom room."""
         for overflow in ("drop", "block"):
             with self.subTest(overflow):
                 done = self.ends(
                     f"handler = attach(flush_interval=0.01, max_queue_messages=50, "
-                    f"overflow={overflow!r})\n"
+                    f"overflow={overflow!r}, block_timeout=0.3)\n"
                     "signal.signal(signal.SIGALRM, lambda *_: log('Signal'))\n"
                     "signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)\n"
-                    "end = time.monotonic() + 1.5\n"
+                    "end = time.monotonic() + 1\n"
                     "while time.monotonic() < end: log('Loop', 20)\n"
                     "signal.setitimer(signal.ITIMER_REAL, 0); handler.drain(10)\n"
                     "counts = handler.counts()\n"
@@ -245,7 +245,7 @@ class TestInTheMiddle(DeadlockTest):
             COUNTING + "handler = attach(client=Counting(), flush_interval=0.01); logged = 0\n"
             "signal.signal(signal.SIGALRM, once(lambda: handler.close()))\n"
             "signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)\n"
-            "end = time.monotonic() + 3\n"
+            "end = time.monotonic() + 1.5\n"
             "while time.monotonic() < end: log('Loop', 5); logged += 5\n"
             "signal.setitimer(signal.ITIMER_REAL, 0); handler.drain(10)\n"
             "print(json.dumps([logged, Counting.delivered]))"
@@ -277,19 +277,19 @@ class TestInTheMiddle(DeadlockTest):
             "    while time.monotonic() < end: pass\n"
             "signal.signal(signal.SIGALRM, on_alarm)\n"
             "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n"
-            "end = time.monotonic() + 2\n"
-            "while time.monotonic() < end: Bell().wait(0.0101)\n"
+            "end = time.monotonic() + 1\n"
+            "while time.monotonic() < end: Bell().wait(0.0051)\n"
             "signal.setitimer(signal.ITIMER_REAL, 0); print(1)"
         )
         self.assertEqual(done.json, 1)
 
     def test_flush_and_counts_in_a_signal_handler(self) -> None:
-        """Likewise one that flushes and counts."""
+        """Nor does a signal handler that flushes and counts hang anything."""
         done = self.ends(
             COUNTING + "handler = attach(client=Counting(), flush_interval=0.01); logged = 0\n"
             "signal.signal(signal.SIGALRM, once(lambda: (handler.flush(), handler.counts())))\n"
-            "signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)\n"
-            "end = time.monotonic() + 3\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)\n"
+            "end = time.monotonic() + 1\n"
             "while time.monotonic() < end: log('Loop', 5); handler.counts(); logged += 5\n"
             "signal.setitimer(signal.ITIMER_REAL, 0); handler.drain(10)\n"
             "print(json.dumps([logged, Counting.delivered]))"
@@ -305,7 +305,7 @@ class TestInTheMiddle(DeadlockTest):
             "class Noisy:\n"
             "    def __init__(self): self.me = self\n"
             "    def __del__(self): global logged; log('Del'); logged += 1\n"
-            "end = time.monotonic() + 2\n"
+            "end = time.monotonic() + 1\n"
             "while time.monotonic() < end: Noisy(); log('Loop', 5); logged += 5\n"
             "gc.collect(); handler.drain(10)\n"
             "print(json.dumps([logged, Counting.delivered + handler.counts().ignored]))"

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from segment_logging.collector import Collector
 
-from .subprocesses import Done, arrived, repeated_ids, run
+from .subprocesses import IMPATIENT_CELERY, Done, arrived, repeated_ids, run
 
 
 def has(module: str) -> bool:
@@ -160,6 +160,7 @@ app.conf.broker_transport_options = {
     "data_folder_in": os.environ["FOLDER"],
     "data_folder_out": os.environ["FOLDER"],
     "control_folder": os.environ["FOLDER"] + "/control",
+    "polling_interval": 0.05,
 }
 app.conf.worker_hijack_root_logger = False
 log("Loaded")
@@ -193,7 +194,7 @@ class TestCelery(ServerTest):
         with TemporaryDirectory() as directory:
             folder = f"{directory}/queue"
             done = run(
-                f"os.makedirs({folder!r})\n" + TASKS,
+                f"os.makedirs({folder!r})\n" + IMPATIENT_CELERY + TASKS,
                 self.collector.url,
                 BROKER="filesystem://",
                 FOLDER=folder,

@@ -13,7 +13,7 @@ class StormTest(unittest.TestCase):
     def test_no_event_is_lost(self) -> None:
         """Whatever is killed and whatever fails, every event whose logging call had returned is
         delivered, and nothing is left behind."""
-        outcome = storm.run(seconds=6, workers=3, seed=7)
+        outcome = storm.run(seconds=2, workers=3, seed=7)
         self.assertGreater(outcome.accepted, 0, outcome)
         self.assertGreater(outcome.kills, 0, outcome)
         self.assertEqual((outcome.lost, outcome.stuck, outcome.left), (0, 0, 0), outcome)

@@ -19,11 +19,12 @@ from segment_logging import Counts, SegmentHandler
 from segment_logging._messages.message import Message
 from segment_logging.collector import Collector
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import a_record, run_python
 
 
 def nothing(*_: Any) -> None:
-    """An `on_error`, likewise."""
+    """An `on_error` that does nothing."""
 
 
 class BlockedClient(FakeClient):
@@ -73,6 +74,7 @@ class HandlerTest(unittest.TestCase):
         self.assertEqual(counts.accepted, sum_of_all, counts)
 
 
+@needs.threads
 class TestOverflow(HandlerTest):
     def blocked(self, **options: Any) -> tuple[SegmentHandler, BlockedClient]:
         """Return a handler whose queue takes 10 messages, its listener in a hanging request."""
@@ -204,6 +206,7 @@ class TestLife(HandlerTest):
         self.assertIsNone(handler.flush())
         self.assertEqual(len(client.messages), 3)
 
+    @needs.threads
     def test_drain_in_vain(self) -> None:
         """drain is False when time was up, and nothing is lost by that."""
         client = BlockedClient()
@@ -236,9 +239,10 @@ class TestLife(HandlerTest):
         self.assertEqual(failed, [])
 
     def test_no_queue_handler(self) -> None:
-        """It is none of stdlib's QueueHandlers, for which dictConfig has rules of its own."""
+        """It is not one of stdlib's QueueHandlers, for which dictConfig has rules of its own."""
         self.assertNotIsInstance(self.handler_of(), QueueHandler)
 
+    @needs.threads
     def test_ends_that_fail(self) -> None:
         """Whatever the client does, flush and close raise nothing: logging.shutdown goes on."""
 

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from segment_logging import Counts, SegmentHandler
-from segment_logging._delivery.options import DeliveryOptions
 from segment_logging._messages.message import Message
+from segment_logging._options.delivery import DeliveryOptions
 from segment_logging.collector import Collector
 from segment_logging.testing import FakeClient
 from tests.builders import a_record, run_python, syncs_counted
@@ -29,7 +29,7 @@ def a_choice(message: Any) -> Any:
 
 
 def nothing(*_: Any) -> None:
-    """An `on_error`, likewise."""
+    """An `on_error` that does nothing."""
 
 
 class HandlerTest(unittest.TestCase):

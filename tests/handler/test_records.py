@@ -16,11 +16,12 @@ from typing import Any
 
 from segment_logging import Counts, SegmentHandler, Track
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import a_record, run_python
 
 
 def nothing(*_: Any) -> None:
-    """An `on_error`, likewise."""
+    """An `on_error` that does nothing."""
 
 
 class HandlerTest(unittest.TestCase):
@@ -125,6 +126,7 @@ class TestRecords(HandlerTest):
         self.assertTrue(handler.drain(5))
         self.assertEqual(len(client.messages), 3)
 
+    @needs.threads
     def test_of_a_thread_that_is_gone(self) -> None:
         """A thread that ended may have had the identifier that the listener's has now."""
         client = FakeClient()
@@ -206,7 +208,7 @@ class TestRecords(HandlerTest):
 
 class TestFilters(HandlerTest):
     def test_refuses(self) -> None:
-        """A record that a filter refuses is no event."""
+        """A record that a filter refuses is not an event."""
         client = FakeClient()
         handler = self.handler_of(client)
         handler.addFilter(lambda record: record.msg != "Secret")

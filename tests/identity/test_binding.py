@@ -14,6 +14,8 @@ from segment_logging import ConfigurationError, bind, identity, unbind
 from segment_logging._identity.binding import current_binding, current_identity, only_identity
 from segment_logging._identity.who import NOBODY, Identity, KnownIdentity
 
+from .. import needs
+
 
 def bound() -> KnownIdentity:
     """What is bound, which must be known."""
@@ -46,7 +48,7 @@ def isolated(test: Any) -> Any:
 
 class TestBind(unittest.TestCase):
     def test_no_object(self) -> None:
-        """A context that is no object fails where it is bound, not at every event."""
+        """A context that is not an object fails where it is bound, not at every event."""
         no_object: Any = "x"
         with self.assertRaisesRegex(ConfigurationError, "context must be an object"):
             bind(context=no_object)
@@ -111,6 +113,7 @@ class TestBind(unittest.TestCase):
         thread.join(10)
         self.assertIs(bound(), NOBODY)
 
+    @needs.event_loop
     def test_tasks(self) -> None:
         """Each asyncio task has its own, and `to_thread` takes it along."""
 
@@ -212,6 +215,7 @@ class TestIdentity(unittest.TestCase):
 
         self.assertEqual([who(), who()], ["u-17", "u-17"])
 
+    @needs.event_loop
     def test_async_decorator(self) -> None:
         """Of an async function: while it runs, not while it is called."""
 
@@ -298,7 +302,7 @@ class TestAskedLater(unittest.TestCase):
         self.assertEqual(now.fill_in(None, None), ("u-17", None))
 
     def test_asked_each_time(self) -> None:
-        """Who logs in meanwhile is seen, also under what was bound before."""
+        """A user who logs in meanwhile is seen, also under what was bound before."""
         asked = Asked(anonymous_id="a-1")
         with only_identity(asked), identity(context={"locale": "de"}):
             asked.known = KnownIdentity(user_id="u-17", anonymous_id="a-1")

@@ -15,7 +15,7 @@ class TestMerge(unittest.TestCase):
         self.assertEqual(merge(None, {"a": 1}), {"a": 1})
 
     def test_upper_wins(self) -> None:
-        """The upper value wins, and objects inside are merged likewise."""
+        """The upper value wins, inside nested objects as well."""
         lower = {"a": 1, "o": {"x": 1, "y": 1}, "l": [1]}
         upper = {"a": 2, "o": {"y": 2}, "l": [2]}
         self.assertEqual(merge(lower, upper), {"a": 2, "o": {"x": 1, "y": 2}, "l": [2]})

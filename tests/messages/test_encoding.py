@@ -9,8 +9,8 @@ import sys
 import time
 import unittest
 from collections import OrderedDict, UserDict, UserString, defaultdict, deque, namedtuple
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -18,25 +18,23 @@ from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from unittest.mock import MagicMock
 from uuid import UUID
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from segment_logging import Group, User
 from segment_logging._messages.encoding import (
     decode,
     encode,
     encode_fast,
     encode_standard,
-    plain,
     utc_text,
 )
 from tests.builders import run_python
+from tests.messages.encoders import carefully, encoders
 
 NORTH = timezone(timedelta(hours=2))
 
@@ -239,29 +237,6 @@ KINDS: tuple[tuple[Any, Any], ...] = (
 """Values, and what stands in the JSON."""
 
 
-def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
-    """Encode as `encode` does when it has this encoder only."""
-    for way in (encoder, encode_standard):
-        try:
-            return way(value)
-        except Exception:
-            continue
-    return encode_standard(plain(value))
-
-
-def encoders() -> dict[str, Callable[[object], bytes]]:
-    """The ways to write a value that must come to the same."""
-    ways: dict[str, Callable[[object], bytes]] = {
-        "encode": encode,
-        "standard": lambda value: carefully(encode_standard, value),
-        "plain": lambda value: encode_standard(plain(value)),
-    }
-    fast = encode_fast
-    if fast is not None:
-        ways["fast"] = lambda value: carefully(fast, value)
-    return ways
-
-
 class TestKinds(unittest.TestCase):
     def test_every_kind(self) -> None:
         """Every kind of value is written as promised, by every encoder, at every depth."""
@@ -309,62 +284,10 @@ class TestKinds(unittest.TestCase):
         self.assertEqual(repr(value), before)
 
     def test_same_object_twice(self) -> None:
-        """An object that occurs twice is no cycle."""
+        """An object that occurs twice is not a cycle."""
         shared = {"x": float("nan")}
         for name, way in encoders().items():
             self.assertEqual(decode(way([shared, shared])), [{"x": None}, {"x": None}], name)
-
-
-class TestNumPy(unittest.TestCase):
-    def test_scalars_and_arrays(self) -> None:
-        """What NumPy holds is written as plain Python would have it, of whatever precision."""
-        for value, expected in (
-            (np.int64(2**62), 2**62),
-            (np.uint8(7), 7),
-            (np.float32(0.5), 0.5),
-            (np.longdouble(1.5), 1.5),
-            (np.float64("nan"), None),
-            (np.bool_(True), True),
-            (np.str_("x"), "x"),
-            (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
-            (np.datetime64("2026-01-02"), "2026-01-02"),
-            (np.datetime64("NaT", "ns"), None),
-            (np.timedelta64(1_500_000_000, "ns"), 1.5),
-            (np.timedelta64(2, "s"), 2.0),
-            (np.array([1_500_000_000], dtype="m8[ns]"), [1.5]),
-        ):
-            for name, way in encoders().items():
-                with self.subTest(value=repr(value), encoder=name):
-                    self.assertEqual(decode(way({"a": value})), {"a": expected})
-
-    def test_ids(self) -> None:
-        """A number of any precision may be an id."""
-        numbers: tuple[Any, ...]
-        numbers = (np.float32(17), np.float16(17), np.longdouble(17), np.int32(17))
-        for number in numbers:
-            self.assertEqual(
-                Group(user=User(user_id="u"), group_id=cast(str, number)).group_id, "17"
-            )
-
-    def test_pandas(self) -> None:
-        """A naive moment of pandas, which takes none for local time, is one all the same."""
-
-        class Timestamp(datetime):
-            @override
-            def astimezone(self, zone: tzinfo | None = None) -> Any:
-                raise TypeError("Cannot convert tz-naive Timestamp")
-
-            def to_pydatetime(self) -> datetime:
-                return datetime(2026, 1, 2)
-
-        self.assertEqual(decode(encode(Timestamp(2026, 1, 2))), utc_text(datetime(2026, 1, 2)))
-
-    def test_moments(self) -> None:
-        """A moment is one at any precision, not a count of nanoseconds."""
-        for unit in ("s", "ms", "us", "ns"):
-            moment = np.datetime64("2026-01-02T03:04:05", unit)
-            written = utc_text(datetime(2026, 1, 2, 3, 4, 5))
-            self.assertEqual(decode(encode(moment)), written, unit)
 
 
 class TestSameInBoth(unittest.TestCase):

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 import unittest
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -15,11 +15,10 @@ from typing_extensions import override
 from segment_logging import InvalidMessage
 from segment_logging._messages.encoding import (
     encode,
-    encode_fast,
-    encode_standard,
-    plain,
 )
+from tests import needs
 from tests.builders import run_python
+from tests.messages.encoders import encoders
 
 
 @dataclasses.dataclass
@@ -46,29 +45,6 @@ class Rude:
         raise RuntimeError("secret")
 
     __repr__ = __str__
-
-
-def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
-    """Encode as `encode` does when it has this encoder only."""
-    for way in (encoder, encode_standard):
-        try:
-            return way(value)
-        except Exception:
-            continue
-    return encode_standard(plain(value))
-
-
-def encoders() -> dict[str, Callable[[object], bytes]]:
-    """The ways to write a value that must come to the same."""
-    ways: dict[str, Callable[[object], bytes]] = {
-        "encode": encode,
-        "standard": lambda value: carefully(encode_standard, value),
-        "plain": lambda value: encode_standard(plain(value)),
-    }
-    fast = encode_fast
-    if fast is not None:
-        ways["fast"] = lambda value: carefully(fast, value)
-    return ways
 
 
 class TestRefused(unittest.TestCase):
@@ -127,6 +103,7 @@ print(json.dumps(refused))
         )
         self.assertEqual(refused, [True, True])
 
+    @needs.a_limited_stack
     def test_deep_nesting(self) -> None:
         """10,000 levels are refused, and nothing crashes."""
         for wrap in (lambda x: [x], lambda x: {"a": x}, Scalar, lambda x: {"a": {1: x}}):
@@ -136,7 +113,7 @@ print(json.dumps(refused))
             self.refused(value)
 
     def test_deep_tuples(self) -> None:
-        """Likewise 10,000 tuples in each other, in a process of their own as they may end it."""
+        """So are 10,000 nested tuples, in a process of their own as they may end it."""
         refused = run_python(
             """
 from segment_logging import InvalidMessage
@@ -167,7 +144,7 @@ except InvalidMessage:
         self.assertIsInstance(error.__cause__, RuntimeError)
 
     def test_key_that_raises(self) -> None:
-        """Likewise when the object is a key."""
+        """The same when the object is a key."""
         self.refused({Rude(): 1})
 
     def test_hostile_objects(self) -> None:

@@ -267,7 +267,7 @@ class TestTimestamps(unittest.TestCase):
                 self.assertEqual(write_timestamp(text), f"2026-11-23T{expected}")
 
     def test_no_iso_text(self) -> None:
-        """What is no moment is refused on every Python."""
+        """Anything but a moment is refused on every Python."""
         for text in ("", "2026", "2026-13-01T00:00:00Z", "2026-11-23T25:00:00Z", "now", "08:00Z"):
             with self.subTest(text=text), self.assertRaisesRegex(InvalidMessage, "not a moment"):
                 write_timestamp(text)

@@ -15,6 +15,8 @@ from typing_extensions import override
 
 from segment_logging._process.threads import OneThread, start_daemon
 
+from .. import needs
+
 
 class TestOneThread(unittest.TestCase):
     """Runs a loop that notes what it does."""
@@ -44,6 +46,7 @@ class TestOneThread(unittest.TestCase):
         """Have threads fail to start in these ways, one after the other."""
         return mock.patch.object(threading.Thread, "start", side_effect=failures)
 
+    @needs.threads
     def test_one_at_a_time(self) -> None:
         """While it runs, `start` does nothing."""
         one = self.one()
@@ -53,6 +56,7 @@ class TestOneThread(unittest.TestCase):
         self.assertTrue(one.is_running)
         self.assertEqual(len(self.ran_in), 1)
 
+    @needs.threads
     def test_cannot_be_started(self) -> None:
         """If no thread can be started, this is reported once, and the next try is not lost."""
         one = self.one()
@@ -67,6 +71,7 @@ class TestOneThread(unittest.TestCase):
         one.start()
         self.assertTrue(self.come.wait(10))
 
+    @needs.threads
     def test_interrupted(self) -> None:
         """A signal handler that raises in the middle of `start` leaves it as it was."""
         one = self.one()
@@ -83,6 +88,7 @@ class TestOneThread(unittest.TestCase):
         one.run_here()
         self.assertEqual((self.ran_in, one.is_running), ([threading.get_ident()], False))
 
+    @needs.threads
     def test_here_while_it_runs(self) -> None:
         """If a thread runs it already, `run_here` leaves it to that."""
         one = self.one()

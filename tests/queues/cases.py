@@ -11,9 +11,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from segment_logging._queues.journal.queue import Journal
+from segment_logging._queues.journal.journal import Journal
 from segment_logging._queues.memory import MemoryQueue
-from segment_logging._queues.queue import MessageQueue
+from segment_logging._queues.message_queue import MessageQueue
 
 KEY = "key"
 

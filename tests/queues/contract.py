@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from segment_logging import HttpClient
 from segment_logging._messages.batch import Batch
-from segment_logging._queues.queue import MessageQueue
+from segment_logging._queues.message_queue import MessageQueue
 from tests.builders import RecordingSession
 from tests.queues.cases import (
     KEY,

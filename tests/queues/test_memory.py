@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from segment_logging._queues.queue import MessageQueue
+from segment_logging._queues.message_queue import MessageQueue
 from tests.queues.cases import (
     JournalCase,
     Rings,

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from segment_logging._queues.queue import MessageQueue
+from segment_logging._queues.message_queue import MessageQueue
 from segment_logging._queues.spill import SpillingQueue
 from tests.queues.cases import (
     JournalCase,

@@ -68,7 +68,7 @@ class TestSink(LoguruCase):
         )
 
     def test_ordinary_line(self) -> None:
-        """A line without a key of ours is no event."""
+        """A line without a key of ours is not an event."""
         logger.bind(host="x").info("Connected")
         self.assertEqual(self.messages(), [])
 

@@ -141,7 +141,7 @@ class TestIdentity(unittest.TestCase):
             self.assertEqual(self.user({"anonymous_id": value}).anonymous_id, text)
 
     def test_bad_ids(self) -> None:
-        """NaN, which would make all users one, and what is no id at all, are refused."""
+        """NaN, which would make all users one, and whatever is not an id at all, are refused."""
         for value in (float("nan"), float("inf"), True, False, "", b"x", ["u"], {}, object(),
                       Decimal("nan")):  # fmt: skip
             for name in ("user_id", "anonymous_id"):
@@ -212,7 +212,7 @@ class TestName(unittest.TestCase):
         self.assertEqual(message.properties, {"message": "mine"})
 
     def test_no_text(self) -> None:
-        """A message that is no text is named by its str()."""
+        """A message that is not a text is named by its str()."""
         self.assertEqual(event_of(ValueError("no"), extra={}).event, "no")
 
     def test_enum(self) -> None:
@@ -230,7 +230,7 @@ class TestName(unittest.TestCase):
             self.assertIn("event", refusal_of(record))
 
     def test_page_and_screen(self) -> None:
-        """Page and screen are named by the text; an empty one is no name."""
+        """Page and screen are named by the text; an empty one is not a name."""
         for kind in ("page", "screen"):
             message = event_of("Docs %s", 7, extra={"type": kind, "category": "Help"})
             self.assertEqual((message.name, message.category), ("Docs 7", "Help"))
@@ -359,7 +359,7 @@ class TestTimeAndIds(unittest.TestCase):
             self.assertEqual(event_of(extra={"timestamp": value}).timestamp, expected)
 
     def test_bad(self) -> None:
-        """What is no moment is refused."""
+        """Anything but a moment is refused."""
         for value in each("soon", "", True, [], float("nan"), b"x"):
             record = a_record(extra={"user_id": "u", "timestamp": value})
             self.assertIn("timestamp", refusal_of(record))

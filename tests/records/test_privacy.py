@@ -128,7 +128,7 @@ class TestRedaction(unittest.TestCase):
             self.assertEqual(sent, {"card": {"name": "Ada"}})
 
     def test_traits_and_loose_extras(self) -> None:
-        """Traits and loose extras are looked through likewise."""
+        """Traits and loose extras are looked through as well."""
         record = a_record(extra={"user_id": "u", "traits": {"email": "a@b.c"}, "ssn": "1"})
         sent = message_of(record, redact=["email", "ssn"]).to_dict()
         self.assertEqual(sent["traits"], {})
@@ -148,7 +148,7 @@ class TestRedaction(unittest.TestCase):
         )
 
     def test_what_segment_needs(self) -> None:
-        """What makes it a message is none of it."""
+        """What makes it a message is not part of it."""
         record = a_record(
             extra={"user_id": "u", "properties": {"event": 1, "type": 2, "userId": 3}}
         )
@@ -257,7 +257,7 @@ class TestSelection(unittest.TestCase):
         self.assertEqual(len(messages_of(*records[:10], sample_rate=0)), 0)
 
     def test_sample_is_stable(self) -> None:
-        """Who is in the sample depends on the id alone: these users are, for ever."""
+        """Whether a user is in the sample depends on the id alone: these users are, for ever."""
         records = [a_record(extra={"user_id": f"u{number}"}) for number in range(12)]
         kept = [one.user.user_id for one in messages_of(*records, sample_rate=0.5)]
         self.assertEqual(kept, ["u2", "u3", "u5", "u6", "u9", "u10"])

@@ -25,7 +25,7 @@ from segment_logging import (
     __version__,
     identity,
 )
-from segment_logging._records.options import RecordOptions
+from segment_logging._options.records import RecordOptions
 from segment_logging._records.reader import RecordReader
 from segment_logging.testing import capture_segment
 from tests.builders import a_record, each, message_of, messages_of, refusal_of
@@ -101,7 +101,7 @@ class TestMarks(unittest.TestCase):
             self.assertEqual(messages_of(record, capture="all"), [])
 
     def test_lazy_text(self) -> None:
-        """A record that is no event is not formatted."""
+        """A record that is not an event is not formatted."""
 
         class Rude:
             def __str__(self) -> str:  # type: ignore[explicit-override]
@@ -143,7 +143,7 @@ class TestNested(unittest.TestCase):
         self.assertEqual(message.properties, {"plan": "pro"})
 
     def test_structlog_line(self) -> None:
-        """`event`, which every structlog line has, is no mark."""
+        """`event`, which every structlog line has, does not mark one."""
         with identity(user_id="u"):
             self.assertEqual(messages_of(a_record({"event": "Connected", "host": "x"})), [])
 
@@ -301,7 +301,7 @@ class TestRecords(unittest.TestCase):
     @given(extra=st.dictionaries(names, values), msg=st.sampled_from(["x", "", "%s", 7, {"a": 1}]))
     @settings(max_examples=200, deadline=None)
     def test_whatever_is_logged(self, extra: dict[str, Any], msg: Any) -> None:
-        """Any record is no event, a valid message, or refused with a reason of ours."""
+        """Any record is ignored, becomes a valid message, or is refused with a reason of ours."""
         with capture_segment(allow_invalid=True) as captured:
             logging.getLogger("tests.records").info(msg, extra=extra)
         for message in captured:

@@ -145,7 +145,7 @@ class TestForFormatter(StructlogCase):
         captured.assert_tracked("Invited", user_id="v", times=1)
 
     def test_ordinary_line(self) -> None:
-        """A line without a key of ours is no event."""
+        """A line without a key of ours is not an event."""
         logger, captured = self.configured(), self.capture()
         logger.info("Connected", host="x")
         captured.assert_not_sent()

@@ -220,7 +220,7 @@ class TestFailures(unittest.TestCase):
             ),
             [
                 "track 'Sign Up' with user_id='u-17', properties.plan='pro' was not captured",
-                "captured 3, nearest first:",
+                "captured 3 messages, nearest first:",
                 "  [1] track 'Signup' user_id='u-18' properties={'plan': 'free'}",
                 "      ! event: expected 'Sign Up', got 'Signup'",
                 "      ! user_id: expected 'u-17', got 'u-18'",
@@ -269,7 +269,7 @@ class TestFailures(unittest.TestCase):
         """Long values are cut, and where long texts begin to differ is told."""
         captured = signup(properties={"text": "a" * 500 + "b"})
         said = self.said(lambda: captured.assert_tracked(properties={"text": "a" * 500 + "c"}))
-        self.assertTrue(said[-1].endswith("got 'b' after 500 characters that are the same"))
+        self.assertTrue(said[-1].endswith("got 'b' after 500 identical characters"))
         self.assertLess(max(map(len, said)), 200)
 
     def test_nothing_expected_or_got(self) -> None:
@@ -317,7 +317,8 @@ class TestFailures(unittest.TestCase):
         self.assertIn(f"  'Signup' at {__file__}:", said[-2])
         self.assertEqual(
             said[-1],
-            "      ! no event: it has only userid in extra; pass user_id, event or segment=True",
+            "      ! not an event: it has only userid in extra; "
+            "pass user_id, event or segment=True",
         )
 
     def test_identity_alone(self) -> None:

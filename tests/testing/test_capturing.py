@@ -18,6 +18,7 @@ from typing_extensions import override
 from segment_logging import InvalidMessage, SegmentHandler
 from segment_logging._messages.calls import Call
 from segment_logging.testing import FakeClient, capture_segment
+from tests import needs
 from tests.builders import run_python
 
 logger = logging.getLogger("tests.testing")
@@ -314,6 +315,7 @@ print(json.dumps([[m.event for m in captured], logging.root.level, len(logging.r
                 thread.join()
         self.assertEqual(sorted(names_of(captured)), [f"e{n}" for n in range(5)])
 
+    @needs.event_loop
     def test_tasks(self) -> None:
         """What tasks log is captured, and what `asyncio.to_thread` does."""
 

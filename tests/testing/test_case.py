@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from segment_logging import HttpClient, SegmentHandler
 from segment_logging.testing import FakeClient, SegmentTestCase
+from tests import needs
 from tests.builders import PROJECT, a_track, run_python
 
 logger = logging.getLogger("tests.assertions")
@@ -123,6 +124,7 @@ class TestCase(unittest.TestCase):
         handler.drain(5)
         self.assertEqual((len(client.messages), logging.root.handlers), (1, before))
 
+    @needs.event_loop
     def test_asynchronous(self) -> None:
         """It goes with `IsolatedAsyncioTestCase`."""
 

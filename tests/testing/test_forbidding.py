@@ -79,7 +79,9 @@ class TestClient(unittest.TestCase):
                 with suppress(SendingForbidden):
                     self.client.send("key", Batch([a_track(f"e{n}") for n in range(7)]))
         lines = str(caught.exception).splitlines()
-        self.assertEqual(lines[0], "7 messages were to be sent to Segment inside forbid_sending():")
+        self.assertEqual(
+            lines[0], "7 messages would have been sent to Segment inside forbid_sending():"
+        )
         self.assertEqual((lines[1], lines[6]), ("  track 'e0' user_id='u-17'", "  and 2 more"))
 
     def test_auto_batcher(self) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 
 from segment_logging import HttpClient
+from tests import needs
 from tests.builders import RecordingSession
 from tests.queues.cases import (
     KEY,
@@ -37,6 +38,7 @@ class AdoptionTest(JournalCase):
         self.leave_behind(a_line(1) + b"\n", name="00000000000000000001-1-dead")
         self.assertEqual(self.adopted_by(a_journal(self.root)), [a_line(1), a_line(2)])
 
+    @needs.file_locks
     def test_a_live_owner_is_left_alone(self) -> None:
         """A directory whose lock is held is not touched."""
         directory = self.leave_behind(a_line() + b"\n")
@@ -46,6 +48,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual(self.adopted_by(a_journal(self.root)), [])
         self.assertEqual(len(self.files()), 1)
 
+    @needs.file_locks
     def test_a_second_journal_of_this_process_is_a_live_owner(self) -> None:
         """Two journals of one process are two owners: neither takes the other's messages."""
         first, second = a_journal(self.root), a_journal(self.root)
@@ -95,7 +98,7 @@ class AdoptionTest(JournalCase):
         self.assertFalse(journal.adoption.wants_to_look)
 
     def test_foreign_lock(self) -> None:
-        """A directory that is nobody's journal is no backlog."""
+        """A directory that is nobody's journal does not count as backlog."""
         (self.live / "foreign" / "owner.lock").mkdir(parents=True)
         journal = a_journal(self.root)
         with self.assertRaises(OSError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from segment_logging._queues.journal.queue import Journal
+from segment_logging._queues.journal.journal import Journal
 from segment_logging._queues.spill import SpillingQueue
 from tests.builders import run_python
 from tests.queues.cases import (

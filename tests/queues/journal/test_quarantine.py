@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from segment_logging._queues.journal.journal import Journal
 from segment_logging._queues.journal.quarantine import MAX_QUARANTINE_BYTES
-from segment_logging._queues.journal.queue import Journal
 from tests.queues.cases import (
     WHOLE,
     JournalCase,
@@ -33,7 +33,7 @@ class DamageTest(JournalCase):
         self.assertEqual((journal.adoption.damaged, journal.accepted), (1, 2))
 
     def test_garbage_line(self) -> None:
-        """A line that is no JSON costs itself only."""
+        """A line that is not JSON costs only itself."""
         taken, journal = self.damaged(b"\xff\xfe no json\n" + a_line(3) + b"\n")
         self.assertEqual(taken, [a_line(1), a_line(3), a_line(2)])
         self.assertEqual(journal.adoption.damaged, 1)

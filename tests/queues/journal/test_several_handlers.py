@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from segment_logging import SegmentHandler
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import a_record
 from tests.queues.cases import (
     KEY,
@@ -15,6 +16,7 @@ from tests.queues.cases import (
 class TwoHandlersTest(JournalCase):
     """Several handlers in one process on one directory."""
 
+    @needs.file_locks
     def test_each_message_is_delivered_once(self) -> None:
         """Two handlers of one process share a directory: each delivers its own, once."""
         clients = [FakeClient(), FakeClient()]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import unittest
 
-from segment_logging._queues.journal.queue import Journal
+from segment_logging._queues.journal.journal import Journal
+from tests import needs
 from tests.builders import syncs_counted
 from tests.queues.cases import (
     JournalCase,
@@ -32,6 +34,7 @@ class SyncTest(JournalCase):
         self.assertGreaterEqual(syncs.of_all, 1)
         journal.release()
 
+    @needs.threads
     def test_interval_syncs_soon_and_not_each_message(self) -> None:
         """With "interval" some later sync takes care of all messages so far."""
         with syncs_counted() as syncs:
@@ -47,6 +50,7 @@ class SyncTest(JournalCase):
             journal.release()
             self.assertGreaterEqual(syncs.of_data, 1)
 
+    @unittest.skipUnless(os.path.exists("/dev/fd"), "needs /dev/fd")
     def test_descriptors_are_closed(self) -> None:
         """No mode leaves descriptors open once the files are sealed and the journal released."""
         for sync in ("off", "interval", "emit"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from segment_logging._records.options import RecordOptions
-from tests.option_case import OptionCase
+from segment_logging._options.records import RecordOptions
+from tests.options.cases import OptionCase
 
 
 class TestRecordOptions(OptionCase):

@@ -10,9 +10,9 @@ import unittest
 from typing import Any
 
 from segment_logging import ConfigurationError, SegmentHandler, SegmentJsonFormatter
-from segment_logging._delivery.options import DeliveryKeywords, DeliveryOptions
+from segment_logging._options.delivery import DeliveryKeywords, DeliveryOptions
+from segment_logging._options.records import RecordKeywords, RecordOptions
 from segment_logging._options.table import Options, rows_of
-from segment_logging._records.options import RecordKeywords, RecordOptions
 from segment_logging.testing import capture_segment
 
 ROWS = rows_of(DeliveryOptions, RecordOptions)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from .._messages.message import Message
-from .._options.checks import (
+from ..errors import ConfigurationError
+from .checks import (
     callable_or_none,
     number,
     object_or_none,
@@ -19,8 +20,7 @@ from .._options.checks import (
     texts,
     texts_or_none,
 )
-from .._options.table import Options, option
-from ..errors import ConfigurationError
+from .table import Options, option
 
 BeforeSend = Callable[[Message], "Message | None"]
 """What `before_send` is: called in the caller's thread; returns the message to send, or None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -14,7 +14,9 @@ from .._client.client import Client, Tokens
 from .._client.exchange import Timeout
 from .._client.hosts import EU_HOST, host_of
 from .._client.http_client import HttpClient
-from .._options.checks import (
+from .._messages.message import Message
+from ..errors import ConfigurationError, SegmentError
+from .checks import (
     callable_or_none,
     directory_or_none,
     file_or_none,
@@ -25,9 +27,10 @@ from .._options.checks import (
     switch,
     text_or_none,
 )
-from .._options.table import Options, option
-from ..errors import ConfigurationError
-from .attempts import OnError
+from .table import Options, option
+
+OnError = Callable[[SegmentError, Sequence[Message]], object]
+"""What `on_error` is: called on the listener's thread with the reason and the messages given up."""
 
 _count = number(at_least=1, is_whole=True)
 
@@ -114,6 +117,11 @@ class DeliveryOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.new_http_client()  # a wrong host, region, timeout or oauth fails here, at start-up
+
+    @property
+    def keeps(self) -> bool:
+        """Whether messages outlive the process."""
+        return self.journal is not None
 
     @property
     def dead_letters_path(self) -> str | None:

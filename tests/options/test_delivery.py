@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from segment_logging import ConfigurationError, HttpClient, SegmentHandler
-from segment_logging._delivery.options import write_key_of
+from segment_logging._options.delivery import write_key_of
 from segment_logging.testing import FakeClient
 from tests.builders import delivery_options, each
-from tests.option_case import OptionCase
+from tests.options.cases import OptionCase
 
 
 class TestDeliveryOptions(OptionCase):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from segment_logging._queues.queue import MessageQueue
+from segment_logging._queues.message_queue import MessageQueue
 from tests.queues.cases import (
     JournalCase,
     a_journal,

@@ -1,0 +1,135 @@
+"""Tables of the documentation that are made from the package, as Markdown. Knows nothing of Sphinx.
+
+They are made whenever the pages are built, so they cannot differ from what the package does.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+
+from segment_logging import SegmentHandler
+from segment_logging._messages.calls import Call
+from segment_logging._options.delivery import DeliveryOptions
+from segment_logging._options.records import RecordOptions
+from segment_logging._options.table import rows_of
+from segment_logging._process.lifecycle import RULES, Action, Doing, Event, Stage
+
+
+def options() -> str:
+    """Return the handler's options: name, default, and the sentence from the table of options."""
+    about_write_key = _sentences_in(SegmentHandler, "Args")["write_key"]
+    rows = [("`write_key`", "`None`", _plain(about_write_key))]
+    for name, row in rows_of(DeliveryOptions, RecordOptions).items():
+        default = repr(row.default).replace("'", '"')
+        rows.append((f"`{name}`", f"`{default}`", _plain(row.metadata["sentence"])))
+    return _table(("option", "default", "meaning"), rows)
+
+
+def fields() -> str:
+    """Return the fields that every call has."""
+    rows = [
+        (f"`{name}`", _plain(sentence))
+        for name, sentence in _sentences_in(Call, "Attributes").items()
+    ]
+    return _table(("field", "meaning"), rows)
+
+
+def _sentences_in(kind: type, section: str) -> dict[str, str]:
+    """Return what a section of a class's docstring says, by the names that it explains."""
+    docstring = inspect.getdoc(kind) or ""
+    lines = docstring.partition(f"\n{section}:\n")[2].partition("\n\n")[0]
+    found = re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", lines, re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", sentence).rstrip(".") for name, sentence in found}
+
+
+def rules() -> str:
+    """Return the lifecycle of a pipeline: what happens in which situation, and what follows."""
+    rows = [
+        (
+            _any_of(rule.events, Event),
+            _any_of(rule.stages, Stage),
+            _any_of(rule.doings, Doing),
+            "" if rule.stage is None else _name_of(rule.stage),
+            "" if rule.doing is None else _name_of(rule.doing),
+            _name_of(rule.action),
+        )
+        for rule in RULES
+    ]
+    header = ("event", "while it is", "and the thread is", "it is then", "the thread is then", "do")
+    return _table(header, rows)
+
+
+def stages() -> str:
+    """Return what the stages of a pipeline mean."""
+    return _words(Stage)
+
+
+def doings() -> str:
+    """Return what the states of the delivering thread mean."""
+    return _words(Doing)
+
+
+def events() -> str:
+    """Return what the events in the life of a pipeline mean."""
+    return _words(Event)
+
+
+def actions() -> str:
+    """Return what the actions mean."""
+    return _words(Action)
+
+
+def _words(kind: type[Enum]) -> str:
+    """Return the members of an enum with the sentence that stands below each in its source."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)
+    sentences = {member.name: "" for member in kind}
+    name = ""
+    for node in definition.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        elif name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            sentences[name] = str(node.value.value)
+    rows = [(_name_of(member), _plain(sentences[member.name])) for member in kind]
+    return _table((kind.__name__.lower(), "meaning"), rows)
+
+
+def _any_of(members: Collection[Enum], kind: type[Enum]) -> str:
+    """Return which members of an enum are meant, in as few words as possible."""
+    others = [member for member in kind if member not in members]
+    if not others:
+        return "any"
+    if len(others) < len(members):
+        return f"any but {_names_of(others)}"
+    return _names_of([member for member in kind if member in members])
+
+
+def _names_of(members: Iterable[Enum]) -> str:
+    return ", ".join(map(_name_of, members))
+
+
+def _name_of(member: Enum) -> str:
+    return f"`{member.name.lower().replace('_', ' ')}`"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _plain(text: str) -> str:
+    """Return a sentence with nothing in it that Markdown would read as more than text."""
+    parts = re.split("(`[^`]+`)", re.sub(r"\s+", " ", text).strip())
+    return "".join(
+        part if part.startswith("`") else re.sub(r"([*_<>\[\]|\\])", r"\\\1", part)
+        for part in parts
+    )
+
+
+TABLES = {make.__name__: make for make in (options, fields, rules, stages, doings, events, actions)}
+"""The tables by the names that pages ask for them."""

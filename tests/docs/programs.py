@@ -1,0 +1,163 @@
+"""What the Python of each page needs around it, and what arrives of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+LOGGER = """
+import logging
+from segment_logging import SegmentHandler
+logger = logging.getLogger("shop")
+logger.setLevel(logging.INFO)
+handler = SegmentHandler()
+logger.addHandler(handler)
+"""
+"""What most pages take for granted: a logger with a handler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is around the Python of a page.
+
+    Attributes:
+        before: comes before it.
+        after: comes after it, and calls what the page only defines.
+        arrives: type, name and user of each message that then arrives.
+        needs: modules without which it cannot run.
+    """
+
+    before: str = LOGGER
+    after: str = ""
+    arrives: tuple[tuple[str, str | None, str], ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+SIGNUP = ("track", "Signup", "u-17")
+PRICING = ("page", "Pricing", "visitor-31")
+VISITOR = '{"ajs_anonymous_id": "visitor-31"}'
+
+DJANGO = """
+import django
+from django.conf import settings
+settings.configure(
+    MIDDLEWARE=MIDDLEWARE,
+    LOGGING=LOGGING,
+    SEGMENT_LOGGING=SEGMENT_LOGGING,
+    ROOT_URLCONF="__main__",
+    ALLOWED_HOSTS=["testserver"],
+    SECRET_KEY="of this test only",
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+    USE_TZ=True,
+)
+django.setup()
+from django.test import Client
+from django.urls import path
+urlpatterns = [path("pricing", pricing)]
+browser = Client()
+browser.cookies["ajs_anonymous_id"] = "visitor-31"
+assert browser.get("/pricing").status_code == 200
+"""
+
+FLASK = """
+browser = app.test_client()
+browser.set_cookie("ajs_anonymous_id", "visitor-31")
+assert browser.get("/pricing").status_code == 200
+"""
+
+FASTAPI = f"""
+import asyncio, httpx
+from starlette.middleware.sessions import SessionMiddleware
+app.add_middleware(SessionMiddleware, secret_key="of this test only")
+async def visit():
+    server = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(
+        transport=server, base_url="http://shop.example", cookies={VISITOR}
+    ) as browser:
+        assert (await browser.get("/pricing")).status_code == 200
+asyncio.run(visit())
+"""
+
+WSGI = """
+from wsgiref.util import setup_testing_defaults
+environ = {"HTTP_COOKIE": "ajs_anonymous_id=visitor-31", "shop.user_id": "u-17"}
+setup_testing_defaults(environ)
+assert b"".join(application(environ, lambda *_: None)) == b"Free for one, 29 for all"
+"""
+
+CELERY = """
+from segment_logging import identity
+app.conf.task_always_eager = True
+with identity(user_id="u-17"):
+    ship.delay("o-501")
+"""
+
+LAMBDA = """
+import asyncio
+assert handler({"user_id": "u-17"}, None) == {"statusCode": 200}
+asyncio.run(handle_request(None))
+"""
+
+SIGN_UP = """
+def sign_up(user_id):
+    logger.info("Signup", extra={"user_id": user_id, "properties": {"plan": "pro"}})
+"""
+
+UNITTEST = """
+import unittest
+result = unittest.TestResult()
+unittest.defaultTestLoader.loadTestsFromTestCase(TestSignUp).run(result)
+assert result.testsRun and result.wasSuccessful(), result.failures + result.errors
+"""
+
+OWN_LOGGER = LOGGER.replace("logger.addHandler(handler)\n", "")
+
+SURROUNDINGS = {
+    "README.md": Surroundings(before="", arrives=(SIGNUP, ("track", "Order Completed", "u-17"))),
+    "docs/index.md": Surroundings(before="", arrives=(SIGNUP,)),
+    "docs/getting-started.md": Surroundings(before="", arrives=(SIGNUP,)),
+    "docs/records.md": Surroundings(
+        arrives=(
+            ("page", "Checkout, step 2", "u-17"),
+            ("track", "Order Completed", "u-17"),
+            ("identify", None, "u-17"),
+            SIGNUP,
+        )
+    ),
+    "docs/identity.md": Surroundings(
+        arrives=(SIGNUP, SIGNUP, ("track", "Reindexed", "nightly-job"), PRICING, SIGNUP)
+    ),
+    "docs/frameworks/django.md": Surroundings(after=DJANGO, arrives=(PRICING,), needs=("django",)),
+    "docs/frameworks/flask.md": Surroundings(after=FLASK, arrives=(PRICING,), needs=("flask",)),
+    "docs/frameworks/asgi.md": Surroundings(
+        after=FASTAPI, arrives=(PRICING,), needs=("fastapi", "httpx", "itsdangerous")
+    ),
+    "docs/frameworks/wsgi.md": Surroundings(after=WSGI, arrives=(("page", "Pricing", "u-17"),)),
+    "docs/frameworks/celery.md": Surroundings(
+        after=CELERY, arrives=(("track", "Order Shipped", "u-17"),), needs=("celery",)
+    ),
+    "docs/frameworks/aws-lambda.md": Surroundings(
+        after=LAMBDA, arrives=(("track", "Order Completed", "u-17"),)
+    ),
+    "docs/structlog-and-loguru.md": Surroundings(
+        before="",
+        arrives=(SIGNUP, ("identify", None, "u-17"), SIGNUP, ("track", "Plan Chosen", "u-17")),
+        needs=("structlog", "loguru"),
+    ),
+    "docs/testing.md": Surroundings(before=LOGGER + SIGN_UP, after=UNITTEST),
+    "docs/delivery.md": Surroundings(),
+    "docs/privacy.md": Surroundings(
+        before=OWN_LOGGER,
+        arrives=(("track", "Signup", sha256(b"ada@example.com").hexdigest()),),
+    ),
+    "docs/options.md": Surroundings(before=""),
+    "docs/without-logging.md": Surroundings(
+        before="",
+        arrives=(
+            ("track", "Signup", "u"),
+            *(("track", f"Event {number}", "u") for number in (0, 1, 2, 0, 1, 2)),
+        ),
+    ),
+    "docs/collector.md": Surroundings(before=""),
+}
+"""By page: every page with Python in it."""

@@ -1,0 +1,292 @@
+"""Every block of code in the README and the documentation runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import tomllib
+import unittest
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from typing_extensions import override
+
+from segment_logging import SegmentHandler, SegmentJsonFormatter
+from segment_logging.cli import main
+from segment_logging.collector import Collector
+from segment_logging.testing import FakeClient
+
+from ..builders import PROJECT, a_record
+from .pages import NO_RUN, PAGES, blocks, blocks_of, inline_code, program_of
+from .programs import SURROUNDINGS
+
+KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
+"""Stands for YOUR_WRITE_KEY, which the package refuses."""
+
+RUN = ("python", "yaml", "sh", "toml", "json")
+NOT_RUN = {("docs/design.md", "text"): "a diagram of the life of a message"}
+"""Blocks that cannot be run, by page and language, with the reason."""
+
+DIRECTIVES = ("toctree", "include", "generated", "eval-rst")
+
+
+def real(text: str) -> str:
+    return text.replace("YOUR_WRITE_KEY", KEY)
+
+
+class ProgramTest(unittest.TestCase):
+    """Runs programs in an empty directory, with a collector as their Segment."""
+
+    @override
+    def setUp(self) -> None:
+        self.collector = Collector()
+        self.addCleanup(self.collector.close)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def run_python(self, *arguments: str) -> str:
+        """Run Python, which may neither fail nor complain, and return what it prints."""
+        paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *arguments],
+            env={
+                **os.environ,
+                "SEGMENT_HOST": self.collector.url,
+                "SEGMENT_WRITE_KEY": KEY,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONIOENCODING": "utf-8",
+            },
+            cwd=self.directory,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        return done.stdout
+
+    def arrived(self) -> list[tuple[Any, ...]]:
+        """Return type, name and user of what arrived; nothing of it would be dropped."""
+        self.assertEqual(self.collector.dropped, [])
+        self.assertLessEqual({one.write_key for one in self.collector.requests}, {KEY})
+        return [
+            (
+                one["type"],
+                one.get("event", one.get("name")),
+                one.get("userId", one.get("anonymousId")),
+            )
+            for one in self.collector.messages
+        ]
+
+
+class TestPython(ProgramTest):
+    def test_pages(self) -> None:
+        """The blocks of a page, one after the other, are a program whose messages arrive."""
+        for page, around in SURROUNDINGS.items():
+            with self.subTest(page=page):
+                missing = [name for name in around.needs if find_spec(name) is None]
+                if missing:
+                    self.skipTest(f"needs {', '.join(missing)}")
+                before = len(self.collector.messages)
+                run = f"exec(compile({real(program_of(page))!r}, {page!r}, 'exec'))"
+                self.run_python("-c", "\n".join([around.before, run, around.after]))
+                self.assertCountEqual(self.arrived()[before:], around.arrives)
+
+    def test_all_pages(self) -> None:
+        """No page with Python is left out."""
+        self.assertEqual({block.page for block in blocks("python")}, set(SURROUNDINGS))
+
+    def test_first_ones(self) -> None:
+        """The first example of a page that begins with one needs nothing else."""
+        for page in ("README.md", "docs/index.md", "docs/getting-started.md"):
+            with self.subTest(page=page):
+                before = len(self.collector.messages)
+                first = next(block for block in blocks_of(page) if block.language == "python")
+                self.assertEqual(self.run_python("-c", real(first.text)), "")
+                (message,) = self.collector.messages[before:]
+                self.assertEqual(
+                    (message["type"], message["event"], message["userId"], message["properties"]),
+                    ("track", "Signup", "u-17", {"plan": "pro"}),
+                )
+
+    @unittest.skipUnless(find_spec("pytest"), "pytest is not installed")
+    def test_pytest(self) -> None:
+        """The example for pytest passes."""
+        (example,) = (block for block in blocks("python") if "segment_events" in block.text)
+        program = SURROUNDINGS[example.page].before + example.text
+        (self.directory / "test_example.py").write_text(program, encoding="utf-8")
+        shown = self.run_python(
+            *(
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "segment_logging.pytest_plugin",
+            ),
+            *("--disable-plugin-autoload",),
+        )
+        self.assertIn("1 passed", shown)
+
+
+class TestSegmentTestCase(unittest.TestCase):
+    def test_fails_when_it_should(self) -> None:
+        """The examples with a SegmentTestCase pass; another event, or a bad one, fails them."""
+        logger = logging.Logger("docs")
+        logger.addHandler(SegmentHandler(KEY))
+
+        def failures_of(example: str, user_id: str, plan: str) -> int:
+            extra = {"user_id": user_id, "properties": {"plan": plan}}
+            names = {"sign_up": lambda _: logger.info("Signup", extra=extra), "__name__": __name__}
+            exec(example, names)
+            case: Any = names["TestSignUp"]
+            result = unittest.TestResult()
+            case("test_event").run(result)
+            self.assertEqual(result.testsRun, 1)
+            return len(result.failures) + len(result.errors)
+
+        examples = [block for block in blocks("python") if "SegmentTestCase" in block.text]
+        self.assertEqual([block.page for block in examples], ["README.md", "docs/testing.md"])
+        for example in examples:
+            with self.subTest(page=example.page):
+                self.assertEqual(failures_of(example.text, "u-17", "pro"), 0)
+                self.assertGreater(failures_of(example.text, "u-17", "free"), 0)
+                self.assertGreater(failures_of(example.text, "", "pro"), 0)
+
+
+class TestYaml(ProgramTest):
+    def test_all(self) -> None:
+        """Each piece is a whole configuration, options of the handler, or one of Vector."""
+        for block in blocks("yaml"):
+            with self.subTest(page=block.page, line=block.line):
+                value = yaml.safe_load(block.text)
+                if "version" in value:
+                    self.check_configuration(block.text)
+                elif "sinks" in value:
+                    self.check_vector(value["sinks"]["segment"])
+                else:
+                    SegmentHandler(KEY, **value).close()
+
+    def check_configuration(self, text: str) -> None:
+        """With it, an event arrives, or stands on stdout alone; other records do not."""
+        before = len(self.collector.messages)
+        config = yaml.safe_load(text.replace("/var/lib/shop", str(self.directory)))
+        written = self.run_python(
+            "-c",
+            f"""
+import json, logging.config
+logging.config.dictConfig(json.loads({json.dumps(config)!r}))
+logger = logging.getLogger("analytics")
+logger.info("cache miss")
+logger.info("Signup", extra={{"user_id": "u-17"}})
+""",
+        )
+        events = [json.loads(line)["event"] for line in written.splitlines()]
+        events += [one["event"] for one in self.collector.messages[before:]]
+        self.assertEqual(events, ["Signup"])
+
+    def check_vector(self, sink: Any) -> None:
+        """It makes a batch of the formatter's lines, within Segment's limits."""
+        line = SegmentJsonFormatter().format(a_record("Signup", extra={"user_id": "u-17"}))
+        body = json.loads(sink["payload_prefix"] + f"[{line}]" + sink["payload_suffix"])
+        self.assertEqual(body["batch"][0]["event"], "Signup")
+        self.assertLessEqual(sink["batch"]["max_events"], 2_500)
+        self.assertLessEqual(sink["batch"]["max_bytes"], 500_000)
+
+
+class TestOthers(unittest.TestCase):
+    def test_json(self) -> None:
+        """The line of a dead letter has the keys of a real one."""
+        (block,) = blocks("json")
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "dead-letters.jsonl")
+            handler = SegmentHandler(KEY, client=FakeClient([400]), dead_letters=path)
+            logger = logging.Logger("tests.docs")
+            logger.addHandler(handler)
+            with self.assertLogs("segment_logging", "WARNING"):
+                logger.info("Signup", extra={"user_id": "u-17"})
+                self.assertTrue(handler.drain(10))
+            handler.close()
+            letter = json.loads(path.read_text(encoding="utf-8"))
+        self.assertEqual(list(json.loads(block.text)), list(letter))
+
+    def test_toml(self) -> None:
+        """What is set for pytest is known to the plugin."""
+        for block in blocks("toml"):
+            settings = tomllib.loads(block.text)["tool"]["pytest"]["ini_options"]
+            plugin = (PROJECT / "segment_logging" / "pytest_plugin.py").read_text(encoding="utf-8")
+            for name in settings:
+                self.assertIn(f'addini("{name}"', plugin)
+
+    def test_sh(self) -> None:
+        """Every command of the shell is there, with the options that it is given."""
+        for block in blocks("sh"):
+            for line in block.text.splitlines():
+                with self.subTest(page=block.page, line=line):
+                    check_command(self, shlex.split(line, comments=True))
+
+    def test_commands_in_the_text(self) -> None:
+        """So is every command that the text names."""
+        for page in PAGES:
+            for code in inline_code(page):
+                if re.match(r"(make|pip install|segment-logging|python -m) \S", code):
+                    with self.subTest(page=page, command=code):
+                        check_command(self, shlex.split(code))
+
+    def test_nothing_is_left_out(self) -> None:
+        """Blocks are in languages that are run here, or are marked and have a reason not to be."""
+        marked = {(block.page, block.language) for block in blocks() if block.mark == NO_RUN}
+        self.assertEqual(marked, set(NOT_RUN))
+        for block in blocks():
+            with self.subTest(page=block.page, line=block.line):
+                self.assertIn(block.mark, ("", NO_RUN))
+                if block.mark != NO_RUN:
+                    self.assertIn(block.language, RUN)
+
+    def test_directives(self) -> None:
+        """What is no block of code is a directive that is known not to hold any."""
+        for page, text in PAGES.items():
+            for name in re.findall(r"^(?:```+|:::+)\{([^}]*)\}", text, re.MULTILINE):
+                self.assertIn(name, DIRECTIVES, page)
+            self.assertEqual(
+                len(re.findall(r"^\s*```", text, re.MULTILINE)), 2 * len(blocks_of(page))
+            )
+
+
+def check_command(test: unittest.TestCase, words: list[str]) -> None:
+    """Fail unless a command is there, and has the options that it is given."""
+    match words:
+        case ["export", assignment]:
+            name = assignment.partition("=")[0]
+            test.assertIn(name, ("SEGMENT_HOST", "SEGMENT_WRITE_KEY"))
+        case ["pip", "install", requirement]:
+            name, _, extra = requirement.rstrip("]").partition("[")
+            project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+            test.assertEqual(name, project["project"]["name"])
+            test.assertIn(extra, ("", *project["project"]["optional-dependencies"]))
+        case ["make", target]:
+            makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+            test.assertRegex(makefile, rf"(?m)^{re.escape(target)}:")
+        case ["python", "-m", module]:
+            test.assertIsNotNone(find_spec(module), module)
+        case ["segment-logging", command, *arguments]:
+            with redirect_stdout(io.StringIO()) as told, test.assertRaises(SystemExit) as ended:
+                main([command, "--help"])
+            test.assertEqual(ended.exception.code, 0)
+            for argument in arguments:
+                if argument.startswith("-"):
+                    test.assertIn(f"{argument} ", told.getvalue().replace("]", " "))
+        case _:
+            test.fail(f"a command that nobody looks for: {words}")

@@ -1,0 +1,155 @@
+"""What the documentation promises is held by tests, row by row."""
+
+from __future__ import annotations
+
+import importlib
+import unittest
+from collections.abc import Iterable, Mapping
+
+from .pages import rows_under
+
+PROMISES = {
+    "Segment answers 2xx": (
+        "delivery.test_attempts.AnswerTest.test_2xx",
+        "client.test_exchange.TestAnswers.test_broken_body",
+    ),
+    "408, 410, 429, 460": (
+        "client.test_answers.TestFault.test_network",
+        "delivery.test_retries.TestWaits.test_series",
+        "client.test_exchange.TestAnswers.test_web_page",
+        "client.test_http_client.TestRepeated.test_retry_count",
+        "client.test_http_client.TestRepeated.test_fresh_sent_at",
+        "delivery.test_attempts.AnswerTest.test_network_faults_are_tried_again",
+    ),
+    "a Retry-After comes": (
+        "delivery.test_attempts.AnswerTest.test_retry_after_is_waited_for_exactly",
+        "delivery.test_attempts.AnswerTest.test_retry_after_is_no_attempt",
+        "client.test_answers.TestRetryAfter.test_capped",
+        "delivery.test_attempts.AttemptsUsedUpTest.test_half_an_hour_of_retry_after",
+        "client.test_http_client.TestRepeated.test_retry_count_after_retry_after",
+    ),
+    "the attempts are used up": (
+        "delivery.test_attempts.AttemptsUsedUpTest.test_given_up_without_a_journal",
+        "delivery.test_attempts.AttemptsUsedUpTest.test_kept_with_a_journal",
+        "delivery.test_listener.TestAnswers.test_kept",
+    ),
+    "400, 413": (
+        "delivery.test_attempts.HalvingTest.test_the_guilty_stands_alone",
+        "delivery.test_attempts.HalvingTest.test_several_guilty",
+        "delivery.test_dead_letters.TestFullDisk.test_own",
+        "delivery.test_dead_letters.TestFullDisk.test_adopted",
+    ),
+    "401, 403, 404": (
+        "delivery.test_attempts.ConfigurationFaultTest.test_given_up_without_a_journal",
+        "delivery.test_attempts.ConfigurationFaultTest.test_kept_with_a_journal",
+        "delivery.test_attempts.ConfigurationFaultTest.test_reported_once",
+        "faults.test_journal.OutageTest.test_a_wrong_key_loses_nothing",
+    ),
+    "3xx": ("client.test_exchange.TestAnswers.test_redirects",),
+    "a message is above 32,000 bytes": (
+        "records.test_reader.TestRecords.test_too_large",
+        "handler.test_records.TestRecords.test_bad_ones_among_good_ones",
+        "handler.test_records.TestRecords.test_raise_exceptions",
+    ),
+    "the queue is full": (
+        "handler.test_life.TestOverflow.test_drop",
+        "handler.test_life.TestOverflow.test_block",
+        "handler.test_life.TestOverflow.test_block_timeout",
+        "test_reports.TestDropReports.test_once_a_minute",
+    ),
+    "the process ends normally": (
+        "faults.test_exits.TestExits.test_normal_end",
+        "faults.test_exits.TestExits.test_sys_exit",
+        "faults.test_exits.TestExits.test_uncaught_exception",
+        "faults.test_exits.TestExits.test_ctrl_c",
+        "faults.test_journal.OutageTest.test_five_thousand_events_outlast_it",
+        "faults.test_exits.TestExitsWithoutAnswers.test_mute_server",
+        "faults.test_exits.TestExitsWithoutAnswers.test_late_events",
+        "faults.test_exits.TestExitsWithoutAnswers.test_ctrl_c_at_the_end",
+    ),
+    "SIGTERM": (
+        "faults.test_exits.TestExits.test_sigterm",
+        "faults.test_journal.KillTest.test_right_after_the_calls",
+        "faults.test_journal.KillTest.test_in_the_middle_of_delivery",
+    ),
+    "the power fails": (
+        "queues.journal.test_sync.SyncTest.test_interval_syncs_soon_and_not_each_message",
+        "queues.journal.test_sync.SyncTest.test_emit_syncs_each_message_before_put_returns",
+    ),
+    "the process forks": (
+        "faults.test_forks.TestForks.test_child_exits",
+        "faults.test_forks.TestForks.test_descendants_with_a_journal",
+        "faults.test_forks.TestMultiprocessing.test_process",
+        "faults.test_servers.TestGunicorn.test_preload",
+        "faults.test_servers.TestCelery.test_prefork",
+        "faults.test_servers.TestUwsgi.test_without_threads",
+    ),
+    "dictConfig runs again": (
+        "faults.test_no_deadlock.TestDictConfig.test_during_a_hanging_request",
+        "faults.test_no_deadlock.TestDictConfig.test_repeatedly",
+    ),
+    "Segment hangs or is down": (
+        "faults.test_exits.TestExitsWithoutAnswers.test_mute_server",
+        "faults.test_exits.TestExitsWithoutAnswers.test_only_503",
+        "faults.test_journal.OutageTest.test_a_hanging_server_does_not_hold_the_exit",
+    ),
+    "`before_send` raises": (
+        "faults.test_no_deadlock.TestHooks.test_before_send",
+        "faults.test_no_deadlock.TestHooks.test_values_that_raise",
+    ),
+    "`on_error` raises": ("faults.test_no_deadlock.TestHooks.test_on_error",),
+    "urllib3 logs at DEBUG": ("faults.test_no_deadlock.TestLoops.test_urllib3_at_debug",),
+    "a signal handler": (
+        "faults.test_no_deadlock.TestInTheMiddle.test_signal_handler",
+        "faults.test_no_deadlock.TestInTheMiddle.test_del",
+        "queues.test_spill.SpillingQueueTest.test_memory_takes_over_in_the_middle_of_a_put",
+    ),
+}
+"""How a row of "What happens when" in docs/delivery.md begins, to the tests that hold it."""
+
+SHORT_PROMISES = {
+    "the process ends normally": ("the process ends normally", "Segment hangs or is down"),
+    "crash, `kill -9`, SIGTERM": ("SIGTERM", "the power fails"),
+    "fork": ("the process forks",),
+    "outage": ("408, 410, 429, 460", "the attempts are used up"),
+    "poison": ("400, 413",),
+    "a message that Segment would silently drop": ("a message is above 32,000 bytes",),
+}
+"""How a row of the README's promises begins, to the rows of the long table that it sums up."""
+
+MORE_TESTS = {
+    "crash, `kill -9`, SIGTERM": ("faults.test_journal.KillTest.test_right_after_the_calls",),
+    "outage": ("faults.test_journal.OutageTest.test_five_thousand_events_outlast_it",),
+}
+"""Tests of what only the README's row says."""
+
+
+class TestPromises(unittest.TestCase):
+    def assert_tests(self, names: Iterable[str]) -> None:
+        """They exist."""
+        for name in names:
+            module, case, method = name.rsplit(".", 2)
+            found = getattr(importlib.import_module(f"tests.{module}"), case)
+            self.assertTrue(callable(getattr(found, method)), name)
+
+    def assert_rows(self, page: str, title: str, promises: Mapping[str, object]) -> None:
+        """The table has these rows, in this order, and no others."""
+        whens = [row.first for row in rows_under(page, title)]
+        self.assertEqual(len(whens), len(promises))
+        for when, beginning in zip(whens, promises):
+            self.assertTrue(when.startswith(beginning), (when, beginning))
+
+    def test_all(self) -> None:
+        """Every row of the long table names tests that exist."""
+        self.assert_rows("docs/delivery.md", "What happens when", PROMISES)
+        for when, tests in PROMISES.items():
+            with self.subTest(when=when):
+                self.assert_tests(tests)
+
+    def test_short(self) -> None:
+        """Every row of the README's table sums up rows of the long one."""
+        self.assert_rows("README.md", "What is promised", SHORT_PROMISES)
+        for when, summed_up in SHORT_PROMISES.items():
+            with self.subTest(when=when):
+                self.assertLessEqual(set(summed_up), set(PROMISES))
+                self.assert_tests(MORE_TESTS.get(when, ()))

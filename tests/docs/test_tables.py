@@ -1,0 +1,153 @@
+"""The tables of the README and the documentation say what the package does."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import logging
+import re
+import unittest
+from dataclasses import fields
+from typing import Any
+
+from segment_logging import Counts, SegmentHandler, SegmentJsonFormatter
+from segment_logging._messages.calls import Call
+from segment_logging._options.records import RecordOptions
+from segment_logging._options.table import rows_of
+from segment_logging._process.lifecycle import RULES, Action, Doing, Event, Stage
+from segment_logging._records.mapping import MARKS
+from segment_logging.testing import capture_segment
+
+from .pages import DOCS, PAGES, README, Row, rows_under
+
+
+def generated(name: str) -> list[Row]:
+    """Return the rows of a table that is made when the documentation is built."""
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "_ext" / "tables.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text: str = module.TABLES[name]()
+    cells = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in text.splitlines()]
+    return [Row(first, others) for first, *others in cells[2:]]
+
+
+class TestOptions(unittest.TestCase):
+    def test_signature(self) -> None:
+        """The table has the constructor's options, in its order, with its defaults."""
+        parameters = inspect.signature(SegmentHandler).parameters.values()
+        self.assertEqual(
+            [(row.first, row.others[0]) for row in generated("options")],
+            [(f"`{one.name}`", f"`{one.default!r}`".replace("'", '"')) for one in parameters],
+        )
+
+    def test_sentences(self) -> None:
+        """Each option has a sentence that Markdown shows as it is."""
+        for row in generated("options"):
+            with self.subTest(option=row.first):
+                self.assertGreater(len(row.others[1]), 10)
+                self.assertNotRegex(re.sub("`[^`]*`", "", row.others[1]), r"(?<!\\)[*_<\[]")
+
+    def test_defaults_are_plain(self) -> None:
+        """Every default fits a dictConfig in JSON or YAML."""
+        for one in inspect.signature(SegmentHandler).parameters.values():
+            json.dumps(one.default)
+
+    def test_formatter(self) -> None:
+        """The options that the formatter is said to have are those that it has."""
+        told = PAGES["docs/stdout.md"].split("about records: ")[1].split("\n\n")[0]
+        names = re.findall(r"`(\w+)`", told)
+        self.assertEqual(sorted(names), sorted(rows_of(RecordOptions)))
+        SegmentJsonFormatter(**{name: row.default for name, row in rows_of(RecordOptions).items()})
+
+    def test_named_elsewhere(self) -> None:
+        """The notes below the table are about options that there are."""
+        known = {row.first.strip("`") for row in generated("options")}
+        notes = PAGES["docs/options.md"].split("## More about some of them")[1].split("```")[0]
+        for line in re.findall(r"^- (.*?)(?::| holds)", notes, re.MULTILINE):
+            self.assertLessEqual(set(re.findall(r"`(\w+)`", line)), known)
+
+
+class TestRecords(unittest.TestCase):
+    def test_calls(self) -> None:
+        """Every call of the tables becomes the message that stands beside it."""
+        logger = logging.Logger("docs")
+        logger.addHandler(SegmentHandler("key"))
+        told = {
+            "track": r'track(?: with| "([^"]+)")', "identify": "identify$", "group": "group$",
+            "alias": "alias$", "page": r'page named "([^"]+)"', "screen": r'screen named "([^"]+)"',
+        }  # fmt: skip
+        rows = [
+            *rows_under(README, "From record to message"),
+            *rows_under("docs/records.md", "Which call it becomes"),
+        ]
+        for call, (becomes,) in rows:
+            with self.subTest(call=call), capture_segment() as captured:
+                exec(call.strip("`"), {"logger": logger, "amount": 12})
+                self.check(captured[0], becomes, told[captured[0].type])
+
+    def check(self, message: Any, becomes: str, pattern: str) -> None:
+        match = re.match(pattern, becomes)
+        assert match is not None, (message.type, becomes)
+        if match.groups() and match[1] is not None:
+            title = getattr(message, "event", None) or getattr(message, "name", None)
+            self.assertEqual(title, match[1])
+        if "properties plan and ref" in becomes:
+            self.assertEqual(message.to_dict()["properties"], {"plan": "pro", "ref": "ad"})
+        if "formatted" in becomes:
+            self.assertEqual(message.to_dict()["properties"], {"message": "Paid 12"})
+        if found := re.search(r'of user "(\w+)"', becomes):
+            self.assertEqual(message.user.user_id, found[1])
+
+    def test_marks(self) -> None:
+        """The keys that make an event are those of the package."""
+        text = PAGES["docs/records.md"].split("at least one of the keys ")[1]
+        self.assertEqual(set(re.findall(r"`(\w+)`", text.split(".")[0])), {*MARKS, "segment"})
+
+    def test_fields(self) -> None:
+        """The table of the fields that each call has is complete."""
+        told = [row.first for row in generated("fields")]
+        self.assertEqual(told, [f"`{field.name}`" for field in fields(Call)])
+
+
+class TestCounts(unittest.TestCase):
+    def test_all(self) -> None:
+        """Every count is explained, in order."""
+        told = [row.first for row in rows_under("docs/delivery.md", "Counts")]
+        self.assertEqual(told, [f"`{field.name}`" for field in fields(Counts)])
+
+
+class TestLifecycle(unittest.TestCase):
+    def test_rules(self) -> None:
+        """Every rule has a row, whose cells are words that are explained."""
+        rows = generated("rules")
+        self.assertEqual(len(rows), len(RULES))
+        columns = [[row.first for row in rows], *zip(*(row.others for row in rows))]
+        for column, kind in zip(columns, (Event, Stage, Doing, Stage, Doing, Action)):
+            names = {member.name.lower().replace("_", " ") for member in kind}
+            for cell in column:
+                self.assertLessEqual(set(re.findall("`([^`]+)`", cell)), names)
+
+    def test_words(self) -> None:
+        """Every stage, state, event and action is explained."""
+        for name, kind in (
+            ("stages", Stage), ("doings", Doing), ("events", Event), ("actions", Action),
+        ):  # fmt: skip
+            told = [row.first for row in generated(name)]
+            self.assertEqual(
+                told, [f"`{member.name.lower().replace('_', ' ')}`" for member in kind]
+            )
+
+
+class TestCosts(unittest.TestCase):
+    def test_same_figures(self) -> None:
+        """The README's figures are among those of the long table, misses included."""
+        full = {row.first: row.others for row in rows_under("docs/costs.md", "What it costs")}
+        short = rows_under(README, "What it costs")
+        self.assertEqual(len(short), 5)
+        for what, (budget, measured) in short:
+            with self.subTest(what=what):
+                ratio, _, missed = measured.partition(", ")
+                self.assertEqual([budget, ratio], full[what][:2])
+                self.assertEqual(missed or "ok", full[what][3])

@@ -1,0 +1,30 @@
+"""The ways to write a value that must come to the same, whatever is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from segment_logging._messages.encoding import encode, encode_fast, encode_standard, plain
+
+
+def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
+    """Encode as `encode` does when it has this encoder only."""
+    for way in (encoder, encode_standard):
+        try:
+            return way(value)
+        except Exception:
+            continue
+    return encode_standard(plain(value))
+
+
+def encoders() -> dict[str, Callable[[object], bytes]]:
+    """The ways to write a value that must come to the same."""
+    ways: dict[str, Callable[[object], bytes]] = {
+        "encode": encode,
+        "standard": lambda value: carefully(encode_standard, value),
+        "plain": lambda value: encode_standard(plain(value)),
+    }
+    fast = encode_fast
+    if fast is not None:
+        ways["fast"] = lambda value: carefully(fast, value)
+    return ways

@@ -1,0 +1,66 @@
+"""Values of NumPy and pandas as JSON, the same in both encoders."""
+
+from __future__ import annotations
+
+import unittest
+from datetime import datetime, tzinfo
+from typing import Any, cast
+
+import numpy as np
+from typing_extensions import override
+
+from segment_logging import Group, User
+from segment_logging._messages.encoding import decode, encode, utc_text
+from tests.messages.encoders import encoders
+
+
+class TestNumPy(unittest.TestCase):
+    def test_scalars_and_arrays(self) -> None:
+        """What NumPy holds is written as plain Python would have it, of whatever precision."""
+        for value, expected in (
+            (np.int64(2**62), 2**62),
+            (np.uint8(7), 7),
+            (np.float32(0.5), 0.5),
+            (np.longdouble(1.5), 1.5),
+            (np.float64("nan"), None),
+            (np.bool_(True), True),
+            (np.str_("x"), "x"),
+            (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
+            (np.datetime64("2026-01-02"), "2026-01-02"),
+            (np.datetime64("NaT", "ns"), None),
+            (np.timedelta64(1_500_000_000, "ns"), 1.5),
+            (np.timedelta64(2, "s"), 2.0),
+            (np.array([1_500_000_000], dtype="m8[ns]"), [1.5]),
+        ):
+            for name, way in encoders().items():
+                with self.subTest(value=repr(value), encoder=name):
+                    self.assertEqual(decode(way({"a": value})), {"a": expected})
+
+    def test_ids(self) -> None:
+        """A number of any precision may be an id."""
+        numbers: tuple[Any, ...]
+        numbers = (np.float32(17), np.float16(17), np.longdouble(17), np.int32(17))
+        for number in numbers:
+            self.assertEqual(
+                Group(user=User(user_id="u"), group_id=cast(str, number)).group_id, "17"
+            )
+
+    def test_pandas(self) -> None:
+        """A naive moment of pandas, which takes none for local time, is one all the same."""
+
+        class Timestamp(datetime):
+            @override
+            def astimezone(self, zone: tzinfo | None = None) -> Any:
+                raise TypeError("Cannot convert tz-naive Timestamp")
+
+            def to_pydatetime(self) -> datetime:
+                return datetime(2026, 1, 2)
+
+        self.assertEqual(decode(encode(Timestamp(2026, 1, 2))), utc_text(datetime(2026, 1, 2)))
+
+    def test_moments(self) -> None:
+        """A moment is one at any precision, not a count of nanoseconds."""
+        for unit in ("s", "ms", "us", "ns"):
+            moment = np.datetime64("2026-01-02T03:04:05", unit)
+            written = utc_text(datetime(2026, 1, 2, 3, 4, 5))
+            self.assertEqual(decode(encode(moment)), written, unit)

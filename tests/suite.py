@@ -1,0 +1,216 @@
+"""Finds the test modules, and runs them one at a time.
+
+Nothing here starts a process: that is what `workers` is for.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import unittest
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+HERE = Path(__file__).parent
+
+_PROCESSES_AND_SERVERS = frozenset(
+    ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "socket.bind")
+)
+"""Audit events: whoever starts a process or a server raises one of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of the tests of a module.
+
+    Attributes:
+        module: its dotted name.
+        report: of what failed, for people; empty if nothing did.
+        seconds: that it took.
+    """
+
+    module: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    report: str = ""
+    seconds: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many tests the module has."""
+        return self.passed + self.failed + self.skipped
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def modules() -> list[str]:
+    """Return the names of all test modules. Those with processes come first: they take longest."""
+    paths = [path.relative_to(HERE.parent) for path in HERE.rglob("test_*.py")]
+    names = sorted(".".join(path.with_suffix("").parts) for path in paths)
+    return sorted(names, key=lambda name: not name.startswith("tests.faults."))
+
+
+def run(module: str, patterns: Sequence[str] = ()) -> Outcome:
+    """Run the tests of a module.
+
+    Args:
+        module: its dotted name.
+        patterns: parts of the names of the tests to run; all if there are none. With a `*`, such a
+            pattern is to match the whole name.
+    """
+    began = time.perf_counter()
+    result = Counting()
+    result.startTestRun()
+    _load(module, [one if "*" in one else f"*{one}*" for one in patterns]).run(result)
+    result.stopTestRun()
+    return Outcome(
+        module=module,
+        passed=result.passed,
+        failed=len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses),
+        skipped=len(result.skipped_ids),
+        report="".join(result.reports()),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def show(outcomes: Iterable[tuple[Outcome, str]], *, at_least: int = 0) -> int:
+    """Show what became of each module, what failed in any, and the sum.
+
+    Args:
+        outcomes: of modules, each with what its tests wrote.
+        at_least: how many tests are to pass.
+
+    Returns:
+        The exit status.
+    """
+    every = []
+    for outcome, written in outcomes:
+        every.append(outcome)
+        if outcome.count:
+            print(f"{outcome.seconds:5.1f} s  {outcome}  {outcome.module}", file=sys.stderr)
+        print(written, end="", file=sys.stderr, flush=True)
+    print(*(outcome.report for outcome in every), sep="", file=sys.stderr, flush=True)
+    total = Outcome(
+        module="all",
+        passed=sum(outcome.passed for outcome in every),
+        failed=sum(outcome.failed for outcome in every),
+        skipped=sum(outcome.skipped for outcome in every),
+    )
+    if total.passed < at_least:
+        print(f"too few tests passed: at least {at_least} are to", file=sys.stderr, flush=True)
+    print(total, flush=True)
+    return 1 if total.failed or not total.count or total.passed < at_least else 0
+
+
+def skip_processes() -> None:
+    """From now on, skip every test that starts a process or a server. Cannot be undone."""
+
+    def refuse(event: str, arguments: Any) -> None:
+        if event in _PROCESSES_AND_SERVERS:
+            raise unittest.SkipTest("starts a process or a server")
+
+    sys.addaudithook(refuse)
+
+
+def _load(module: str, patterns: Sequence[str]) -> unittest.TestSuite:
+    loader = unittest.TestLoader()
+    loader.testNamePatterns = list(patterns) or None
+    try:
+        return loader.loadTestsFromModule(import_module(module))
+    except unittest.SkipTest as reason:
+        is_meant = not patterns or any(fnmatchcase(module, pattern) for pattern in patterns)
+        return unittest.TestSuite([_Unloaded(module, reason)] if is_meant else [])
+    except Exception as error:
+        return unittest.TestSuite([_Unloaded(module, error)])
+
+
+class _Unloaded(unittest.TestCase):
+    """Stands for a module that could not be imported."""
+
+    def __init__(self, module: str, error: Exception) -> None:
+        super().__init__("fail_to_load")
+        self._module = module
+        self._error = error
+
+    @override
+    def id(self) -> str:
+        return self._module
+
+    @override
+    def __str__(self) -> str:
+        return self._module
+
+    def fail_to_load(self) -> None:
+        """Raise what the import raised."""
+        raise self._error
+
+
+class Counting(unittest.TestResult):
+    """Counts what passed, too, and each test that was skipped once, however many subtests were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed = 0
+        self.skipped_ids: set[str] = set()
+
+    @override
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        super().addSuccess(test)
+        self.passed += 1
+
+    @override
+    def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
+        super().addExpectedFailure(test, err)
+        self.passed += 1
+
+    @override
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        super().addSkip(test, reason)
+        whole = getattr(test, "test_case", None)
+        self.skipped_ids.add((whole if isinstance(whole, unittest.TestCase) else test).id())
+
+    @override
+    def addError(self, test: unittest.TestCase, err: Any) -> None:
+        if (missing := _missing_here(err[1])) is None:
+            super().addError(test, err)
+        else:
+            self.addSkip(test, missing)
+
+    @override
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        if err is not None and (missing := _missing_here(err[1])) is not None:
+            self.addSkip(test, missing)
+        else:
+            super().addSubTest(test, subtest, err)
+
+    def reports(self) -> Iterator[str]:
+        """What failed, and why."""
+        for kind, failed in (("FAILED", self.failures), ("ERROR", self.errors)):
+            for test, reason in failed:
+                told = test.shortDescription() or ""
+                yield f"\n{'=' * 70}\n{kind}: {test}\n{told}\n{'-' * 70}\n{reason}"
+        for test in self.unexpectedSuccesses:
+            yield f"\n{'=' * 70}\nPASSED, though it was to fail: {test}\n"
+
+
+def _missing_here(error: BaseException) -> str | None:
+    """Return what this platform lacks, if an error says no more than that."""
+    if sys.platform != "emscripten":
+        return None
+    if isinstance(error, ModuleNotFoundError):
+        is_ours = str(error.name).startswith(("tests", "segment_logging"))
+        return None if is_ours else f"needs {error.name}"
+    told = str(error)
+    return told if told.endswith(_NO_THREADS_AND_NO_PROCESSES) else None
+
+
+_NO_THREADS_AND_NO_PROCESSES = ("can't start new thread", "does not support processes.")

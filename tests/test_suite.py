@@ -1,0 +1,89 @@
+"""The runner of these tests: what it counts, shows and skips."""
+
+from __future__ import annotations
+
+import io
+import unittest
+from contextlib import redirect_stderr, redirect_stdout
+
+from .suite import Outcome, modules, run, show
+from .workers import run_in_workers
+
+SAMPLES = "tests.samples"
+
+
+def run_in_a_worker(*arguments: str) -> tuple[Outcome, str]:
+    """Return what became of the samples, and what they wrote."""
+    outcomes = list(run_in_workers([SAMPLES], arguments, jobs=1))
+    return outcomes[0]
+
+
+class TestRun(unittest.TestCase):
+    def test_counts(self) -> None:
+        """Each test counts once, whatever became of its parts."""
+        with redirect_stdout(io.StringIO()):
+            outcome = run(SAMPLES, ["Plain"])
+        self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (1, 2, 2))
+
+    def test_report(self) -> None:
+        """A failure is reported with its name, its sentence and its line."""
+        with redirect_stdout(io.StringIO()):
+            report = run(SAMPLES, ["*.test_fails"]).report
+        self.assertIn("FAILED: test_fails (tests.samples.Plain.test_fails)\nNothing is", report)
+        self.assertIn("self.assertEqual(1, 2)", report)
+
+    def test_not_importable(self) -> None:
+        """A module that cannot be imported has failed."""
+        outcome = run("tests.no_such_module", ["a pattern"])
+        self.assertEqual((outcome.failed, outcome.passed), (1, 0))
+        self.assertIn("No module named", outcome.report)
+
+    def test_modules(self) -> None:
+        """Every file of tests is found, and nothing else."""
+        self.assertIn(__name__, modules())
+        self.assertNotIn(SAMPLES, modules())
+
+
+class TestShow(unittest.TestCase):
+    def shown(self, *outcomes: Outcome, at_least: int = 0) -> tuple[int, str]:
+        """Return the exit status and the last line."""
+        with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()):
+            status = show([(outcome, "") for outcome in outcomes], at_least=at_least)
+        return status, stdout.getvalue().splitlines()[-1]
+
+    def test_sum(self) -> None:
+        """The last line is the sum over all modules."""
+        one = Outcome(module="one", passed=3, skipped=1)
+        self.assertEqual(self.shown(one, one), (0, "6 passed, 0 failed, 2 skipped"))
+
+    def test_status(self) -> None:
+        """The exit status is 1 if a test failed, if none ran, or if too few passed."""
+        passed = Outcome(module="one", passed=3)
+        self.assertEqual(self.shown(passed, Outcome(module="two", failed=1))[0], 1)
+        self.assertEqual(self.shown(Outcome(module="none"))[0], 1)
+        self.assertEqual(self.shown(passed, at_least=4)[0], 1)
+        self.assertEqual(self.shown(passed, at_least=3)[0], 0)
+
+
+class TestWorkers(unittest.TestCase):
+    def test_what_is_written(self) -> None:
+        """What a test prints comes with its outcome."""
+        outcome, written = run_in_a_worker("Plain")
+        self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (1, 2, 2))
+        self.assertEqual(written, "before it fails\n")
+
+    def test_death(self) -> None:
+        """A test that ends its process has failed, and another process runs what is left."""
+        outcomes = [one for one, _ in run_in_workers([SAMPLES] * 2, ["Dying"], jobs=1)]
+        self.assertEqual([outcome.failed for outcome in outcomes], [1, 1])
+        self.assertIn("exit status 3", outcomes[0].report)
+
+    def test_fast(self) -> None:
+        """With --fast, a test is skipped as soon as it starts a process or a server."""
+        self.assertEqual(run_in_a_worker("Starting")[0].passed, 3)
+        outcome, _ = run_in_a_worker("--fast", "Starting")
+        self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (0, 0, 3))
+
+
+if __name__ == "__main__":
+    unittest.main()
