@@ -5,7 +5,8 @@ structlog passes a dict as the message, in which `event` is the text, or renders
 stands after it: the level, the place of the call, and what is bound to the context, which says who
 it was but makes no line an event. Records of `wrap_for_formatter` are marked as structlog's.
 
-loguru passes a dict `extra`, and as the message the text that the sink's format made of it.
+loguru passes a dict `extra`, which `reader` unpacks, and as the message the text that the sink's
+format made of it.
 
 Pure. Nothing here imports either.
 """

@@ -43,7 +43,7 @@ class Adoption:
         # By directory: messages of files that are not read yet, but already counted as accepted.
         self._expected: dict[str, int] = {}
         self.size_bytes = 0
-        """Bytes in `live` that are not this process's own, as of its last look."""
+        """Bytes in `live` that are not this handler's own, as of its last look."""
         self.accepted = 0
         """Messages found."""
         self.acknowledged = 0
@@ -60,7 +60,7 @@ class Adoption:
         """Take over the directories in `live` whose owners are gone, a few at a time.
 
         Args:
-            own: path of this process's directory.
+            own: path of this handler's directory.
 
         Raises:
             OSError: one cannot be opened now, as when file descriptors run out.

@@ -1,4 +1,7 @@
-"""A process's directory in the journal: who owns it, and what lies in it.
+"""A handler's directory in the journal: who owns it, and what lies in it.
+
+Each handler has one of its own in each process, also where several share the place given as
+`journal`.
 
     DIR/<12 hex digits of sha256(write key)>/live/<time>-<pid>-<random>/
         owner.lock        locked by the operating system for as long as its owner lives

@@ -30,7 +30,7 @@ _NEVER = 1 << 62
 
 
 class Journal:
-    """Encoded messages in files of this process's directory, and in those of dead processes.
+    """Encoded messages in files of this handler's directory, and in those of dead processes.
 
     See `MessageQueue`.
 

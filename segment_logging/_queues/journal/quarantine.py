@@ -17,9 +17,9 @@ from ..._messages.encoding import decode
 from ..._messages.limits import MAX_MESSAGE_BYTES
 from ..._reports import counted, report, were
 
-MAX_QUARANTINE_BYTES = 16 * 1024 * 1024
+MAX_DAMAGED_LINES_BYTES = 16 * 1024 * 1024
 """Bytes of damaged lines to keep; beyond it they are only counted."""
-MAX_SET_ASIDE_BYTES = 256 * 1024 * 1024
+MAX_QUARANTINE_BYTES = 256 * 1024 * 1024
 """Bytes of the whole quarantine, beyond which files stay where they are for another try."""
 
 
@@ -63,7 +63,7 @@ class Quarantine:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             file = os.open(os.path.join(self._path, "damaged-lines"), flags, 0o600)
             try:
-                if os.fstat(file).st_size < MAX_QUARANTINE_BYTES:
+                if os.fstat(file).st_size < MAX_DAMAGED_LINES_BYTES:
                     os.write(file, b"\n".join(lines) + b"\n")
                 else:
                     told = "not kept, as the quarantine is full: empty it"
@@ -88,7 +88,7 @@ class Quarantine:
                 raise
             return
         make_private(self._path)
-        if size_bytes_of(self._path) > MAX_SET_ASIDE_BYTES:
+        if size_bytes_of(self._path) > MAX_QUARANTINE_BYTES:
             raise OSError(errno.EDQUOT, "the quarantine is full")
         directory, name = os.path.split(path)
         os.rename(path, os.path.join(self._path, f"{os.path.basename(directory)}-{name}"))

@@ -1,4 +1,4 @@
-"""The caller's side of the journal: one line, one write, in files of this process's directory."""
+"""The caller's side of the journal: one line, one write, in files of this handler's directory."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Writer:
 
     @property
     def path(self) -> str | None:
-        """Of this process's directory, None if there is none."""
+        """Of this handler's directory, None if there is none."""
         directory = self._directory
         return None if directory is None else directory.path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from segment_logging._queues.journal.journal import Journal
-from segment_logging._queues.journal.quarantine import MAX_QUARANTINE_BYTES
+from segment_logging._queues.journal.quarantine import MAX_DAMAGED_LINES_BYTES
 from tests.queues.cases import (
     WHOLE,
     JournalCase,
@@ -76,11 +76,11 @@ class DamageTest(JournalCase):
         """A full quarantine takes nothing more, and what follows arrives all the same."""
         self.quarantine.parent.mkdir(parents=True)
         with self.quarantine.open("wb") as file:
-            file.truncate(MAX_QUARANTINE_BYTES)
+            file.truncate(MAX_DAMAGED_LINES_BYTES)
         taken, journal = self.damaged(b"garbage\n")
         self.assertEqual(taken, [a_line(1), a_line(2)])
         self.assertEqual(journal.adoption.damaged, 1)
-        self.assertEqual(self.quarantine.stat().st_size, MAX_QUARANTINE_BYTES)
+        self.assertEqual(self.quarantine.stat().st_size, MAX_DAMAGED_LINES_BYTES)
 
     def test_own_file(self) -> None:
         """What became of a file of this process's own costs as much, and is counted as lost."""
