@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from ._client.client import Client
     from ._client.http_client import HttpClient
     from ._delivery.counts import Counts
+    from ._handlers import counts, drain, drain_async, flush
     from ._identity.binding import bind, identity, unbind
     from ._messages.batch import Batch
     from ._messages.batcher import Batcher
     from ._messages.calls import Alias, Group, Identify, Page, Screen, Track
     from ._messages.message import Message
     from ._messages.user import User
+    from ._process.sigterm import exit_on_sigterm
     from ._records.extras import SegmentExtra
+    from ._records.keeping import KeepIdentity
     from .errors import (
         ConfigurationError,
         DeliveryError,
@@ -37,13 +40,16 @@ _NAMES_IN = {
     "_client.client": "Client",
     "_client.http_client": "HttpClient",
     "_delivery.counts": "Counts",
+    "_handlers": "counts drain drain_async flush",
     "_identity.binding": "bind identity unbind",
     "_messages.batch": "Batch",
     "_messages.batcher": "Batcher",
     "_messages.calls": "Alias Group Identify Page Screen Track",
     "_messages.message": "Message",
     "_messages.user": "User",
+    "_process.sigterm": "exit_on_sigterm",
     "_records.extras": "SegmentExtra",
+    "_records.keeping": "KeepIdentity",
     "errors": "ConfigurationError DeliveryError InvalidMessage MessageTooLarge SegmentError",
     "formatter": "SegmentJsonFormatter",
     "handler": "SegmentHandler",
@@ -64,6 +70,7 @@ __all__ = [
     "HttpClient",
     "Identify",
     "InvalidMessage",
+    "KeepIdentity",
     "Message",
     "MessageTooLarge",
     "Page",
@@ -76,6 +83,11 @@ __all__ = [
     "Track",
     "User",
     "bind",
+    "counts",
+    "drain",
+    "drain_async",
+    "exit_on_sigterm",
+    "flush",
     "identity",
     "unbind",
 ]

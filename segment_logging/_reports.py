@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Callable
 
 _LOGGER_NAME = __package__
 _logger = logging.getLogger(_LOGGER_NAME)
@@ -102,48 +103,48 @@ class Reporter:
         self._said.discard(kind)
 
 
-class DropReports:
-    """Reports how many messages were dropped: once a minute with a count, never one by one."""
+class CountReports:
+    """Reports how often something happened: once a minute with a count, never one by one.
 
-    def __init__(self) -> None:
+    Args:
+        text_of: returns what to say of a number of new cases.
+    """
+
+    def __init__(self, text_of: Callable[[int], str]) -> None:
+        self._text_of = text_of
         self._reported = 0
         self._next = -math.inf
 
-    def report_at_end(self, dropped: int, *, at_last: bool = False) -> None:
-        """Report them if nobody will ask again.
-
-        At once, then each time that they have become twice as many, which is not too often, and
-        at last whatever is new.
-        """
-        if dropped > self._reported and (at_last or dropped >= 2 * self._reported):
-            self._say(dropped)
-
-    def report(self, dropped: int, *, now: float) -> float | None:
-        """Report the messages that were dropped since the last report, unless that was just now.
+    def report(self, number: int, *, now: float) -> float | None:
+        """Report the cases since the last report, unless that was just now.
 
         Args:
-            dropped: how many were dropped in all.
+            number: how many there were in all.
             now: seconds, monotonic.
 
         Returns:
             When to ask again for what is not reported yet, or None.
         """
-        if dropped == self._reported:
+        if number == self._reported:
             return None
         if now < self._next:
             return self._next
         self._next = now + 60.0
-        self._say(dropped)
+        self._say(number)
         return None
 
-    def _say(self, dropped: int) -> None:
-        new = dropped - self._reported
-        report(
-            f"the queue is full: {counted(new, 'message')} {were(new)} dropped; "
-            "raise max_queue_messages and max_queue_bytes, set overflow to 'block', "
-            "or set a journal"
-        )
-        self._reported = dropped
+    def report_at_end(self, number: int, *, at_last: bool = False) -> None:
+        """Report them if nobody will ask again.
+
+        At once, then each time that they have become twice as many, which is not too often, and
+        at last whatever is new.
+        """
+        if number > self._reported and (at_last or number >= 2 * self._reported):
+            self._say(number)
+
+    def _say(self, number: int) -> None:
+        report(self._text_of(number - self._reported))
+        self._reported = number
 
 
 def _has_readers() -> bool:

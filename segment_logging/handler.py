@@ -7,29 +7,30 @@ it happens on the pipeline's thread.
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import weakref
 from dataclasses import replace
 from typing import Never
 
 from typing_extensions import Unpack, override
 
+from . import _handlers
 from ._delivery import diversion
 from ._delivery.counts import Counts
 from ._delivery.diversion import Enqueue
-from ._delivery.pipeline import Pipeline
+from ._delivery.own import OwnPipeline
+from ._delivery.refusals import Refusals
+from ._messages.ids import new_message_id
 from ._options.delivery import DeliveryKeywords, DeliveryOptions, write_key_of
 from ._options.records import RecordKeywords, RecordOptions
 from ._options.table import chosen, refuse_unknown, rows_of, takes_options
 from ._process.delivering import deadline_of_delivery
-from ._process.forks import in_forked_child, leave_parent
+from ._process.forks import in_forked_child
 from ._process.logging_lock import holds_logging_lock
-from ._process.shutdown import expect_exit
-from ._process.threads import THREAD_NAME, new_rlock
+from ._process.threads import THREAD_NAME
+from ._records.once import is_first_meeting
 from ._records.reader import RecordReader
 from ._reports import report, say_refused
-from .errors import InvalidMessage, UnknownArgument
+from .errors import UnknownArgument
 
 _TABLES = (DeliveryOptions, RecordOptions)
 
@@ -72,7 +73,10 @@ class SegmentHandler(logging.Handler):
         proxies: scheme to proxy URL; None takes the environment's.
         oauth: client_id, key_id and private_key (PEM, or its path) of an OAuth application;
             perhaps server and scope.
-        shutdown_timeout: how long `close` and the end of the process may take.
+        shutdown_timeout: how long `flush`, `close` and the end of the process wait without an
+            acknowledged batch; with a journal, in all.
+        max_shutdown: how long they wait in all, whatever the server does; None for no limit, and
+            at most 25 after SIGTERM.
         on_error: called with the error and the messages that are given up, in the delivering
             thread.
         capture: "marked": a record is an event if it carries an analytics key; "all": every
@@ -80,6 +84,9 @@ class SegmentHandler(logging.Handler):
         context: merged under the context of every message.
         integrations: merged under the integrations of every message.
         include_extras: whether other extras become properties, or traits of identify and group.
+        exclude_extras: patterns of more extras that do not: those of tracing and cloud loggers
+            never do.
+        keep_extras: patterns of those that do after all, such as "task_id".
         before_send: called with each message in the caller's thread; returns the message to send,
             or None.
         redact: keys to leave out of properties, traits and context: "password", "*.pin",
@@ -113,20 +120,21 @@ class SegmentHandler(logging.Handler):
         self._reader = RecordReader(chosen(RecordOptions, options))
         self._write_key = write_key_of(write_key)
         super().__init__()
+        self._own = OwnPipeline(self._options, self._write_key)
+        self._mark = new_message_id()
         self._forget()
         _handlers.add(self)
-        expect_exit()
         if self._write_key is None:
             report("no write key, so nothing is sent: pass write_key or set SEGMENT_WRITE_KEY")
 
     def _forget(self) -> None:
         """Be as if new: in no process yet, with nothing counted."""
-        self._opening = new_rlock()
-        self._pipeline: Pipeline | None = None
+        self._own.forget()
         self._pid = _NO_PROCESS  # whose pipeline `_enqueue` leads into
         self._enqueue: Enqueue | None = None
         self._ignored = 0
         self._invalid = 0
+        self._refusals = Refusals(self._own)
 
     # The caller's way. --------------------------------------------------------------------------
 
@@ -149,6 +157,7 @@ class SegmentHandler(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Send the record's message on its way, if it is an event. Raises no Exception."""
+        line = None
         try:
             fields = self._reader.fields_of(record)
             if fields is None:
@@ -162,21 +171,25 @@ class SegmentHandler(logging.Handler):
                 return
             # The record has read the process id already, so we need not pay for that again.
             enqueue = self._enqueue if about.get("process") == self._pid else self._open(record)
-            line = None if enqueue is None else self._reader.line_of(record, fields)
-            if line is None or enqueue is None:
+            if enqueue is None or not is_first_meeting(record, self._mark):
+                self._ignored += 1
+                return
+            line = self._reader.line_of(record, fields)
+            if line is None:
                 self._ignored += 1
             else:
                 enqueue(line)
         except BaseException as error:
-            self._reject(record, error)
+            self._reject(record, error, line)
 
-    def _reject(self, record: logging.LogRecord, error: BaseException) -> None:
+    def _reject(
+        self, record: logging.LogRecord, error: BaseException, line: bytes | None = None
+    ) -> None:
         self._invalid += 1
         if not isinstance(error, Exception):  # a `sys.exit` in a hook, or Ctrl-C: the program's own
             raise error
-        pipeline = self._own_pipeline()
-        if isinstance(error, InvalidMessage) and pipeline is not None and not diversion.current:
-            pipeline.refuse(error)
+        if diversion.current is None:
+            self._refusals.add(self._reader.refusal_of(record, error, line))
         self.handleError(record)
 
     @override
@@ -200,38 +213,23 @@ class SegmentHandler(logging.Handler):
         """
         if diversion.current is not None:
             return diversion.current.take(record)
-        return self._open_pipeline()
-
-    def _open_pipeline(self) -> Enqueue | None:
-        if self._write_key is None:
-            return None
-        pipeline = self._own_pipeline()
+        pipeline = self._own.open()
         if pipeline is None:
-            # Without the lock: making one takes logging's lock, whose holder may want ours.
-            pipeline = Pipeline(self._options, self._write_key)
-        with self._opening:
-            if self._pipeline is not None and self._pipeline.pid != pipeline.pid:
-                leave_parent()  # the interpreter was not told of this fork: it is uWSGI's
-                self._pipeline = None
-            if self._pipeline is None:
-                self._pipeline = pipeline
-                # A handler that nobody keeps any more still delivers what it accepted.
-                weakref.finalize(self, pipeline.close, wait=False).atexit = False
-            self._enqueue = self._pipeline.enqueue
-            self._pid = self._pipeline.pid
-            return self._enqueue
+            return None
+        self._enqueue, self._pid = pipeline.enqueue, pipeline.pid
+        return self._enqueue
 
     # What a program asks of it. -----------------------------------------------------------------
 
     @override
     def flush(self) -> None:
-        """Send what waits now, and wait for the answers, `shutdown_timeout` at most.
+        """Send what waits now, and wait for the answers: `shutdown_timeout` without one, at most.
 
         A batch between two attempts is not hurried, as each attempt counts.
         """
-        pipeline = self._own_pipeline()
+        pipeline = self._own.get()
         if pipeline is not None and not holds_logging_lock():
-            pipeline.flush()
+            pipeline.draining.flush()
 
     def drain(self, timeout: float) -> bool:
         """Wait until every message accepted so far, and what a journal held, is answered for.
@@ -241,11 +239,11 @@ class SegmentHandler(logging.Handler):
             over first.
         """
         if self._options.keeps:
-            self._open_pipeline()  # what other processes have left counts as accepted
-        pipeline = self._own_pipeline()
+            self._own.open()  # what other processes have left counts as accepted
+        pipeline = self._own.get()
         if pipeline is None:
             return True
-        return pipeline.drain(0.0 if holds_logging_lock() else timeout, backlog=True)
+        return pipeline.draining.drain(0.0 if holds_logging_lock() else timeout, backlog=True)
 
     @override
     def close(self) -> None:
@@ -254,14 +252,15 @@ class SegmentHandler(logging.Handler):
         Inside dictConfig it does not wait, as the delivering thread may need the lock that
         dictConfig holds; delivery then goes on in the background.
         """
-        pipeline = self._own_pipeline()
+        pipeline = self._own.get()
         if pipeline is not None:
             pipeline.close(wait=not holds_logging_lock())
+        self._refusals.tell_at_last()
         super().close()
 
     def counts(self) -> Counts:
         """Return what became of the records that this process logged."""
-        pipeline = self._own_pipeline()
+        pipeline = self._own.get()
         counts = Counts() if pipeline is None else pipeline.count()
         return replace(counts, ignored=self._ignored, invalid=counts.invalid + self._invalid)
 
@@ -275,25 +274,19 @@ class SegmentHandler(logging.Handler):
             f"{counts.dropped} dropped, {counts.pending} pending, {counts.invalid} invalid>"
         )
 
-    def _own_pipeline(self) -> Pipeline | None:
-        """The pipeline of this process, None before its first event."""
-        pipeline = self._pipeline
-        return pipeline if pipeline is not None and pipeline.pid == os.getpid() else None
-
 
 _NO_PROCESS = -1  # not None, which a record without a process id has
-_handlers: weakref.WeakSet[SegmentHandler] = weakref.WeakSet()
 
 
 @diversion.on_change
 def _ask_again() -> None:
     """The next event of each handler asks for the way again."""
-    for handler in tuple(_handlers):
+    for handler in tuple(_handlers.handlers):
         handler._pid = _NO_PROCESS
 
 
 @in_forked_child
 def _leave_parent() -> None:
     """The pipelines are the parent's, and each handler begins anew."""
-    for handler in tuple(_handlers):
+    for handler in tuple(_handlers.handlers):
         handler._forget()

@@ -26,7 +26,7 @@ ORDER = (
     "_version", "_public", "errors", "_reports", "_files", "_process",
     "_messages", "_client", "_options", "_identity", "_records",
     "_queues", "_delivery",
-    "oauth", "handler", "logger", "formatter", "__init__",
+    "oauth", "_handlers", "handler", "logger", "formatter", "__init__",
     "testing", "pytest_plugin", "collector", "contrib", "cli", "__main__",
 )  # fmt: skip
 """From the ground up. A room imports only from rooms that stand before it."""

@@ -6,7 +6,8 @@ import io
 import unittest
 from contextlib import redirect_stderr
 
-from segment_logging._reports import DropReports, counted
+from segment_logging._delivery.losses import _of_drops
+from segment_logging._reports import CountReports, counted
 
 
 class TestCounted(unittest.TestCase):
@@ -17,7 +18,7 @@ class TestCounted(unittest.TestCase):
         self.assertEqual(counted(46_171, "line"), "46171 lines")
 
 
-def said(drops: DropReports, dropped: int, now: float) -> str:
+def said(drops: CountReports, dropped: int, now: float) -> str:
     """Return what is reported at that moment."""
     stderr = io.StringIO()
     with redirect_stderr(stderr):
@@ -25,10 +26,10 @@ def said(drops: DropReports, dropped: int, now: float) -> str:
     return stderr.getvalue()
 
 
-class TestDropReports(unittest.TestCase):
+class TestCountReports(unittest.TestCase):
     def test_once_a_minute(self) -> None:
         """There is one report a minute, and the numbers in them add up."""
-        drops = DropReports()
+        drops = CountReports(_of_drops)
         texts = [
             said(drops, dropped, now)
             for dropped, now in ((0, 0.0), (1, 1.0), (500, 2.0), (900, 60.9), (901, 61.0))
@@ -39,7 +40,7 @@ class TestDropReports(unittest.TestCase):
 
     def test_comes_back(self) -> None:
         """What is not reported yet has a time to be reported at; nothing else has."""
-        drops = DropReports()
+        drops = CountReports(_of_drops)
         self.assertIsNone(drops.report(0, now=0.0))
         said(drops, 1, 1.0)
         self.assertIsNone(drops.report(1, now=2.0))

@@ -18,6 +18,7 @@ from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
 from segment_logging._process.lifecycle import RULES, Action, Doing, Event, Stage
+from segment_logging._records.attributes import LEFT_OUT
 
 
 def options() -> str:
@@ -131,5 +132,13 @@ def _plain(text: str) -> str:
     )
 
 
-TABLES = {make.__name__: make for make in (options, fields, rules, stages, doings, events, actions)}
+def left_out() -> str:
+    """Return the patterns of the extras that are left out of properties, as one paragraph."""
+    return ", ".join(f"`{pattern}`" for pattern in LEFT_OUT if pattern != "_*")
+
+
+TABLES = {
+    make.__name__: make
+    for make in (options, fields, rules, stages, doings, events, actions, left_out)
+}
 """The tables by the names that pages ask for them."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
 import urllib3
 
+from .._process.clock import monotonic
 from .._process.delivering import time_left
 from ..errors import ConfigurationError, DeliveryError
 from .answers import Answer
@@ -143,7 +143,7 @@ class Connections:
 
         The status is what counts, whatever becomes of the body.
         """
-        end = time.monotonic() + self._timeout[1]
+        end = monotonic() + self._timeout[1]
         start = b""
         try:
             if response.raw is None:  # of a transport that made it by hand
@@ -154,7 +154,7 @@ class Connections:
             while len(start) < _READ_BYTES and (piece := read(_READ_BYTES, decode_content=True)):
                 start += piece
                 left = time_left()
-                if time.monotonic() >= end or (left is not None and left <= 0):
+                if monotonic() >= end or (left is not None and left <= 0):
                     break
         except Exception:
             return start

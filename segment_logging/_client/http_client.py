@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from .._messages.batch import Batch
-from .._messages.body import batch_body
 from .._messages.calls import Call
 from .._messages.encoding import encode
 from .._messages.limits import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES
 from .._messages.message import Message
 from .._messages.values import write_timestamp
+from .._process.clock import seconds_since_epoch
 from .._public import public_in
 from .._version import __version__
 from ..errors import DeliveryError, InvalidMessage, MessageTooLarge
@@ -128,7 +128,7 @@ class HttpClient:
         authorization = _basic(write_key) if token is None else f"Bearer {token}"
         answer = self._connections.post(f"{self._base}/v1/{kind}", body, headers, authorization)
         try:
-            check_answer(self._base, answer, now=time.time())
+            check_answer(self._base, answer, now=seconds_since_epoch())
         except DeliveryError as error:
             if self._oauth is not None and error.status in _TOKEN_REFUSED:
                 self._oauth.forget()
@@ -188,9 +188,7 @@ def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:
         longest = max(map(len, message.lines))
         if longest > MAX_MESSAGE_BYTES:  # Segment would refuse the whole batch
             raise MessageTooLarge(longest, MAX_MESSAGE_BYTES)
-        body = batch_body(
-            message.lines, message.context, message.integrations, sent_at=now, also=also
-        )
+        body = message.body(sent_at=now, also=also)
         if len(body) > MAX_BATCH_BYTES:
             raise MessageTooLarge(len(body), MAX_BATCH_BYTES, "batch")
         return body

@@ -8,7 +8,6 @@ What the thread does next is decided in `_process.lifecycle`; here it is carried
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from logging.handlers import QueueListener
 from queue import Empty
@@ -18,8 +17,10 @@ from typing_extensions import override
 
 from .._messages.batch import Batch
 from .._process.bell import Bell
+from .._process.clock import monotonic
 from .._process.delivering import delivering_by
-from .._process.lifecycle import Action, Doing, Event, Lifecycle
+from .._process.life import Life
+from .._process.lifecycle import Action, Doing, Event
 from .._process.threads import OneThread
 from .._queues.message_queue import MessageQueue
 from .._reports import Reporter, report
@@ -47,6 +48,7 @@ class Listener(QueueListener):
         flush_interval: seconds that a message waits for company.
         chores: done from time to time, also while waiting. Takes the clock's time, and returns
             when it wants to be called again, or None.
+        on_acknowledged: called when messages were acknowledged, with what the table has to say.
         clock: seconds, monotonic.
     """
 
@@ -54,12 +56,13 @@ class Listener(QueueListener):
         self,
         queue: MessageQueue,
         delivery: Delivery,
-        life: Lifecycle,
+        life: Life,
         *,
         ring: Callable[[], None],
         flush_interval: float,
         chores: Callable[[float], float | None],
-        clock: Callable[[], float] = time.monotonic,
+        on_acknowledged: Callable[[Action], None] = lambda action: None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         super().__init__(cast(Any, queue))
         self._messages = queue
@@ -68,6 +71,7 @@ class Listener(QueueListener):
         self._ring = ring
         self._flush_interval = flush_interval
         self._chores = chores
+        self._on_acknowledged = on_acknowledged
         self._clock = clock
         self._bell = Bell()
         self._one = OneThread(self._deliver, on_end=self._watch_for_the_next)
@@ -226,8 +230,9 @@ class Listener(QueueListener):
         while not attempts.are_over:
             match attempts.make():
                 case Answered() as answer:
-                    self._life.on(Event.ANSWERED)
+                    action = self._life.on(Event.ANSWERED)
                     self._messages.acknowledge(answer.messages, set_aside=answer.is_set_aside)
+                    self._on_acknowledged(action)
                 case TryAgain() as again:
                     self._life.on(Event.RATE_LIMITED if again.is_asked else Event.FAILED)
                     self._pause(again.seconds)
@@ -252,7 +257,8 @@ class Listener(QueueListener):
                 self._life.on(Event.PAUSE_OVER)
                 return
             wake_at = self._chores(now)
-            self._bell.wait((end if wake_at is None else min(end, wake_at)) - now)
+            if self._life.is_paused:  # a chore may have cut the pause short
+                self._bell.wait((end if wake_at is None else min(end, wake_at)) - now)
 
     @property
     def _is_time_up(self) -> bool:

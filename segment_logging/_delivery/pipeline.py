@@ -10,26 +10,29 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 
 from .._options.delivery import DeliveryOptions
 from .._process import shutdown
-from .._process.delivering import is_delivering
+from .._process.clock import monotonic
 from .._process.exits import warn_without_threads
-from .._process.lifecycle import Action, Event, Lifecycle
+from .._process.life import Life
+from .._process.lifecycle import Action, Event
 from .._process.shutdown import exit_clock
+from .._process.threads import is_daemon
 from .._queues.choice import queue_for
 from .._queues.intake import Intake
-from .._reports import DropReports, Reporter, counted, report, say, were
+from .._reports import Reporter, counted, report, say, were
 from ..errors import InvalidMessage
 from .attempts import Delivery, cannot_write_dead_letters
 from .counts import Counts
 from .dead_letters import DeadLetters
+from .draining import Draining
 from .listener import Listener
+from .losses import Losses
 from .patience import Patience
 from .retries import RetryPolicy
+from .waiters import Until
 
 
 class Pipeline:
@@ -42,11 +45,12 @@ class Pipeline:
 
     def __init__(self, options: DeliveryOptions, write_key: str) -> None:
         self.pid = os.getpid()
-        self._life = Lifecycle()
-        self._patience = Patience(options.shutdown_timeout)
+        self._life = Life()
         path = options.dead_letters_path
         self._dead_letters = None if path is None else DeadLetters(path)
         self._queue = queue_for(write_key, options)
+        # What is left in a journal is safe, so nobody needs to wait for all of it.
+        self._patience = Patience(options.shutdown_timeout, renews=not self._queue.keeps)
         self._intake = Intake(
             self._queue, overflow=options.overflow, block_timeout=options.block_timeout
         )
@@ -65,10 +69,22 @@ class Pipeline:
             ring=self._on_message,
             flush_interval=options.flush_interval,
             chores=self._do_chores,
+            on_acknowledged=self._on_acknowledged,
         )
-        self._drops = DropReports()
+        self._waiters = self._listener.waiters
+        self.draining = Draining(
+            self._queue,
+            self._listener,
+            self._life,
+            patience=self._patience,
+            max_shutdown=options.max_shutdown,
+            count=self.count,
+        )
+        """For those who wait for it."""
+        self._awaited = self._waiters.accepted  # at the end of the process
+        self._ends_at: Until = lambda: math.inf
+        self._losses = Losses(self._queue, self._intake, options)
         self._reporter = Reporter()
-        self._said_lost = 0
         self.enqueue: Callable[[bytes], None] = self._intake.enqueue
         """Take in an encoded message. Any thread."""
         shutdown.add(self)
@@ -76,7 +92,8 @@ class Pipeline:
 
     def _on_message(self) -> None:
         """See that somebody delivers what was just put into the queue."""
-        match self._life.on(Event.MESSAGE):
+        is_last = self._life.is_ending and not is_daemon()
+        match self._life.on(Event.LAST_WORDS if is_last else Event.MESSAGE):
             case Action.START:
                 self._listener.start()
             case Action.WAKE:
@@ -87,18 +104,28 @@ class Pipeline:
                     say("1 message is lost, as the interpreter is being taken down")
                     self._queue.watch(self._on_message, collecting=False)
             case Action.DELIVER_AND_WAIT:
+                self._await_all()
                 self.end_exit()
+
+    def _on_acknowledged(self, action: Action) -> None:
+        """A batch was acknowledged, and whoever waits goes on waiting. Listener's thread."""
+        self._patience.acknowledged(monotonic(), waited=exit_clock.waited)
+        if action is Action.PUT_OFF_AND_GO_ON:
+            self._life.put_off(self._ends_at())
 
     def _do_chores(self, now: float) -> float | None:
         """Do what the listener is to do from time to time; return when it is to come back."""
-        moments = (self._drops.report(self._intake.dropped, now=now), self._queue.tend(now))
+        if exit_clock.is_terminated and self._life.is_patient:
+            self._life.on(Event.TERMINATE)
+        moments = (self._losses.tell_of_drops(now), self._queue.tend(now))
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def refuse(self, error: InvalidMessage) -> None:
-        """Write a message that was refused before the queue to the dead letters, if there are any.
+    def hurry(self) -> None:
+        """Deliver at once: SIGTERM came. Takes no lock: a signal handler calls."""
+        self._listener.wake()
 
-        Caller's thread. It is not synced, as nothing was accepted.
-        """
+    def refuse(self, error: InvalidMessage) -> None:
+        """Write a message that was refused before the queue to the dead letters, unsynced."""
         if self._dead_letters is None:
             return
         try:
@@ -108,60 +135,16 @@ class Pipeline:
 
     def abandon(self) -> None:
         """In a forked child: close what is the parent's, and touch nothing of it."""
-        self._life.leave()
+        self._life.on(Event.FORK)
         self._queue.abandon()
-
-    # Waiting for answers. -----------------------------------------------------------------------
-
-    def drain(self, timeout: float, *, backlog: bool = False) -> bool:
-        """Wait until everything accepted so far is answered for.
-
-        Args:
-            timeout: seconds to wait at most.
-            backlog: wait for what processes that are gone have left, too.
-        """
-        return self._wait_until_answered(time.monotonic() + timeout, backlog=backlog)
-
-    def flush(self) -> None:
-        """Wait until everything accepted so far is answered for, within `shutdown_timeout`."""
-        with self._waiting() as deadline:
-            if not self._wait_until_answered(deadline):
-                self._give_up()
-
-    def _wait_until_answered(self, deadline: float, *, backlog: bool = False) -> bool:
-        while True:
-            if self._see_to_it(deadline, backlog=backlog) and time.monotonic() < deadline:
-                backlog = False  # it has looked for that; to look again would begin it anew
-            if self._listener.waiters.wait_until_answered(deadline, backlog=backlog):
-                return True
-            # Somebody else may have closed in the middle of it, and so ended the thread.
-            has_ended = backlog and not self._listener.is_running and not is_delivering()
-            if not has_ended or time.monotonic() >= deadline:
-                return False
-            time.sleep(0.001)
-
-    def _see_to_it(self, deadline: float, *, backlog: bool = False) -> bool:
-        """See that somebody delivers what waits, be it the calling thread.
-
-        Returns:
-            Whether it was the calling thread, as no other can be started.
-        """
-        something_waits = (backlog and self._queue.has_backlog) or self._pending > 0
-        if not something_waits or self._life.on(Event.FLUSH) is not Action.START:
-            return False
-        self._listener.start()
-        if self._listener.is_running:
-            return False
-        self._listener.run_here(deadline)
-        return True
 
     # Closing, and the end of the process. -------------------------------------------------------
 
     def close(self, *, wait: bool = True) -> None:
         """Deliver what waits and end the thread; the next message starts it again.
 
-        It returns within `shutdown_timeout`. What takes longer goes on in the background for as
-        long as the process lives, and is reported.
+        It waits as long as `flush` does. What takes longer goes on in the background for as long as
+        the process lives, and is reported.
 
         Args:
             wait: False to return at once, as when the caller holds a lock that others need.
@@ -169,21 +152,19 @@ class Pipeline:
         action = self._life.on(Event.CLOSE)
         self._listener.wake()
         if wait:
-            with self._waiting() as deadline:
-                self._wait_until_closed(deadline)
+            with exit_clock.running():
+                self._wait_until_closed(self.draining.begin())
         if action is Action.TELL_LOSSES:
-            self._tell_of_losses(at_last=True)
+            self._losses.tell(self._pending, self._delivery.trouble, at_last=True)
 
-    def _wait_until_closed(self, deadline: float) -> None:
+    def _wait_until_closed(self, until: Until) -> None:
         accepted = self._queue.accepted
         # What is in memory goes on being delivered in the background; what is on disk is safe.
         if not self._queue.perishable:
-            self._life.put_off(deadline)
-        self._see_to_it(deadline)
-        is_answered = self._listener.waiters.wait_until_answered(deadline)
-        self._listener.waiters.wait_until_ended(
-            deadline, unless_above=accepted if is_answered else math.inf
-        )
+            self._life.put_off(until())
+        self.draining.see_to_it(until)
+        is_answered = self._waiters.wait_until_answered(until)
+        self._waiters.wait_until_ended(until, unless_above=accepted if is_answered else math.inf)
         if self._life.is_ending or not self._listener.is_running:
             return
         if is_answered:  # others log on, and theirs is not ours to cut short
@@ -194,63 +175,49 @@ class Pipeline:
             f"{counted(pending, 'message')} {were(pending)} not delivered within shutdown_timeout "
             f"({self._patience.timeout:g} s); delivery goes on until the process ends"
         )
-        self._give_up()
+        self.draining.give_up()
 
     def begin_exit(self) -> None:
-        """The process ends: from now on, everybody who waits may wait `shutdown_timeout` in all."""
-        deadline = time.monotonic() + self._seconds_to_wait(at_exit=True)
-        if self._life.on(Event.EXIT, deadline=deadline) is Action.START and self._pending:
+        """The process ends: from now on, there is a deadline."""
+        self._await_all()
+        action = self._life.on(Event.EXIT, deadline=self._ends_at())
+        if action is Action.START and self._pending:
             self._listener.start()
         self._listener.wake()
 
+    def _await_all(self) -> None:
+        """The end of the process waits for what is accepted so far, and not for what follows."""
+        self._awaited = self._waiters.accepted
+        self._ends_at = self.draining.begin()
+
+    def wait_for_exit(self, at_most: float) -> int:
+        """Wait for what `begin_exit` began; return how many messages are still on their way.
+
+        Args:
+            at_most: seconds.
+        """
+        limit = monotonic() + at_most
+        with exit_clock.running():
+            if self._waiters.wait_until_answered(
+                lambda: min(limit, self._ends_at()), target=self._awaited
+            ):
+                return 0
+        return self._pending if monotonic() < self._ends_at() else 0
+
     def end_exit(self) -> None:
         """Wait for what `begin_exit` began, and say what is lost."""
-        with self._waiting() as deadline:
-            self._life.put_off(deadline)
-            if deadline > time.monotonic():
-                self._see_to_it(deadline)
+        with exit_clock.running():
+            self._life.put_off(self._ends_at())
+            if self._ends_at() > monotonic():
+                self.draining.see_to_it(self._ends_at)
             self._listener.wake()
-            self._listener.waiters.wait_until_ended(deadline)
-        self._give_up()  # `logging.shutdown` comes after us, and has nothing to wait for
+            if self._waiters.wait_until_answered(self._ends_at, target=self._awaited):
+                self._waiters.wait_until_ended(self._ends_at, unless_above=sum(self._awaited))
+        self.draining.give_up()  # `logging.shutdown` comes after us, and has nothing to wait for
         self._intake.block_timeout = 0.0
         if self._life.on(Event.EXIT_OVER) is Action.TELL_LOSSES:
             self._delivery.sum_up()
-            self._tell_of_losses()
-
-    def _tell_of_losses(self, *, at_last: bool = False) -> None:
-        """Say what is lost.
-
-        Say it again when it has become twice as much, which does not flood anybody if other exit
-        functions go on logging; and `at_last`, when `logging.shutdown` closes the handler.
-        """
-        self._drops.report_at_end(self._intake.dropped, at_last=at_last)
-        lost = self._queue.perishable
-        if lost >= (self._said_lost + 1 if at_last else max(1, 2 * self._said_lost)):
-            self._said_lost = lost
-            reason = self._delivery.trouble or "no answer came in time"
-            say(
-                f"{counted(lost, 'message')} {were(lost)} not delivered before the process ended, "
-                f"and {'is' if lost == 1 else 'are'} lost ({reason}): raise shutdown_timeout "
-                f"({self._patience.timeout:g} s), or set a journal to keep them for the next start"
-            )
-
-    def _give_up(self) -> None:
-        counts = self.count()
-        now = time.monotonic()
-        self._patience.give_up(now, accepted=counts.accepted, pending=counts.pending)
-
-    @contextmanager
-    def _waiting(self) -> Iterator[float]:
-        """Say until when to wait, and count the time if the process ends."""
-        at_exit = self._life.is_ending
-        with exit_clock.running() if at_exit else nullcontext():
-            yield time.monotonic() + self._seconds_to_wait(at_exit=at_exit)
-
-    def _seconds_to_wait(self, *, at_exit: bool) -> float:
-        counts = self.count()
-        now = time.monotonic()
-        seconds = self._patience.left(now, accepted=counts.accepted, pending=counts.pending)
-        return exit_clock.left(seconds) if at_exit else seconds
+            self._losses.tell(self._pending, self._delivery.trouble)
 
     # Counting. ----------------------------------------------------------------------------------
 

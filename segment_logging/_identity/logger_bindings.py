@@ -50,15 +50,20 @@ def fill_in(
         fields: of the call.
         own_keys: names of the fields that this type of call has.
     """
-    user_id, anonymous_id = fields.get("user_id"), fields.get("anonymous_id")
-    if user_id is None and anonymous_id is None:
+    ids = fields.get("user_id"), fields.get("anonymous_id")
+    context = bound.get("context")
+    if ids[0] is None and ids[1] is None:
         fields.update({name: bound[name] for name in _IDS if name in bound})
     else:
-        whom = KnownIdentity(user_id=bound.get("user_id"), anonymous_id=bound.get("anonymous_id"))
-        fields["user_id"], fields["anonymous_id"] = whom.fill_in(user_id, anonymous_id)
+        whom = KnownIdentity(
+            user_id=bound.get("user_id"), anonymous_id=bound.get("anonymous_id"), context=context
+        ).of(*ids)
+        fields["user_id"], fields["anonymous_id"] = whom.user_id, whom.anonymous_id
+        context = whom.context
     for name in _OBJECTS:
-        if name in bound and name in own_keys:
-            lower, upper = bound[name], fields.get(name)
+        lower = context if name == "context" else bound.get(name)
+        if lower is not None and name in own_keys:
+            upper = fields.get(name)
             if upper is None:
                 fields[name] = lower
             elif isinstance(upper, Mapping):  # anything else is left for the rules to refuse

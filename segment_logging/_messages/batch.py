@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from .._public import public_in
 from ..errors import InvalidMessage
-from .body import batch_fields
+from .body import OWN_KEYS, batch_body, batch_fields
 from .calls import Call, call_of
 from .encoding import decode, encode
 from .limits import MAX_BATCH_MESSAGES
@@ -33,17 +33,20 @@ class Batch(Message):
         batch: calls, in the order they are to arrive.
         context: merged by Segment into every call's context.
         integrations: merged by Segment into every call's integrations.
+        extra: more top-level keys, as they are to stand on the wire.
 
     Raises:
         InvalidMessage: there are no calls (empty_batch), more than 2,500 (answered with 200, and
-            dropped), or something else among them.
+            dropped), or something else among them; or `extra` holds a key of the batch's own.
     """
 
-    __slots__ = ("_lines", "_messages", "context", "integrations")
+    __slots__ = ("_fields", "_lines", "_messages", "context", "extra", "integrations")
 
     type: ClassVar[str] = "batch"
     context: Mapping[str, Any] | None
     integrations: Mapping[str, Any] | None
+    extra: Mapping[str, Any] | None
+    _fields: dict[str, Any]
     _lines: tuple[bytes, ...] | None
     _messages: tuple[Call, ...] | None
 
@@ -53,6 +56,7 @@ class Batch(Message):
         *,
         context: Mapping[str, Any] | None = None,
         integrations: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(batch, Iterable):
             raise InvalidMessage(
@@ -68,7 +72,7 @@ class Batch(Message):
                     field="batch",
                 )
             calls.append(message)
-        self._set(tuple(calls), None, context, integrations)
+        self._set(tuple(calls), None, context, integrations, extra)
 
     @classmethod
     def of_lines(
@@ -77,10 +81,11 @@ class Batch(Message):
         *,
         context: Mapping[str, Any] | None = None,
         integrations: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> Self:
         """Return a batch of calls that are already encoded, one JSON object a line."""
         batch = cls.__new__(cls)
-        batch._set(None, tuple(lines), context, integrations)
+        batch._set(None, tuple(lines), context, integrations, extra)
         return batch
 
     @override
@@ -88,10 +93,12 @@ class Batch(Message):
     def read(cls, form: Mapping[str, Any]) -> Self:
         if not isinstance(form["batch"], Sequence):
             raise InvalidMessage("batch must be a list: pass a list of calls", field="batch")
+        extra = {key: value for key, value in form.items() if key not in OWN_KEYS}
         return cls(
             [call_of(call) for call in form["batch"]],
             context=form.get("context"),
             integrations=form.get("integrations"),
+            extra=extra or None,
         )
 
     def _set(
@@ -100,6 +107,7 @@ class Batch(Message):
         lines: tuple[bytes, ...] | None,
         context: Mapping[str, Any] | None,
         integrations: Mapping[str, Any] | None,
+        extra: Mapping[str, Any] | None,
     ) -> None:
         count = len(messages or lines or ())
         if not count:
@@ -112,12 +120,15 @@ class Batch(Message):
                 "split it, or push them through a Batcher",
                 field="batch",
             )
-        for name, value in (("context", context), ("integrations", integrations)):
-            if value is not None and not isinstance(value, Mapping):
-                raise InvalidMessage(f"{name} must be an object: pass a dict", field=name)
+        for name, value in {
+            "context": context,
+            "integrations": integrations,
+            "extra": extra,
+            "_fields": batch_fields(context, integrations, extra),
+            "_lines": lines,
+            "_messages": messages,
+        }.items():
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "_lines", lines)
-        object.__setattr__(self, "_messages", messages)
 
     @property
     def batch(self) -> tuple[Call, ...]:
@@ -144,11 +155,7 @@ class Batch(Message):
             InvalidMessage: there is only one call.
         """
         middle = len(self) // 2
-        first, other = (
-            self.of_lines(lines, context=self.context, integrations=self.integrations)
-            for lines in (self.lines[:middle], self.lines[middle:])
-        )
-        return first, other
+        return self._with(self.lines[:middle]), self._with(self.lines[middle:])
 
     def without(self, count: int) -> Self | None:
         """Return what is left without the first `count` calls, None if that is nothing."""
@@ -157,12 +164,23 @@ class Batch(Message):
         left = self.lines[count:]
         if not left:
             return None
-        return self.of_lines(left, context=self.context, integrations=self.integrations)
+        return self._with(left)
+
+    def _with(self, lines: Sequence[bytes]) -> Self:
+        """Return a batch of other calls with the same fields."""
+        return self.of_lines(
+            lines, context=self.context, integrations=self.integrations, extra=self.extra
+        )
+
+    def body(self, *, sent_at: float, also: Mapping[str, Any] | None = None) -> bytes:
+        """Return the body of its request; see `batch_body`."""
+        return batch_body(self.lines, self._fields, sent_at=sent_at, also=also)
 
     @override
     def to_dict(self) -> dict[str, Any]:
         calls = [decode(line) for line in self.lines]
-        return {"batch": calls, **batch_fields(self.context, self.integrations)}
+        fields: dict[str, Any] = decode(encode(self._fields))
+        return {"batch": calls, **fields}
 
     def __len__(self) -> int:
         return len(self.lines if self._messages is None else self._messages)
@@ -177,15 +195,15 @@ class Batch(Message):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Batch):
             return NotImplemented
-        return (self.batch, self.context, self.integrations) == (
-            other.batch, other.context, other.integrations
-        )  # fmt: skip
+        return (self.batch, self._fields) == (other.batch, other._fields)
 
     __hash__ = None  # type: ignore[assignment]
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(Batch, context=self.context, integrations=self.integrations)
+        make = partial(
+            Batch, context=self.context, integrations=self.integrations, extra=self.extra
+        )
         return make, (self.batch,)
 
     @override

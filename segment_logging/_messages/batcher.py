@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 from .._public import public_in
 from ..errors import InvalidMessage, MessageTooLarge
 from .batch import Batch
-from .body import batch_body
+from .body import batch_body, batch_fields
 from .calls import Call
 from .encoding import decode, encode
 from .limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
@@ -49,7 +49,8 @@ class Batcher:
         self._integrations = _snapshot("integrations", integrations)
         self._auto_timestamp = auto_timestamp
         self._clock = clock
-        empty = batch_body((), self._context, self._integrations, sent_at=0.0)
+        fields = batch_fields(self._context, self._integrations)
+        empty = batch_body((), fields, sent_at=0.0)
         self._envelope_bytes = len(empty)
         if self._envelope_bytes + MAX_MESSAGE_BYTES > MAX_BATCH_BYTES:
             raise MessageTooLarge(
@@ -117,6 +118,12 @@ class Batcher:
             if size_bytes != self._size_bytes:
                 self._size_bytes, self._batch = size_bytes, None
         return None
+
+    def __copy__(self) -> Self:
+        """Return a batcher with the same messages; what either of them takes in is its own."""
+        other = self.__class__.__new__(self.__class__)
+        other.__dict__.update(self.__dict__, _lines=self._lines.copy())
+        return other
 
     def take(self) -> Batch:
         """Return what was collected as one batch, and start over.

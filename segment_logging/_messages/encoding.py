@@ -16,7 +16,6 @@ import json
 import json.encoder
 import math
 import sys
-from collections import UserString
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set, ValuesView
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -25,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..errors import InvalidMessage
+from .proxies import behind
 
 try:
     import orjson
@@ -42,8 +42,8 @@ def encode(value: object) -> bytes:
     time in ISO 8601, a timedelta in seconds, a Decimal as a number, UUID and Path as text, an Enum
     as its value, a set as a list (sorted if it can be), bytes as text if they are UTF-8 and as
     base64 if not, dataclasses, Mappings, attrs and pydantic models as objects, NumPy values as what
-    they hold, NaN and the infinities as null, an exception as `"ValueError: text"`, and any other
-    object as its `str()`.
+    they hold, NaN, the infinities and pandas' NA as null, a proxy as what it stands for, an
+    exception as `"ValueError: text"`, and any other object as its `str()`.
 
     Raises:
         InvalidMessage: there is a cycle, nesting goes deeper than the recursion limit, or a
@@ -63,19 +63,17 @@ def decode(data: bytes | str) -> Any:
 def utc_text(moment: datetime) -> str:
     """Return `2026-11-23T08:00:00.123Z`: UTC, milliseconds. A naive datetime is local time."""
     if hasattr(moment, "to_pydatetime"):  # pandas' own does not take a naive moment as local time
-        moment = moment.to_pydatetime()
+        moment = moment.to_pydatetime(warn=False)  # of nanoseconds, which Segment does not keep
     try:
         moment = moment.astimezone(UTC)
-    except (
-        OverflowError,
-        ValueError,
-    ):  # the first and the last moment, which people use for "never"
+    except (OverflowError, ValueError):  # the first and the last moment, for "never"
         moment = moment.replace(tzinfo=UTC)
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def default(value: Any) -> Any:
     """Return something closer to JSON for a value that an encoder does not know."""
+    value = behind(value)
     match value:
         case Enum():
             return value.value
@@ -101,8 +99,6 @@ def default(value: Any) -> Any:
             return _text_of(bytes(value))
         case Mapping():
             return dict(value.items())
-        case UserString():  # a sequence of itself
-            return str(value)
         case Set():
             return _sorted_if_possible(value)
         case Sequence() | ValuesView():
@@ -118,15 +114,19 @@ def default(value: Any) -> Any:
     # Asked of the type, as a mock has any attribute that one asks for.
     kind = type(value)
     if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # NumPy, pandas, CuPy, JAX
-        return _listed(value)
+        return listed(value)
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump"):
         return value.model_dump()
+    if hasattr(kind, "__fields__") and hasattr(kind, "__validators__"):  # pydantic before 2
+        return value.dict()
+    if hasattr(kind, "__struct_fields__"):  # msgspec
+        return {name: getattr(value, name) for name in kind.__struct_fields__}
     return str(value)
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Return what an array or scalar of NumPy or its like holds."""
     if type(value).__module__ != "numpy":  # pandas and others have their own moments
         return value.tolist()
@@ -135,14 +135,15 @@ def _listed(value: Any) -> Any:
         ("[ns]", "[ps]", "[fs]", "[as]")
     ):  # finer than datetime: NumPy would list a bare number
         value = value.astype(f"{about[1:3]}[us]")
-    listed = value.tolist()
-    if type(listed) is type(value):  # longdouble
+    held = value.tolist()
+    if type(held) is type(value):  # longdouble
         return float(value) if value.dtype.kind == "f" else str(value)
-    return listed
+    return held
 
 
 def plain(value: Any) -> Any:
     """Return `value` made of dict, list, str, int, finite float, bool and None only."""
+    value = behind(value)
     match value:
         case None | bool():
             return value
@@ -167,6 +168,7 @@ def _is_itself(value: Any) -> bool:
 
 def _key(key: Any) -> str:
     """Return the name that `key` has in JSON, as JavaScript and `json` spell it."""
+    key = behind(key)
     match key:
         case str() if not isinstance(key, Enum):
             return _whole_text(str.__str__(key))

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from .._public import public_in
 from ..errors import InvalidMessage
+from .proxies import behind
 
 
 @public_in("segment_logging")
@@ -25,7 +26,9 @@ class User:
     anonymous_id: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("user_id", self.user_id), ("anonymous_id", self.anonymous_id)):
+        for name in ("user_id", "anonymous_id"):
+            value = behind(getattr(self, name))
+            object.__setattr__(self, name, value)
             if value is not None and (not isinstance(value, str) or not value):
                 what = "empty" if value == "" else type(value).__name__
                 raise InvalidMessage(

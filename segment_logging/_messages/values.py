@@ -1,13 +1,13 @@
 """How a single value of a call is checked and written: text, an id, an object, a moment.
 
 `text`, `an_id` and `an_object` each return a function that turns a value into what stands on the
-wire. Pure.
+wire, or None if it is a proxy that stands for nothing. Pure.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -15,13 +15,17 @@ from numbers import Integral, Real
 from typing import Any, NoReturn
 
 from ..errors import InvalidMessage
-from .encoding import utc_text
+from .encoding import listed, utc_text
+from .proxies import behind
 
 _OR_NONE = ", or None to leave it out"
 
 
-def text(name: str, code: str, *, is_needed: bool = False) -> Callable[[Any], str]:
-    def write(value: Any) -> str:
+def text(name: str, code: str, *, is_needed: bool = False) -> Callable[[Any], str | None]:
+    def write(value: Any) -> str | None:
+        value = behind(value)
+        if value is None:
+            return None
         if not isinstance(value, str):
             raise InvalidMessage(
                 f"{name} must be text, not {type(value).__name__} ({code}): pass a str", field=name
@@ -43,16 +47,16 @@ def an_id(
     at_most: int | None = None,
     is_needed: bool = False,
     may_be_number: bool = True,
-) -> Callable[[Any], str]:
+) -> Callable[[Any], str | None]:
     """Ids are text to Segment. Databases hold numbers and UUIDs, so these become text.
 
     A bool or NaN does not: it would turn many users into one.
     """
     write_text = text(name, code, is_needed=is_needed)
 
-    def write(value: Any) -> str:
+    def write(value: Any) -> str | None:
         written = value if type(value) is str and value else write_text(_id_text_of(value))
-        if at_most is not None and len(written) > at_most:
+        if at_most is not None and written is not None and len(written) > at_most:
             raise InvalidMessage(
                 f"{name} has {len(written)} characters, and Segment keeps at most {at_most} "
                 f"({code}): pass a shorter one",
@@ -60,21 +64,20 @@ def an_id(
             )
         return written
 
-    def _id_text_of(value: Any) -> str:
-        match value.value if isinstance(value, Enum) else value:
+    def _id_text_of(value: Any) -> str | None:
+        value = behind(value)
+        match behind(value.value) if isinstance(value, Enum) else value:
             case bool():
                 pass
-            case str() as written:
+            case None | str() as written:
                 return written
             case Integral() as number if may_be_number:
-                return str(number)
-            # By name: importing `uuid`, which looks up the platform, would take 3 ms.
-            case other if type(other).__name__ == "UUID" and type(other).__module__ == "uuid":
+                return str(int(number))
+            case other if _is_uuid(other):
                 return str(other)
-            case Real() | Decimal() as number if may_be_number and math.isfinite(number):
-                # pandas turns a column of 17 into one of 17.0. A float of a Decimal would round.
-                whole = int(number)  # type: ignore[arg-type]  # every real number has it
-                return str(whole if whole == number else number)
+            case Real() | Decimal() as number if may_be_number:
+                with suppress(ValueError, OverflowError):  # neither NaN nor infinity is an id
+                    return _text_of_number(number)
         raise InvalidMessage(
             f"{name} must be text{', a number' * may_be_number} or a UUID, "
             f"not {type(value).__name__} ({code}): "
@@ -85,9 +88,22 @@ def an_id(
     return write
 
 
-def an_object(name: str, code: str) -> Callable[[Any], Mapping[str, Any]]:
-    def write(value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping):
+def _is_uuid(value: object) -> bool:
+    # By name: importing `uuid`, which looks up the platform, would take 3 ms.
+    return any(kind.__name__ == "UUID" for kind in type(value).__mro__)
+
+
+def _text_of_number(number: Any) -> str:
+    if isinstance(number, Decimal) and number.is_finite() and number.adjusted() >= 40:
+        return str(number)  # its digits could fill the memory
+    whole = int(number)  # pandas turns a column of 17 into one of 17.0
+    return str(whole if whole == number else number)  # a float of a Decimal would round
+
+
+def an_object(name: str, code: str) -> Callable[[Any], Mapping[str, Any] | None]:
+    def write(value: Any) -> Mapping[str, Any] | None:
+        value = behind(value)
+        if value is not None and not isinstance(value, Mapping):
             raise InvalidMessage(
                 f"{name} must be an object, not {type(value).__name__} ({code}): pass a dict",
                 field=name,
@@ -97,12 +113,13 @@ def an_object(name: str, code: str) -> Callable[[Any], Mapping[str, Any]]:
     return write
 
 
-def write_timestamp(value: float | str | datetime) -> str:
+def write_timestamp(value: Any) -> str:
     """Return a moment as `2026-11-23T08:00:00.123Z`.
 
     Args:
-        value: a datetime (a naive one is local time), ISO 8601 text, or seconds since the epoch
-            as `time.time()` and `LogRecord.created` count them.
+        value: a datetime (a naive one is local time), ISO 8601 text (without a zone it is UTC, as
+            for Segment), or seconds since the epoch as `time.time()` and `LogRecord.created` count
+            them: a number of any kind.
 
     Raises:
         InvalidMessage: it is none of these. Segment replaces a timestamp that it cannot read by
@@ -118,14 +135,7 @@ def write_timestamp(value: float | str | datetime) -> str:
                 _last_second = (second, text)
             # Half a microsecond more: this year, 0.123 of a second is a float of 0.1229999.
             return text + _MILLISECONDS[int((value - second) * 1000.0 + 0.0005)]
-        if isinstance(value, str):
-            value = read_iso(value)
-        if isinstance(value, datetime):
-            return utc_text(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if value >= 0:
-                return write_timestamp(float(value))
-            return utc_text(datetime.fromtimestamp(value, UTC))
+        return _text_of_moment(_moment_of(value))
     except (ValueError, OverflowError, OSError):
         pass
     is_short = isinstance(value, (int, float)) and -1e20 < value < 1e20
@@ -135,6 +145,27 @@ def write_timestamp(value: float | str | datetime) -> str:
         "pass a datetime, ISO 8601 text or seconds since the epoch, not milliseconds",
         field="timestamp",
     )
+
+
+def _moment_of(value: Any) -> Any:
+    """Return a datetime, or seconds since the epoch as a float. Anything else as it is."""
+    value = behind(value)
+    if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
+        value = listed(value)  # NumPy's moments and numbers
+    if isinstance(value, str):
+        moment = read_iso(value)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    if isinstance(value, (Real, Decimal)) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _text_of_moment(moment: Any) -> str:
+    if isinstance(moment, datetime):
+        return utc_text(moment)
+    if type(moment) is not float:
+        raise ValueError
+    return write_timestamp(moment) if moment >= 0 else utc_text(datetime.fromtimestamp(moment, UTC))
 
 
 def read_iso(text: str) -> datetime:

@@ -137,13 +137,16 @@ def wire_form(
     for name, value in fields.items():
         if value is not None:
             key, plain_type, write = writers[name]
-            form[key] = value if type(value) is plain_type and value else write(value)
+            written = value if type(value) is plain_type and value else write(value)
+            if written is not None:
+                form[key] = written
     for key, absent in _REQUIRED[call_type]:
         if key not in form:
             form[key] = absent(call_type)
-    if "userId" not in form and "anonymousId" not in form:
+    if "userId" not in form and (call_type == "alias" or "anonymousId" not in form):
+        of_either = " or an anonymous_id (no_user_anon_id)" * (call_type != "alias")
         raise InvalidMessage(
-            f"{call_type} needs a user_id or an anonymous_id (no_user_anon_id): "
+            f"{call_type} needs a user_id{of_either}: "
             'pass extra={"user_id": ...} or bind one with identity()',
             field="user_id",
         )
@@ -238,7 +241,7 @@ def _of_type(call_type: Any, table: Mapping[str, _T]) -> _T:
 
 
 def _add_extra(form: dict[str, Any], extra: Mapping[str, Any], keys: set[str]) -> None:
-    for key, value in an_object("extra", "not an object")(extra).items():
+    for key, value in (an_object("extra", "not an object")(extra) or {}).items():
         if key == "messageId" and key not in form:
             form[key] = _WRITE_MESSAGE_ID(value)
         elif key in keys or key == "type":

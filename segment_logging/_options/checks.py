@@ -73,6 +73,11 @@ seconds = number(at_least=0)
 """A number of seconds."""
 
 
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """A number of seconds, or None."""
+    return None if value is None else seconds(name, value)
+
+
 def switch(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):

@@ -24,6 +24,7 @@ from .checks import (
     object_or_none,
     one_of,
     seconds,
+    seconds_or_none,
     switch,
     text_or_none,
 )
@@ -108,7 +109,11 @@ class DeliveryOptions(Options):
         "client_id, key_id and private_key (PEM, or its path) of an OAuth application; perhaps "
         "server and scope")
     shutdown_timeout: float = option(5.0, seconds,
-        "how long `close` and the end of the process may take")
+        "how long `flush`, `close` and the end of the process wait without an acknowledged batch; "
+        "with a journal, in all")
+    max_shutdown: float | None = option(60.0, seconds_or_none,
+        "how long they wait in all, whatever the server does; None for no limit, and at most 25 "
+        "after SIGTERM")
     on_error: OnError | None = option(None, callable_or_none,
         "called with the error and the messages that are given up, in the delivering thread")
 # fmt: on
@@ -175,6 +180,7 @@ class DeliveryKeywords(TypedDict, total=False):
     proxies: Mapping[str, str] | None
     oauth: Mapping[str, str] | Tokens | None
     shutdown_timeout: float
+    max_shutdown: float | None
     on_error: OnError | None
 
 

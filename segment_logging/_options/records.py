@@ -66,6 +66,10 @@ class RecordOptions(Options):
         "merged under the integrations of every message")
     include_extras: bool = option(True, switch,
         "whether other extras become properties, or traits of identify and group")
+    exclude_extras: Sequence[str] = option((), texts,
+        "patterns of more extras that do not: those of tracing and cloud loggers never do")
+    keep_extras: Sequence[str] = option((), texts,
+        'patterns of those that do after all, such as "task_id"')
     before_send: BeforeSend | None = option(None, callable_or_none,
         "called with each message in the caller's thread; returns the message to send, or None")
     redact: Sequence[str] = option((), texts,
@@ -91,6 +95,8 @@ class RecordKeywords(TypedDict, total=False):
     context: Mapping[str, Any] | None
     integrations: Mapping[str, Any] | None
     include_extras: bool
+    exclude_extras: Sequence[str]
+    keep_extras: Sequence[str]
     before_send: BeforeSend | None
     redact: Sequence[str]
     hashed: Sequence[str]

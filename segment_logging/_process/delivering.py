@@ -9,10 +9,11 @@ It is a context variable, so that a client shared by several handlers obeys the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from .clock import monotonic
 
 deadline_of_delivery: ContextVar[Callable[[], float | None] | None] = ContextVar(
     "segment_logging.deadline_of_delivery", default=None
@@ -29,7 +30,7 @@ def time_left() -> float | None:
     """Return how many seconds this thread has left (none: below zero), or None for no end."""
     ask = deadline_of_delivery.get()
     deadline = None if ask is None else ask()
-    return None if deadline is None else deadline - time.monotonic()
+    return None if deadline is None else deadline - monotonic()
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def delivering_by(deadline: Callable[[], float | None]) -> Iterator[None]:
     """Deliver inside the `with` block.
 
     Args:
-        deadline: returns the moment of `time.monotonic()` by which to be done, or None. It may
+        deadline: returns the moment of the monotonic clock by which to be done, or None. It may
             change at any time.
     """
     token = deadline_of_delivery.set(deadline)

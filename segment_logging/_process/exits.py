@@ -16,16 +16,15 @@ from collections.abc import Callable
 
 from .._reports import report
 
-_has_exit_function = False
+_at_exit: set[Callable[[], None]] = set()
 _registered_in: int | None = None
 _warned = False
 
 
 def call_at_exit(function: Callable[[], None]) -> None:
     """Have `function` called once when the interpreter exits, here and in forked children."""
-    global _has_exit_function
-    if not _has_exit_function:
-        _has_exit_function = True
+    if function not in _at_exit:
+        _at_exit.add(function)
         atexit.register(function)
 
 

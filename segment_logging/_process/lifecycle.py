@@ -5,7 +5,7 @@ the process ends while a batch waits for another attempt? The rules of EXIT say:
 chose ourselves is cut short, for a try at once; one that the server asked for goes on, and the
 thread stops if it would end after the deadline.
 
-The code that carries this out is in `_delivery`: the listener posts what its thread does, the
+The code that carries this out is in `_delivery`: the listener says what its thread does, the
 pipeline what callers ask for, and both do what the table answers.
 """
 
@@ -15,14 +15,14 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
-from .threads import new_rlock
-
 
 class Stage(Enum):
     """What is asked of a pipeline."""
 
     OPEN = auto()
     """Deliver in full batches, for as long as it takes. What is closed is OPEN with no thread."""
+    URGENT = auto()
+    """The process was told to end, by whom we do not know: deliver each message at once."""
     DRAINING = auto()
     """Deliver what waits at once, in the thread of a caller, as no other can be started."""
     CLOSING = auto()
@@ -60,11 +60,15 @@ class Event(Enum):
     # What callers ask for:
     MESSAGE = auto()
     """A message came in, and the queue rang."""
+    LAST_WORDS = auto()
+    """The same, while the process ends, from an exit function or a thread that is waited for."""
     FLUSH = auto()
     """Somebody waits until everything accepted so far is answered for."""
     DRAIN_HERE = auto()
     """Somebody waits, no thread can be started, and so the waiting thread delivers itself."""
     CLOSE = auto()
+    TERMINATE = auto()
+    """SIGTERM came, and somebody else has the signal."""
     EXIT = auto()
     """The process ends, and its exit functions run."""
     EXIT_OVER = auto()
@@ -78,7 +82,7 @@ class Event(Enum):
     TAKEN = auto()
     """It took a batch that is due."""
     ANSWERED = auto()
-    """Messages of the batch are answered for: delivered, or dead letters."""
+    """Messages of the batch are acknowledged: delivered, or dead letters."""
     DONE = auto()
     """All messages of the batch are."""
     FAILED = auto()
@@ -109,6 +113,8 @@ class Action(Enum):
     """Say what is lost, as there will be no later chance."""
     GO_ON = auto()
     """Make the next attempt, or take the next batch."""
+    PUT_OFF_AND_GO_ON = auto()
+    """The same, and the deadline moves: a server that keeps taking batches gets all of them."""
     PAUSE = auto()
     """Wait. The wait ends early if somebody else changes what the thread is doing."""
     END = auto()
@@ -121,15 +127,14 @@ class Action(Enum):
 
 _S, _D, _E, _A = Stage, Doing, Event, Action
 
-_LIVE = frozenset({_S.OPEN, _S.DRAINING, _S.CLOSING})
+_LIVE = frozenset({_S.OPEN, _S.URGENT, _S.DRAINING, _S.CLOSING})
 _END = frozenset({_S.ENDING, _S.ENDED})
 _HERE = _LIVE | _END
 
 _ANYTHING = frozenset(Doing)
 _NO_THREAD = frozenset({_D.NOTHING, _D.STOPPED})
 _THREAD = _ANYTHING - _NO_THREAD
-_OWN_WAIT = frozenset({_D.BACKING_OFF, _D.RESTING})
-_WAITS = _OWN_WAIT | {_D.ASKED_TO_WAIT}
+_WAITS = frozenset({_D.BACKING_OFF, _D.RESTING, _D.ASKED_TO_WAIT})
 
 
 class Rule(NamedTuple):
@@ -163,11 +168,16 @@ def _rule(
 
 # fmt: off
 RULES = (
-    # A message opens again what is being closed. At the end of the process its caller waits for it.
+    # A message opens again what is being closed. While the process ends, what an exit function
+    # logs is waited for; what daemon threads go on logging is delivered as long as there is time.
+    _rule(_E.MESSAGE, _S.URGENT, _NO_THREAD, _A.START),
+    _rule(_E.MESSAGE, _S.URGENT, _THREAD, _A.WAKE),
     _rule(_E.MESSAGE, _LIVE, _NO_THREAD, _A.START, stage=_S.OPEN),
     _rule(_E.MESSAGE, _LIVE, _THREAD, _A.WAKE, stage=_S.OPEN),
-    _rule(_E.MESSAGE, _END, _NO_THREAD, _A.DELIVER_AND_WAIT, stage=_S.ENDING, doing=_D.NOTHING),
-    _rule(_E.MESSAGE, _END, _THREAD, _A.DELIVER_AND_WAIT, stage=_S.ENDING),
+    _rule(_E.MESSAGE, _END, _NO_THREAD, _A.START, doing=_D.NOTHING),
+    _rule(_E.MESSAGE, _END, _THREAD, _A.WAKE),
+    _rule(_E.LAST_WORDS, _END, _NO_THREAD, _A.DELIVER_AND_WAIT, stage=_S.ENDING, doing=_D.NOTHING),
+    _rule(_E.LAST_WORDS, _END, _THREAD, _A.DELIVER_AND_WAIT, stage=_S.ENDING),
 
     # A flush sends what waits for company. It does not hurry a batch between two attempts, as
     # there is only a limited number of them.
@@ -175,7 +185,7 @@ RULES = (
     _rule(_E.FLUSH, _LIVE, _NO_THREAD, _A.START),
     _rule(_E.FLUSH, _END, _D.NOTHING, _A.START),
     _rule(_E.FLUSH, _END, _D.STOPPED, _A.NOTHING),
-    _rule(_E.DRAIN_HERE, _S.OPEN, _NO_THREAD, _A.GO_ON, stage=_S.DRAINING),
+    _rule(_E.DRAIN_HERE, frozenset({_S.OPEN, _S.URGENT}), _NO_THREAD, _A.GO_ON, stage=_S.DRAINING),
     _rule(_E.DRAIN_HERE, _HERE, _ANYTHING, _A.GO_ON),
 
     # Closing cuts short a wait of our own choice: somebody waits for the last try.
@@ -184,6 +194,12 @@ RULES = (
     _rule(_E.CLOSE, _LIVE, _THREAD, _A.WAKE, stage=_S.CLOSING),
     _rule(_E.CLOSE, _LIVE, _NO_THREAD, _A.START, stage=_S.CLOSING),
     _rule(_E.CLOSE, _END, _ANYTHING, _A.TELL_LOSSES),
+
+    # A SIGTERM that is somebody else's leaves no time to wait for company, or for another attempt.
+    _rule(_E.TERMINATE, _LIVE, _D.BACKING_OFF, _A.WAKE, stage=_S.URGENT, doing=_D.SENDING),
+    _rule(_E.TERMINATE, _LIVE, _D.RESTING, _A.WAKE, stage=_S.URGENT, doing=_D.COLLECTING),
+    _rule(_E.TERMINATE, _LIVE, _ANYTHING, _A.WAKE, stage=_S.URGENT),
+    _rule(_E.TERMINATE, _END, _ANYTHING, _A.NOTHING),
 
     # So does the end of the process. What the server asked for is kept to, within the deadline.
     _rule(_E.EXIT, _HERE, _D.BACKING_OFF, _A.WAKE, stage=_S.ENDING, doing=_D.SENDING),
@@ -199,6 +215,7 @@ RULES = (
     # The delivering thread, from batch to batch.
     _rule(_E.BEGIN, _HERE, _NO_THREAD, _A.GO_ON, doing=_D.COLLECTING),
     _rule(_E.TAKEN, _HERE, _D.COLLECTING, _A.GO_ON, doing=_D.SENDING),
+    _rule(_E.ANSWERED, _S.ENDING, _D.SENDING, _A.PUT_OFF_AND_GO_ON),
     _rule(_E.ANSWERED, _HERE, _D.SENDING, _A.GO_ON),
     _rule(_E.DONE, _HERE, _D.SENDING, _A.GO_ON, doing=_D.COLLECTING),
     _rule(_E.FAILED, _HERE, _D.SENDING, _A.PAUSE, doing=_D.BACKING_OFF),
@@ -209,7 +226,7 @@ RULES = (
     _rule(_E.PAUSE_OVER, _HERE, _THREAD, _A.GO_ON),  # somebody has cut it short just now
 
     # It ends when nothing is left, unless the pipeline is open, or when no time is left.
-    _rule(_E.NOTHING_LEFT, _S.OPEN, _THREAD, _A.PAUSE),
+    _rule(_E.NOTHING_LEFT, frozenset({_S.OPEN, _S.URGENT}), _THREAD, _A.PAUSE),
     _rule(_E.NOTHING_LEFT, _S.DRAINING, _THREAD, _A.END, stage=_S.OPEN, doing=_D.NOTHING),
     _rule(_E.NOTHING_LEFT, _S.CLOSING, _THREAD, _A.CLOSE_AND_END, stage=_S.OPEN, doing=_D.NOTHING),
     _rule(_E.NOTHING_LEFT, _END, _THREAD, _A.END, doing=_D.NOTHING),
@@ -233,58 +250,3 @@ def decide(stage: Stage, doing: Doing, event: Event) -> tuple[Stage, Doing, Acti
         if event in rule.events and stage in rule.stages and doing in rule.doings:
             return rule.stage or stage, rule.doing or doing, rule.action
     raise LookupError(f"no rule for {event.name} while {stage.name} and {doing.name}")
-
-
-class Lifecycle:
-    """Where a pipeline stands in the table.
-
-    Any thread, also from a signal handler in the middle of a call. Besides the table it only knows
-    the deadline, which comes with some events and ends when the pipeline is open again.
-
-    Attributes:
-        stage: what is asked of the pipeline.
-        doing: what its thread does.
-        deadline: a moment of `time.monotonic()` after which nothing may go on; None for never.
-    """
-
-    def __init__(self) -> None:
-        self._deciding = new_rlock()
-        self.stage = Stage.OPEN
-        self.doing = Doing.NOTHING
-        self.deadline: float | None = None
-
-    def on(self, event: Event, *, deadline: float | None = None) -> Action:
-        """Move on, and return what is to be done now by whoever told of the event."""
-        with self._deciding:
-            self.stage, self.doing, action = decide(self.stage, self.doing, event)
-            if self.stage is Stage.OPEN:
-                self.deadline = None
-            elif deadline is not None:
-                self.deadline = deadline
-            return action
-
-    def put_off(self, deadline: float) -> None:
-        """Move the deadline, which those who wait have set; nothing that is open has one."""
-        with self._deciding:
-            if self.stage is not Stage.OPEN:
-                self.deadline = deadline
-
-    def leave(self) -> Action:
-        """Move on in a forked child: without the lock, which a thread of the parent may hold."""
-        self.stage, self.doing, action = decide(self.stage, self.doing, Event.FORK)
-        return action
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether the process ends."""
-        return self.stage in _END
-
-    @property
-    def is_patient(self) -> bool:
-        """Whether messages may wait for company."""
-        return self.stage is Stage.OPEN
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether the thread waits before another attempt."""
-        return self.doing in _WAITS

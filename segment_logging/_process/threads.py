@@ -5,8 +5,10 @@ All of it is asked for here, at the moment of use.
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
@@ -44,6 +46,21 @@ def thread_id() -> int:
     return threading.get_ident()
 
 
+def is_daemon() -> bool:
+    """Whether the calling thread does not hold up the end of its process."""
+    return threading.current_thread().daemon
+
+
+def sleep(seconds: float) -> None:
+    """Sleep."""
+    time.sleep(seconds)
+
+
+def start_bare(function: Callable[[], object]) -> None:
+    """Run `function` in a thread, taking no lock on the way: a signal handler may be calling."""
+    _thread.start_new_thread(function, ())
+
+
 def start_daemon(function: Callable[[], object], name: str) -> Thread:
     """Run `function` in a thread that does not keep the process alive, and return the thread.
 
@@ -71,12 +88,16 @@ class OneThread:
         self._loop = loop
         self._on_end = on_end
         self._one = new_lock()  # held while a thread runs, and never waited for
+        self._starting: tuple[int, Lock] | None = None  # the thread that is in `start`, its claim
         self._reporter = Reporter()
 
     @property
     def is_running(self) -> bool:
-        """Whether there is one."""
-        return self._one.locked()
+        """Whether there is one, and it does not wait for the calling thread to start it.
+
+        A signal handler may have interrupted `start`: nothing runs before the handler returns.
+        """
+        return self._one.locked() and self._own_claim() is None
 
     def start(self) -> None:
         """Start it unless it runs. If no thread can be started, this is reported once.
@@ -86,6 +107,7 @@ class OneThread:
         if not self._one.acquire(blocking=False):
             return
         claim = new_lock()  # taken by the thread, or by us if it will never run
+        self._starting = (thread_id(), claim)
         try:
             start_daemon(lambda: self._run(claim), THREAD_NAME)
         except BaseException as error:
@@ -97,11 +119,22 @@ class OneThread:
             if not sys.is_finalizing() and "shutdown" not in str(error):
                 trouble = "no thread can be started: messages wait; allow this process more threads"
                 self._reporter.once("thread", trouble)
+        finally:
+            self._starting = None
+
+    def _own_claim(self) -> Lock | None:
+        """Return the claim of a `start` that the calling thread is in the middle of."""
+        starting = self._starting
+        if starting is None or starting[0] != thread_id() or starting[1].locked():
+            return None
+        return starting[1]
 
     def run_here(self) -> None:
         """Run it in the calling thread, if no other runs it: for when none can be started."""
         if self._one.acquire(blocking=False):
             self._run(new_lock())
+        elif claim := self._own_claim():
+            self._run(claim)  # the thread will find it taken
 
     def end(self) -> None:
         """Be the one no longer."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from typing_extensions import override
 
+from .._process.clock import monotonic
 from .._process.threads import new_rlock
 from .message_queue import MessageQueue
 
@@ -47,9 +48,9 @@ class Intake(QueueHandler):
                 self.dropped += 1
 
     def _put_later(self, line: bytes) -> bool:
-        end = time.monotonic() + self.block_timeout
+        end = monotonic() + self.block_timeout
         while not self._put(line):  # once more, as the first try may have delivered what waited
-            if time.monotonic() >= end:
+            if monotonic() >= end:
                 return False
             time.sleep(0.005)  # not a condition variable: a signal handler may be calling
         return True

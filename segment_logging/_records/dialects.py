@@ -20,6 +20,7 @@ from typing import Any
 from .._messages.encoding import decode
 from .._messages.values import read_iso
 from ..errors import InvalidMessage
+from .attributes import RECORD_ATTRIBUTES
 
 # Never the caller's, wherever they stand. Those with an underscore are on the record as well.
 _INTERNAL = frozenset(
@@ -50,7 +51,8 @@ def read_event_dict(
         event_dict: its message.
     """
     name_of_text = _name_of_text(event_dict)
-    by_structlog = "_logger" in record.__dict__
+    about = record.__dict__
+    by_structlog = "_logger" in about
     named: dict[str, Any] = {}
     added: dict[str, Any] = {}
     into = named
@@ -58,6 +60,11 @@ def read_event_dict(
         if key == name_of_text:
             if by_structlog and key == "event":  # if renamed, it stands at the end
                 into = added
+        elif key in RECORD_ATTRIBUTES and not by_structlog:
+            # A formatter, such as watchtower's, writes parts of the record into the message, and
+            # makes a message of it if it is text.
+            if name_of_text == "event" and value is not about.get(key):
+                into[key] = value
         elif key not in _INTERNAL and (into is named or key not in _ADDED):
             into[key] = value
     if by_structlog:

@@ -22,8 +22,8 @@ from typing import Any
 from .._identity.binding import current_binding, current_identity
 from .._identity.logger_bindings import LOGGER_BINDING, fill_in
 from .._identity.merge import merge
-from .._identity.who import NOBODY
-from .._messages.ids import new_message_id
+from .._identity.who import NOBODY, Identity
+from .._messages.proxies import HONEST, behind
 from .._messages.wire import (
     CONSENT_EVENT,
     FIELDS,
@@ -36,21 +36,15 @@ from .._options.records import RecordOptions, check_categories
 from .._reports import where
 from .._version import __version__
 from ..errors import InvalidMessage, SegmentError
+from .attributes import KEPT_IDENTITY, KEYS
 from .dialects import arguments_of, forget_repeats, template_of, text_of
+from .once import message_id_of
+from .refused import unreadable
 
 LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
 """What the context of every message says about who sent it."""
 
-MARKS = frozenset(
-    {
-        "type", "user_id", "anonymous_id", "event", "properties", "traits", "group_id",
-        "previous_id", "integrations", "message_id",
-    }
-)  # fmt: skip
-"""The extras that make a record an event."""
-
-_KEYS = MARKS | {"timestamp", "context", "category"}  # ours, whatever `include_extras` says
-_NAMES = _KEYS | {"segment"}
+_NAMES = KEYS | {"segment"}
 _OWN_KEYS = {call_type: frozenset(names) for call_type, names in FIELDS.items()}
 
 _MISSPELT = {"userId": "user_id", "userid": "user_id", "anonymousId": "anonymous_id"}
@@ -66,8 +60,6 @@ class Mapper:
     def __init__(self, options: RecordOptions) -> None:
         consent = options.consent
         own = {**LIBRARY, **_consent_context(consent)} if isinstance(consent, Mapping) else LIBRARY
-        if "library" in (options.context or ()):  # its name must not stand next to our version
-            own = {key: value for key, value in own.items() if key != "library"}
         self._context = merge(own, options.context)
         self._ask_for_consent = None if isinstance(consent, Mapping) else consent
         self._integrations = options.integrations
@@ -98,26 +90,38 @@ class Mapper:
             properties,
             created=record.created,
             context=self._context,
-            message_id=new_message_id(),
+            message_id=message_id_of(record),
         )
 
     def form_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the call in wire form, with name, identity, defaults and extras filled in."""
-        bound = fields.pop(LOGGER_BINDING, None)
+        bound, kept = fields.pop(LOGGER_BINDING, None), fields.pop(KEPT_IDENTITY, None)
+        for name in fields.keys() & _NAMES:
+            if type(fields[name]) not in HONEST:
+                fields[name] = behind(fields[name])
         call_type = fields.pop("type", None) or _call_type_of(fields)
         if isinstance(call_type, Enum):
             call_type = call_type.value
         try:
-            self._fill_in(record, call_type, fields, bound)
+            self._fill_in(record, call_type, fields, bound, kept)
             return wire_form(call_type, fields)
         except InvalidMessage as error:
             error.refused = unchecked_form(call_type, fields)
             if error.field == "user_id":
                 error.args = (f"{error}{_hint_at_id(error.refused)}",)
             raise
+        except Exception as error:
+            failure = unreadable(error)
+            failure.refused = unchecked_form(call_type, fields)
+            raise failure from error
 
     def _fill_in(
-        self, record: logging.LogRecord, call_type: Any, fields: dict[str, Any], bound: Any
+        self,
+        record: logging.LogRecord,
+        call_type: Any,
+        fields: dict[str, Any],
+        bound: Any,
+        kept: Identity | None,
     ) -> None:
         if call_type == "track":
             _name_event(record, fields)
@@ -129,25 +133,23 @@ class Mapper:
             self._settle(call_type, fields, own_keys)
         if bound:
             fill_in(bound, fields, own_keys or ())
-        self._identify(fields)
+        self._identify(fields, current_identity() if kept is None else kept)
         if self._integrations is not None:
             fields["integrations"] = _merge_under(self._integrations, fields.get("integrations"))
         if fields.get("timestamp") is None:
             fields["timestamp"] = record.created
         if fields.get("message_id") is None:
-            fields["message_id"] = new_message_id()
+            fields["message_id"] = message_id_of(record)
 
-    def _identify(self, fields: dict[str, Any]) -> None:
+    def _identify(self, fields: dict[str, Any], identity: Identity) -> None:
         """Fill in who it was, and the context: the handler's, what is bound, the record's."""
-        identity = current_identity()
         context = self._context
         if self._ask_for_consent is not None:
             context = merge(context, self._consent_asked_for(self._ask_for_consent))
         if identity is not NOBODY:
-            fields["user_id"], fields["anonymous_id"] = identity.fill_in(
-                fields.get("user_id"), fields.get("anonymous_id")
-            )
-            context = merge(context, identity.context)
+            whom = identity.known().of(fields.get("user_id"), fields.get("anonymous_id"))
+            fields["user_id"], fields["anonymous_id"] = whom.user_id, whom.anonymous_id
+            context = merge(context, whom.context)
         own = fields.get("context")
         fields["context"] = context if own is None else _merge_under(context, own)
 
@@ -186,7 +188,7 @@ class Mapper:
         if context:
             fields["context"] = _merge_under(context, fields.get("context"))
         if not self._include_extras:
-            loose = {key: value for key, value in loose.items() if key in _KEYS}
+            loose = {key: value for key, value in loose.items() if key in KEYS}
         name = "traits" if "traits" in own_keys else "properties"
         if loose and name in own_keys:
             fields[name] = _put_under(loose, fields.get(name))

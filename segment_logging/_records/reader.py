@@ -21,10 +21,11 @@ from .._messages.limits import MAX_MESSAGE_BYTES
 from .._options.records import RecordOptions
 from .._reports import is_report, where
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
-from .attributes import ADDED_LATER, RECORD_ATTRIBUTES
+from .attributes import MARKS, ExtraNames
 from .dialects import read_event_dict, without_internal
-from .mapping import LIBRARY, MARKS, Mapper
+from .mapping import LIBRARY, Mapper
 from .privacy import Redaction, Selection
+from .refused import remains_of, unreadable
 
 
 class RecordReader:
@@ -36,6 +37,7 @@ class RecordReader:
 
     def __init__(self, options: RecordOptions) -> None:
         self._takes_all = options.capture == "all"
+        self._names = ExtraNames(options.exclude_extras, options.keep_extras)
         self._mapper = Mapper(options)
         self._before_send = options.before_send
         self._selection: Selection | None = None
@@ -51,21 +53,25 @@ class RecordReader:
         """Return what the record says of an event, by our names; None if it is not an event."""
         if self._takes_all and is_report(record):
             return None
-        attributes = record.__dict__
+        attributes, names = record.__dict__, self._names
         plain_text = type(record.msg) is str
         fields: dict[str, Any] = {}
         for key in reversed(attributes):  # extras come after what every record has
-            if key not in RECORD_ATTRIBUTES:
+            is_extra = names[key]
+            if is_extra:
                 fields[key] = attributes[key]
-            elif key not in ADDED_LATER:
+            elif is_extra is False:
                 break
         if not fields and plain_text and not self._takes_all:
             return None  # most records of most programs
-        if next(iter(attributes)) != "name":  # a record factory has put its own before the rest
-            fields = {key: attributes[key] for key in attributes.keys() - RECORD_ATTRIBUTES}
+        if names.factory is not logging.getLogRecordFactory():
+            names.learn(logging.getLogRecordFactory())
+            fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
+        elif next(iter(attributes)) != "name":  # a factory has put its own before the rest
+            fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
         if not plain_text or "segment" in fields or "extra" in fields:
             return self._nested_fields_of(record, fields)
-        if self._takes_all or not fields.keys().isdisjoint(MARKS):
+        if self._takes_all or not fields.keys().isdisjoint(names.marks):
             return fields
         return None
 
@@ -78,13 +84,15 @@ class RecordReader:
             del fields["segment"]
             fields.update(nested)
             return fields  # the calls of a `SegmentLogger`, among others
-        marked = self._takes_all or not fields.keys().isdisjoint(MARKS)
+        names = self._names
+        marked = self._takes_all or not fields.keys().isdisjoint(names.marks)
         if isinstance(record.msg, Mapping):  # structlog
             named, added = read_event_dict(record, record.msg)
             marked = marked or not named.keys().isdisjoint(MARKS)
+            added, named = names.callers(added), names.callers(named)
             fields = {**added, **named, **without_internal(fields)}
         if isinstance(fields.get("extra"), Mapping):  # loguru: what was bound to its logger
-            nested = fields.pop("extra")
+            nested = names.callers(fields.pop("extra"))
             marked = marked or not MARKS.isdisjoint(nested)
             fields = {**nested, **fields}
         if isinstance(fields.get("segment"), Mapping):
@@ -123,9 +131,34 @@ class RecordReader:
             if len(line) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(len(line), MAX_MESSAGE_BYTES)
         except InvalidMessage as error:
-            error.refused = self.redacted(form if error.refused is None else error.refused)
+            error.refused = self._kept_of(form if error.refused is None else error.refused)
             raise
+        except Exception as error:
+            failure = unreadable(error)
+            failure.refused = self._kept_of(form)
+            raise failure from error
         return line
+
+    def refusal_of(
+        self, record: logging.LogRecord, error: Exception, line: bytes | None
+    ) -> InvalidMessage:
+        """Return an error as the refusal of a record's message, with what is kept of that.
+
+        Args:
+            record: perhaps an event; a filter may have raised before anybody could tell.
+            error: whatever was raised on the caller's way.
+            line: the encoded message, if it came to that.
+        """
+        if isinstance(error, InvalidMessage) and error.refused is not None:
+            return error
+        refusal = unreadable(error)
+        about = record.__dict__.get
+        places = {"logger": about("name"), "file": about("filename"), "line": about("lineno")}
+        refusal.refused = remains_of(places) if line is None else decode(line)
+        return refusal
+
+    def _kept_of(self, refused: Mapping[str, Any]) -> Any:
+        return self.redacted(remains_of(refused))
 
     def redacted(
         self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})

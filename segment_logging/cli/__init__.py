@@ -22,6 +22,7 @@ from .._delivery.attempts import Delivery
 from .._delivery.dead_letters import DeadLetters
 from .._delivery.retries import RetryPolicy
 from .._options.delivery import write_key_of
+from .._process.clock import monotonic
 from .._reports import counted, were
 from ..collector.__main__ import main as run_collector
 from ..errors import ConfigurationError
@@ -146,14 +147,14 @@ class _Progress:
     """A line on the terminal that shows the progress, unless stderr is not a terminal."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._is_shown = False
 
     def show(self, done: Imported) -> None:
         if not sys.stderr.isatty():
             return
         part = done.read_bytes / done.total_bytes if done.total_bytes else 1.0
-        rate = done.delivered / max(0.001, time.monotonic() - self._began)
+        rate = done.delivered / max(0.001, monotonic() - self._began)
         bar = ("#" * round(30 * part)).ljust(30, ".")
         plural = "" if done.delivered == 1 else "s"
         text = f"[{bar}] {part:4.0%}  {done.delivered:,} message{plural}, {rate:,.0f}/s"

@@ -6,23 +6,26 @@
 Events that are logged while a request or a websocket is handled are about its visitor. They carry
 the anonymous id from analytics.js and the user's id, and also the address, browser, language and
 page. Background tasks and `asyncio.to_thread` count as part of the request.
+
+When the server ends, everything is delivered before it is told that the application has shut down.
+`lifespan` does that alone, for applications without the middleware:
+
+    app = FastAPI(lifespan=lifespan)
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from .._handlers import drain_at_end
 from .._identity.binding import only_identity
 from .._identity.who import KnownIdentity
+from ._lifespans import Application, Lifespan, Receive, Scope, Send
 from .headers import NAMES
 from .proxies import TrustedProxies
 from .visitor import Request, Visitor, check_user_id
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _NAMES = {name.encode(): name for name in (*NAMES, "host")}
 _JOINED = {"cookie": b"; ", "x-forwarded-for": b","}
@@ -69,12 +72,28 @@ class SegmentMiddleware:
         self._proxies = TrustedProxies(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await Lifespan(receive, send).run(self.app, scope)
+            return
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         visitor = Visitor(lambda: self._user_id(scope), lambda: _identify(scope, self._proxies))
         with only_identity(visitor):
             await self.app(scope, receive, send)
+
+
+@asynccontextmanager
+async def lifespan(app: object = None) -> AsyncIterator[None]:
+    """Deliver everything when the lifespan of an application ends, within `shutdown_timeout`.
+
+    Args:
+        app: what Starlette and FastAPI pass; not used.
+    """
+    try:
+        yield
+    finally:
+        await drain_at_end()
 
 
 def _identify(scope: Scope, proxies: TrustedProxies) -> KnownIdentity:

@@ -16,8 +16,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
+from .._handlers import drain
 from .._options.checks import seconds
-from .._process.shutdown import drain_all
 from .._reports import Reporter
 
 P = ParamSpec("P")
@@ -100,7 +100,7 @@ def seconds_left(args: tuple[Any, ...], *, timeout: float, margin: float) -> flo
 
 
 def _deliver(timeout: float) -> None:
-    if drain_all(timeout):
+    if drain(timeout):
         _reporter.over("late")
     else:
         _reporter.once(

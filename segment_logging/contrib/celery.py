@@ -44,9 +44,7 @@ def _send_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
     if sender is NOBODY or headers is None:
         return
     try:
-        user_id, anonymous_id = sender.fill_in(None, None)
-        fields = {"user_id": user_id, "anonymous_id": anonymous_id, "context": sender.context}
-        headers[HEADER] = encode({k: v for k, v in fields.items() if v is not None}).decode()
+        headers[HEADER] = encode(sender.known()).decode()
     except Exception as error:
         _reporter.once(
             "send",

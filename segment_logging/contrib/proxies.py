@@ -40,7 +40,7 @@ class TrustedProxies:
             try:
                 if not isinstance(proxy, str):
                     raise ValueError  # a number such as 3 would be taken for 0.0.0.3
-                self._networks.append(ip_network(proxy, strict=False))
+                self._networks.append(_as_ipv4(ip_network(proxy, strict=False)))
             except ValueError:
                 raise ConfigurationError(
                     f"trusted_proxies: {proxy!r} is not an address or a network: "
@@ -68,6 +68,14 @@ class TrustedProxies:
 
     def _trusts(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
+
+
+def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return a network of IPv4 addresses that is written in IPv6, as `::ffff:10.0.0.0/104`."""
+    if isinstance(network, IPv4Network) or network.prefixlen < 96:
+        return network
+    mapped = network.network_address.ipv4_mapped
+    return network if mapped is None else IPv4Network((mapped, network.prefixlen - 96))
 
 
 def _address_of(text: str) -> IPv4Address | IPv6Address | None:

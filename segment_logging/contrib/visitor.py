@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._identity.binding import only_identity
@@ -79,15 +79,8 @@ class Visitor:
         self._identify = identify
         self._known: KnownIdentity | None = None
 
-    @property
-    def context(self) -> Mapping[str, Any] | None:
-        return self._read().context
-
-    def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any]:
-        visitor = KnownIdentity(
-            user_id=_ask("user_id", self._user_id), anonymous_id=self._read().anonymous_id
-        )
-        return visitor.fill_in(user_id, anonymous_id)
+    def known(self) -> KnownIdentity:
+        return replace(self._read(), user_id=_ask("user_id", self._user_id))
 
     def _read(self) -> KnownIdentity:
         if self._known is None:

@@ -11,8 +11,8 @@ from typing_extensions import override
 from .._delivery.diversion import Diversion, Enqueue, divert
 from .._messages.calls import call_of
 from .._messages.encoding import decode
+from .._records.attributes import MARKS
 from .._records.dialects import template_of
-from .._records.mapping import MARKS
 from ..handler import SegmentHandler
 from .captured import Captured
 from .failures import PassedOver

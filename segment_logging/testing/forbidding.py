@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from .._client.http_client import divert_sending
+from .._handlers import drain
 from .._messages.batch import Batch
 from .._messages.calls import Call
 from .._messages.message import Message
 from .._process.delivering import is_delivering
-from .._process.shutdown import drain_all
 from .._reports import counted
 from .failures import SHOWN_MESSAGES, title_of
 from .layers import Layers
@@ -58,12 +58,12 @@ def forbid_sending() -> Iterator[None]:
         if not is_delivering():
             raise SendingForbidden(_text(forbidden))
 
-    drain_all(DRAIN_TIMEOUT)
+    drain(DRAIN_TIMEOUT)
     with _layers.add(refuse):
         try:
             yield
         finally:
-            drain_all(DRAIN_TIMEOUT)
+            drain(DRAIN_TIMEOUT)
     if forbidden:
         raise SendingForbidden(_text(forbidden))
 

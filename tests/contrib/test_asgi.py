@@ -11,7 +11,8 @@ from typing import Any
 from segment_logging import ConfigurationError, bind
 from segment_logging._identity.binding import current_identity
 from segment_logging._identity.who import NOBODY
-from segment_logging.contrib.asgi import Receive, Scope, SegmentMiddleware, Send
+from segment_logging.contrib._lifespans import Receive, Scope, Send
+from segment_logging.contrib.asgi import SegmentMiddleware
 
 from .frameworks import COOKIE, MANY, FrameworkTest, captured, context_of, has, log, number_of, who
 
@@ -307,7 +308,15 @@ class TestPlainAsgi(FrameworkTest):
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             self.assertIs(current_identity(), NOBODY)
 
-        self.call(lifespan, type="lifespan")
+        said = iter(("lifespan.startup", "lifespan.shutdown"))
+
+        async def receive() -> dict[str, str]:
+            return {"type": next(said)}
+
+        async def send(message: Any) -> None:
+            pass
+
+        run(SegmentMiddleware(lifespan)({"type": "lifespan"}, receive, send))
 
     def test_websocket(self) -> None:
         """A websocket is about its visitor, for as long as it is open."""

@@ -1,163 +1,28 @@
-"""Django under its middleware, over WSGI and ASGI, without a database: any query would raise."""
+"""Django under its middleware, over WSGI and ASGI."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import unittest
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
-
-from typing_extensions import override
 
 from segment_logging import ConfigurationError, bind
 from segment_logging._identity.binding import current_identity
 from segment_logging._identity.who import NOBODY
 
-from .frameworks import (
-    COOKIE,
-    MANY,
-    FrameworkTest,
-    captured,
-    context_of,
-    has,
-    log,
-    number_of,
-    who,
-)
+from .frameworks import COOKIE, MANY, captured, context_of, has, log, number_of, who
 
 if not has("django"):
     raise unittest.SkipTest("needs Django")
 
-import django
-from django.conf import settings
-
-if not settings.configured:
-    settings.configure(
-        SECRET_KEY="of the tests",
-        ALLOWED_HOSTS=["testserver"],
-        ROOT_URLCONF=__name__,
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
-        MIDDLEWARE=[
-            "segment_logging.contrib.django.SegmentMiddleware",
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-        ],
-        AUTHENTICATION_BACKENDS=[f"{__name__}.Users"],
-        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-        LOGGING_CONFIG=None,
-    )
-    django.setup()
-
-from django.contrib.auth import alogin, get_user_model, login, logout
-from django.contrib.auth.backends import BaseBackend
-from django.contrib.auth.signals import user_logged_in
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import AsyncClient, Client, RequestFactory, override_settings
-from django.urls import path
+from django.test import AsyncClient, RequestFactory, override_settings
 
 from segment_logging.contrib.django import SegmentMiddleware
 
-loads: list[str] = []
-
-
-class Users(BaseBackend):  # type: ignore[misc]
-    """Has users without a database, and notes who is loaded."""
-
-    @override
-    def get_user(self, user_id: Any) -> Any:
-        loads.append(str(user_id))
-        return get_user_model()(pk=user_id)
-
-    async def aget_user(self, user_id: Any) -> Any:
-        return self.get_user(user_id)
-
-
-View = Callable[[HttpRequest], Any]
-views: dict[str, View] = {}
-"""What the one url does, for sync and for async requests."""
-
-
-def show(request: HttpRequest) -> Any:
-    return views["now"](request)
-
-
-async def ashow(request: HttpRequest) -> Any:
-    answer = views["now"](request)
-    return await answer if asyncio.iscoroutine(answer) else answer
-
-
-urlpatterns = [path("shop/<str:name>", lambda request, name: show(request)), path("", show)]
-
-
-async def ashow_named(request: HttpRequest, name: str) -> Any:
-    return await ashow(request)
-
-
-class Async:
-    """The urls of asynchronous requests."""
-
-    urlpatterns = (path("", ashow), path("shop/<str:name>", ashow_named))
-
-
-def user_id_of_header(request: HttpRequest) -> Any:
-    """An option of the setting."""
-    return request.META.get("HTTP_X_USER")
-
-
-def seen(request: HttpRequest) -> HttpResponse:
-    """A view that logs one event."""
-    log()
-    return HttpResponse("ok")
-
-
-class DjangoTest(FrameworkTest):
-    @override
-    def setUp(self) -> None:
-        super().setUp()
-        loads.clear()
-        user_logged_in.disconnect(dispatch_uid="update_last_login")  # which saves the user
-        logging.getLogger("django.request").setLevel(logging.CRITICAL)
-
-    def get(self, view: View, url: str = "/", *, user_id: Any = None, **headers: str) -> Any:
-        """Have the view answer to visitor 1, who may be logged in; over WSGI."""
-        views["now"] = view
-        client = Client(REMOTE_ADDR="192.0.2.7")
-        client.cookies[COOKIE] = "a-1"
-        if user_id is not None:
-            client.force_login(get_user_model()(pk=user_id))
-        response = client.get(url, headers=headers)
-        return b"".join(response) if response.streaming else response
-
-    def get_async(self, view: View, url: str = "/", *, user_id: Any = None, **headers: str) -> Any:
-        """The same over ASGI."""
-        views["now"] = view
-        client = AsyncClient()
-        client.cookies[COOKIE] = "a-1"
-        if user_id is not None:
-            client.force_login(get_user_model()(pk=user_id))
-
-        async def main() -> Any:
-            response = await client.get(url, headers=headers)
-            if not response.streaming:
-                return response
-            try:
-                return b"".join([part async for part in response])
-            finally:
-                await asyncio.to_thread(response.close)
-
-        with override_settings(ROOT_URLCONF=Async):
-            return asyncio.run(main())
-
-    def both(self) -> Iterator[tuple[Callable[..., Any], AbstractContextManager[Any]]]:
-        """Both ways of requesting, each in a subtest."""
-        for get in (self.get, self.get_async):
-            loads.clear()
-            yield get, self.subTest(get.__name__)
+from .django_site import Async, DjangoTest, seen, user_id_of_header, views
 
 
 class TestDjango(DjangoTest):
@@ -228,7 +93,7 @@ class TestDjango(DjangoTest):
                 get(view)
                 self.assertEqual(who(events), [(None, "a-1")] * 2)
 
-    def test_sync_view_over_asgi(self) -> None:
+    def test_visitor_of_a_sync_view_over_asgi(self) -> None:
         """A view that is not async runs in a thread, and is about the visitor there."""
         views["now"] = seen
         client = AsyncClient()
@@ -249,112 +114,6 @@ class TestDjango(DjangoTest):
         self.assertEqual(who(events), [(None, "a-1")])
 
 
-class TestUser(DjangoTest):
-    def test_no_query(self) -> None:
-        """Nobody loads the user for an event, nor the session: who it is stays unknown."""
-        for get, subtest in self.both():
-            with subtest, captured() as events:
-                get(seen, user_id=17)
-                self.assertEqual((who(events), loads), ([(None, "a-1")], []))
-
-    def test_a_query_would_raise(self) -> None:
-        """There really is no database here."""
-        with self.assertRaises(ImproperlyConfigured):
-            connection.cursor()
-
-    def test_session(self) -> None:
-        """When the view has loaded the session, who it is is known, still without the user."""
-
-        def view(request: HttpRequest) -> HttpResponse:
-            request.session.get("basket")
-            return seen(request)
-
-        for get, subtest in self.both():
-            with subtest, captured() as events:
-                get(view, user_id=17)
-                self.assertEqual((who(events), loads), ([("17", "a-1")], []))
-
-    def test_user(self) -> None:
-        """When the view has asked for the user, the event is about that one."""
-
-        def view(request: HttpRequest) -> HttpResponse:
-            self.assertTrue(request.user.is_authenticated)
-            return seen(request)
-
-        for get, subtest in self.both():
-            with subtest, captured() as events:
-                get(view, user_id=17)
-                self.assertEqual((who(events), loads), ([("17", "a-1")], ["17"]))
-
-    def test_auser(self) -> None:
-        """The same with `request.auser()`."""
-
-        async def view(request: HttpRequest) -> HttpResponse:
-            await request.auser()
-            return seen(request)
-
-        with captured() as events:
-            self.get_async(view, user_id=17)
-        self.assertEqual((who(events), loads), ([("17", "a-1")], ["17"]))
-
-    def test_anonymous_user(self) -> None:
-        """Django's anonymous user is nobody."""
-
-        def view(request: HttpRequest) -> HttpResponse:
-            self.assertFalse(request.user.is_authenticated)
-            return seen(request)
-
-        for get, subtest in self.both():
-            with subtest, captured() as events:
-                get(view)
-                self.assertEqual(who(events), [(None, "a-1")])
-
-    def test_login_and_logout(self) -> None:
-        """A visitor who logs in or out in the view does so for the events, too."""
-
-        def view(request: HttpRequest) -> HttpResponse:
-            log()
-            login(request, get_user_model()(pk=18))
-            log()
-            logout(request)
-            return seen(request)
-
-        with captured() as events:
-            self.get(view)
-        self.assertEqual([user for user, _ in who(events)], [None, "18", None])
-
-    def test_alogin(self) -> None:
-        """The same in an async view."""
-
-        async def view(request: HttpRequest) -> HttpResponse:
-            await alogin(request, get_user_model()(pk=18))
-            return seen(request)
-
-        with captured() as events:
-            self.get_async(view)
-        self.assertEqual(who(events), [("18", "a-1")])
-
-    def test_user_set_by_others(self) -> None:
-        """A user whom another middleware or an API framework sets counts."""
-
-        def view(request: HttpRequest) -> HttpResponse:
-            request.user = get_user_model()(pk=19)
-            return seen(request)
-
-        for get, subtest in self.both():
-            with subtest, captured() as events:
-                get(view)
-                self.assertEqual(who(events), [("19", "a-1")])
-
-    def test_without_auth(self) -> None:
-        """Without sessions and users, there is no user id."""
-        only_ours = ["segment_logging.contrib.django.SegmentMiddleware"]
-        for get, subtest in self.both():
-            with subtest, captured() as events, override_settings(MIDDLEWARE=only_ours):
-                get(seen)
-                self.assertEqual(who(events), [(None, "a-1")])
-
-
 class TestStreaming(DjangoTest):
     def test_each_step(self) -> None:
         """A response that is made while it is sent is about its visitor, with what is bound."""
@@ -373,7 +132,7 @@ class TestStreaming(DjangoTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 2)
 
     def test_async(self) -> None:
-        """The same over ASGI."""
+        """Likewise over ASGI."""
 
         def view(request: HttpRequest) -> StreamingHttpResponse:
             bind(user_id="u-1")
@@ -420,7 +179,7 @@ class TestStreaming(DjangoTest):
 class TestSettings(DjangoTest):
     def test_user_id(self) -> None:
         """`user_id` says who it is instead: a callable, or the path of one."""
-        for user_id in (user_id_of_header, f"{__name__}.user_id_of_header"):
+        for user_id in (user_id_of_header, f"{user_id_of_header.__module__}.user_id_of_header"):
             with override_settings(SEGMENT_LOGGING={"user_id": user_id}):
                 for get, subtest in self.both():
                     with subtest, captured() as events:

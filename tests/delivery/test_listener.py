@@ -23,11 +23,13 @@ from segment_logging._delivery.attempts import Delivery
 from segment_logging._delivery.listener import Listener
 from segment_logging._delivery.outcomes import Tally
 from segment_logging._delivery.retries import RetryPolicy
+from segment_logging._delivery.waiters import Until
 from segment_logging._messages.batch import Batch
 from segment_logging._messages.encoding import encode
 from segment_logging._messages.message import Message
 from segment_logging._process.delivering import is_delivering
-from segment_logging._process.lifecycle import Event, Lifecycle
+from segment_logging._process.life import Life
+from segment_logging._process.lifecycle import Event
 from segment_logging._queues.memory import MemoryQueue
 from segment_logging.testing import FakeClient
 from tests import needs
@@ -70,7 +72,7 @@ class ListenerTest(unittest.TestCase):
     @override
     def setUp(self) -> None:
         self.clock = Clock()
-        self.life = Lifecycle()
+        self.life = Life()
         self.before: Callable[[Message], object] = lambda message: None
         self.answers: list[Answer] = []
         self.client = FakeClient(self.answer)
@@ -330,7 +332,7 @@ class TestThread(ListenerTest):
             self.life.on(Event.MESSAGE)
             listener.start()
 
-        self.life = Lifecycle()
+        self.life = Life()
         self.queue = MemoryQueue(max_messages=100_000, max_bytes=100_000_000)
         listener = self.a_thread(**{"ring": ring, "flush_interval": 0.05, **options})
         self.addCleanup(self.end, listener)
@@ -343,7 +345,7 @@ class TestThread(ListenerTest):
 
     def end(self, listener: Listener) -> None:
         listener.stop()
-        self.assertTrue(listener.waiters.wait_until_ended(_soon(3)))
+        self.assertTrue(listener.waiters.wait_until_ended(_until(3)))
 
     def test_starts_with_the_first_message(self) -> None:
         """No thread before the first message, one after it, and a new one after `stop`."""
@@ -352,7 +354,7 @@ class TestThread(ListenerTest):
         for _ in range(3):
             self.put()
             self.assertTrue(listener.is_running)
-            self.assertTrue(listener.waiters.wait_until_answered(_soon()))
+            self.assertTrue(listener.waiters.wait_until_answered(_until()))
             self.end(listener)
             self.assertFalse(listener.is_running)
 
@@ -360,7 +362,7 @@ class TestThread(ListenerTest):
         """It is woken for a batch's first message and when it is full, not for each message."""
         listener = self.start(flush_interval=0.2)
         self.put(4_000, size_bytes=1_000)
-        self.assertTrue(listener.waiters.wait_until_answered(_soon()))
+        self.assertTrue(listener.waiters.wait_until_answered(_until()))
         self.assertEqual(sum(self.sizes), 4_000)
         self.assertLessEqual(self.rings, 2 * len(self.sizes) + 1)
         self.assertLess(self.rings, 40)
@@ -386,7 +388,7 @@ class TestThread(ListenerTest):
         for waker in wakers:
             waker.join()
         gate.set()
-        self.assertTrue(listener.waiters.wait_until_answered(_soon()))
+        self.assertTrue(listener.waiters.wait_until_answered(_until()))
         self.assertEqual(len(threads), 1)
 
     def test_start_in_the_middle_of_start(self) -> None:
@@ -394,7 +396,7 @@ class TestThread(ListenerTest):
 
         for at in range(1, 9):  # at each call on the way, as a signal may come there
             with self.subTest(at):
-                self.life = Lifecycle()
+                self.life = Life()
                 listener = self.a_thread()
                 self.addCleanup(self.end, listener)
                 before = set(threading.enumerate())
@@ -415,9 +417,9 @@ class TestThread(ListenerTest):
 
                 def put(listener: Listener = listener, line: bytes = line) -> None:
                     self.queue.put(line)
-                    listener.waiters.wait_until_answered(_soon(0.5))
+                    listener.waiters.wait_until_answered(_until(0.5))
                     self.queue.put(line)
-                    self.assertTrue(listener.waiters.wait_until_answered(_soon(2)))
+                    self.assertTrue(listener.waiters.wait_until_answered(_until(2)))
 
                 self.stderr_of(put)
                 self.assertEqual(len(self.client.messages), 1)
@@ -427,11 +429,11 @@ class TestThread(ListenerTest):
         listener = self.start()
         waited: list[bool] = []
         self.before = lambda message: waited.append(
-            listener.waiters.wait_until_answered(_soon(60))
-            or listener.waiters.wait_until_ended(_soon(60))
+            listener.waiters.wait_until_answered(_until(60))
+            or listener.waiters.wait_until_ended(_until(60))
         )
         self.put()
-        self.assertTrue(listener.waiters.wait_until_answered(_soon()))
+        self.assertTrue(listener.waiters.wait_until_answered(_until()))
         self.assertEqual(waited, [False])
 
     def test_run_here(self) -> None:
@@ -478,6 +480,12 @@ def _interrupt(at: int, function: Callable[[], object], handler: Callable[[], ob
 
 def _no_chores(now: float) -> float | None:
     return None
+
+
+def _until(seconds: float = 10.0) -> Until:
+    """Return when to stop waiting."""
+    moment = _soon(seconds)
+    return lambda: moment
 
 
 def _soon(seconds: float = 10.0) -> float:

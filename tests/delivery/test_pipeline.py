@@ -73,7 +73,7 @@ class TestWaiting(PipelineTest):
         pipeline = self.a_pipeline(shutdown_timeout=30.0)
 
         def use() -> None:
-            self.assertTrue(pipeline.drain(30))
+            self.assertTrue(pipeline.draining.drain(30))
             pipeline.close()
             pipeline.begin_exit()
             pipeline.end_exit()
@@ -87,23 +87,23 @@ class TestWaiting(PipelineTest):
         """drain sends what waits for company at once."""
         pipeline = self.a_pipeline(flush_interval=3_600.0)
         self.put(pipeline, 3)
-        self.assertTrue(pipeline.drain(5))
+        self.assertTrue(pipeline.draining.drain(5))
         self.assertEqual(pipeline.count(), Counts(accepted=3, delivered=3, batches=1))
 
     def test_drain_until_given_up(self) -> None:
         """What became a dead letter is answered for."""
         pipeline = self.a_pipeline(FakeClient([401]))
         self.put(pipeline, 3)
-        self.run_it(lambda: self.assertTrue(pipeline.drain(5)))
+        self.run_it(lambda: self.assertTrue(pipeline.draining.drain(5)))
         self.assertEqual(pipeline.count(), Counts(accepted=3, dead_lettered=3))
 
     @needs.threads
     def test_drain_again(self) -> None:
         """A drain after one in vain waits again."""
         pipeline = self.a_hanging_one()
-        self.assertFalse(pipeline.drain(0.01))
+        self.assertFalse(pipeline.draining.drain(0.01))
         threading.Timer(0.1, self.gate.set).start()
-        self.assertTrue(pipeline.drain(5))
+        self.assertTrue(pipeline.draining.drain(5))
 
     def test_close(self) -> None:
         """close waits for what was accepted, and the next message starts the thread again."""
@@ -121,7 +121,7 @@ class TestWaiting(PipelineTest):
         self.assertLess(seconds, 1)
         self.put(pipeline, 2)
         self.gate.set()
-        self.assertTrue(pipeline.drain(5))
+        self.assertTrue(pipeline.draining.drain(5))
         self.assertEqual(pipeline.count().delivered, 5)
 
     @needs.threads
@@ -132,7 +132,7 @@ class TestWaiting(PipelineTest):
         self.assertTrue(0.3 <= seconds < 1.3, seconds)
         self.assertIn("3 messages were not delivered within shutdown_timeout", said)
         self.gate.set()
-        self.assertTrue(pipeline.drain(5))
+        self.assertTrue(pipeline.draining.drain(5))
         self.assertEqual(pipeline.count().delivered, 3)
 
     @needs.threads
@@ -143,7 +143,7 @@ class TestWaiting(PipelineTest):
         )
         for _ in range(3):
             handler.handle(a_record(extra={"user_id": "u"}))
-        pipeline = handler._pipeline
+        pipeline = handler._own.get()
         assert pipeline is not None
 
         def end() -> None:
@@ -167,7 +167,7 @@ class TestWaiting(PipelineTest):
                 self.put(pipeline, 5)
                 thread = threading.Thread(target=pipeline.close)
                 thread.start()
-                self.assertTrue(pipeline.drain(10, backlog=True))
+                self.assertTrue(pipeline.draining.drain(10, backlog=True))
                 thread.join()
 
 
@@ -198,7 +198,7 @@ class TestExit(PipelineTest):
         def end() -> None:
             self.put(pipeline, 11)
             self.gate.set()
-            pipeline.drain(5)
+            pipeline.draining.drain(5)
             self.gate.clear()
             self.entered.clear()
             self.put(pipeline)
@@ -224,6 +224,6 @@ class TestExit(PipelineTest):
         pipeline.begin_exit()
         pipeline.end_exit()
         self.put(pipeline)
-        pipeline.drain(5)
+        pipeline.draining.drain(5)
         pipeline.close()
         self.assertEqual(pipeline.count().delivered, 2)

@@ -92,6 +92,18 @@ with identity(user_id="u-17"):
     ship.delay("o-501")
 """
 
+RQ = """
+ship("o-501")
+"""
+
+DRAMATIQ = """
+worker = dramatiq.Worker(dramatiq.get_broker(), worker_timeout=10)
+worker.start()
+ship.send("o-501")
+dramatiq.get_broker().join(ship.queue_name)
+worker.stop()
+"""
+
 LAMBDA = """
 import asyncio
 assert handler({"user_id": "u-17"}, None) == {"statusCode": 200}
@@ -135,6 +147,12 @@ SURROUNDINGS = {
     "docs/frameworks/wsgi.md": Surroundings(after=WSGI, arrives=(("page", "Pricing", "u-17"),)),
     "docs/frameworks/celery.md": Surroundings(
         after=CELERY, arrives=(("track", "Order Shipped", "u-17"),), needs=("celery",)
+    ),
+    "docs/frameworks/rq.md": Surroundings(
+        after=RQ, arrives=(("track", "Order Shipped", "u-17"),), needs=("rq",)
+    ),
+    "docs/frameworks/dramatiq.md": Surroundings(
+        after=DRAMATIQ, arrives=(("track", "Order Shipped", "u-17"),), needs=("dramatiq",)
     ),
     "docs/frameworks/aws-lambda.md": Surroundings(
         after=LAMBDA, arrives=(("track", "Order Completed", "u-17"),)

@@ -55,7 +55,7 @@ PROMISES = {
         "handler.test_life.TestOverflow.test_drop",
         "handler.test_life.TestOverflow.test_block",
         "handler.test_life.TestOverflow.test_block_timeout",
-        "test_reports.TestDropReports.test_once_a_minute",
+        "test_reports.TestCountReports.test_once_a_minute",
     ),
     "the process ends normally": (
         "faults.test_exits.TestExits.test_normal_end",
@@ -67,10 +67,20 @@ PROMISES = {
         "faults.test_exits.TestExitsWithoutAnswers.test_late_events",
         "faults.test_exits.TestExitsWithoutAnswers.test_ctrl_c_at_the_end",
     ),
-    "SIGTERM": (
-        "faults.test_exits.TestExits.test_sigterm",
+    "SIGTERM ends the process": ("faults.test_exits.TestExits.test_sigterm",),
+    "`kill -9` or a crash": (
         "faults.test_journal.KillTest.test_right_after_the_calls",
         "faults.test_journal.KillTest.test_in_the_middle_of_delivery",
+    ),
+    "uvicorn, hypercorn or another": (
+        "hosts.test_asgi_servers.TestUvicorn.test_sigterm",
+        "hosts.test_asgi_servers.TestUvicorn.test_ctrl_c",
+        "hosts.test_asgi_servers.TestUvicorn.test_lifespan",
+        "hosts.test_asgi_servers.TestHypercorn.test_sigterm",
+    ),
+    "gunicorn stops": (
+        "faults.test_servers.TestGunicorn.test_preload",
+        "hosts.test_asgi_servers.TestUvicorn.test_under_gunicorn",
     ),
     "the power fails": (
         "queues.journal.test_sync.SyncTest.test_interval_syncs_soon_and_not_each_message",
@@ -109,7 +119,8 @@ PROMISES = {
 
 SHORT_PROMISES = {
     "the process ends normally": ("the process ends normally", "Segment hangs or is down"),
-    "crash, `kill -9`, SIGTERM": ("SIGTERM", "the power fails"),
+    "SIGTERM": ("SIGTERM ends the process", "uvicorn, hypercorn or another"),
+    "crash, `kill -9`": ("`kill -9` or a crash", "the power fails"),
     "fork": ("the process forks",),
     "outage": ("408, 410, 429, 460", "the attempts are used up"),
     "poison": ("400, 413",),
@@ -118,7 +129,7 @@ SHORT_PROMISES = {
 """How a row of the README's promises begins, to the rows of the long table that it sums up."""
 
 MORE_TESTS = {
-    "crash, `kill -9`, SIGTERM": ("faults.test_journal.KillTest.test_right_after_the_calls",),
+    "crash, `kill -9`": ("faults.test_journal.KillTest.test_right_after_the_calls",),
     "outage": ("faults.test_journal.OutageTest.test_five_thousand_events_outlast_it",),
 }
 """Tests of what only the README's row says."""

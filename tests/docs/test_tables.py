@@ -16,7 +16,7 @@ from segment_logging._messages.calls import Call
 from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
 from segment_logging._process.lifecycle import RULES, Action, Doing, Event, Stage
-from segment_logging._records.mapping import MARKS
+from segment_logging._records.attributes import MARKS
 from segment_logging.testing import capture_segment
 
 from .pages import DOCS, PAGES, README, Row, rows_under

@@ -133,9 +133,8 @@ class TestOverflow(HandlerTest):
         handler = self.handler_of(client, max_queue_bytes=10_000, flush_interval=0)
         self.log(handler)
         self.assertTrue(client.entered.wait(5))
-        big = a_record(extra={"user_id": "u", "properties": {"x": "x" * 3_000}})
         for _ in range(5):
-            handler.handle(big)
+            handler.handle(a_record(extra={"user_id": "u", "properties": {"x": "x" * 3_000}}))
         self.assertEqual(handler.counts().dropped, 2)
         self.end(handler, client)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unittest
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextvars import copy_context
 from itertools import product
 from threading import Thread
@@ -27,18 +27,13 @@ def bound() -> KnownIdentity:
 class Asked:
     """What a framework binds: it finds out when it is asked, and counts how often."""
 
-    def __init__(self, **known: Any) -> None:
-        self.known = KnownIdentity(**known)
+    def __init__(self, whom: KnownIdentity) -> None:
+        self.whom = whom
         self.times = 0
 
-    @property
-    def context(self) -> Mapping[str, Any] | None:
+    def known(self) -> KnownIdentity:
         self.times += 1
-        return self.known.context
-
-    def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any]:
-        self.times += 1
-        return self.known.fill_in(user_id, anonymous_id)
+        return self.whom
 
 
 def isolated(test: Any) -> Any:
@@ -293,34 +288,47 @@ class TestUnder(unittest.TestCase):
 class TestAskedLater(unittest.TestCase):
     def test_not_before_it_must(self) -> None:
         """Adding to what is found out only on demand does not ask for it."""
-        asked = Asked(user_id="u-17", context={"ip": "192.0.2.1"})
+        asked = Asked(KnownIdentity(user_id="u-17", context={"ip": "192.0.2.1"}))
         with only_identity(asked), identity(context={"locale": "de"}):
             now = current_identity()
             bind(anonymous_id="a-1")
         self.assertEqual(asked.times, 0)
-        self.assertEqual(now.context, {"ip": "192.0.2.1", "locale": "de"})
-        self.assertEqual(now.fill_in(None, None), ("u-17", None))
+        context = {"ip": "192.0.2.1", "locale": "de"}
+        self.assertEqual(now.known(), KnownIdentity(user_id="u-17", context=context))
 
     def test_asked_each_time(self) -> None:
         """A user who logs in meanwhile is seen, also under what was bound before."""
-        asked = Asked(anonymous_id="a-1")
+        asked = Asked(KnownIdentity(anonymous_id="a-1"))
         with only_identity(asked), identity(context={"locale": "de"}):
-            asked.known = KnownIdentity(user_id="u-17", anonymous_id="a-1")
-            self.assertEqual(current_identity().fill_in(None, None), ("u-17", "a-1"))
+            asked.whom = KnownIdentity(user_id="u-17", anonymous_id="a-1")
+            self.assertEqual(current_identity().known().user_id, "u-17")
 
     def test_as_if_known(self) -> None:
-        """Whatever is bound in whatever order, the ids are those of binding to what is known."""
-        users, visitors = (None, "u-1", "u-2"), (None, "a-1", "a-2")
-        steps = [KnownIdentity(user_id=u, anonymous_id=a) for u, a in product(users, visitors)]
-        for first, *rest in product(steps, repeat=4):
+        """Whatever is bound in whatever order, the ids are those of binding to what is known.
+
+        Nor does anything personal come along that would not have come with those.
+        """
+
+        def steps(key: str) -> list[KnownIdentity]:
+            contexts: tuple[dict[str, Any], ...] = ({"page": key}, {"ip": key, "traits": {key: 1}})
+            return [
+                KnownIdentity(user_id=user, anonymous_id=visitor, context=context)
+                for user, visitor, context in product(
+                    (None, "u-1", "u-2"), (None, "a-1", "a-2"), contexts
+                )
+            ]
+
+        for first, *rest in product(steps("1"), steps("2"), steps("3")):
             known: Identity = first
-            asked: Identity = Asked(user_id=first.user_id, anonymous_id=first.anonymous_id)
+            asked: Identity = Asked(first)
             for step in rest:
                 known, asked = step.over(known), step.over(asked)
-            for user_id in users:
-                self.assertEqual(
-                    known.fill_in(user_id, None), asked.fill_in(user_id, None), (first, *rest)
-                )
+            one, other = known.known(), asked.known()
+            self.assertEqual(
+                (one.user_id, one.anonymous_id), (other.user_id, other.anonymous_id), (first, *rest)
+            )
+            traits, others = ((whom.context or {}).get("traits", {}) for whom in (one, other))
+            self.assertLessEqual(others.keys(), traits.keys(), (first, *rest))
 
     def test_no_growth(self) -> None:
         """However often something is bound, as in a connection that lasts, no layers pile up."""
@@ -328,9 +336,9 @@ class TestAskedLater(unittest.TestCase):
         def depth(now: Any) -> int:
             return 1 + depth(now.below) if hasattr(now, "below") else 0
 
-        with only_identity(Asked(anonymous_id="a-1")):
+        with only_identity(Asked(KnownIdentity(anonymous_id="a-1"))):
             for number in range(5_000):
                 bind(user_id=f"u-{number % 3}" if number % 2 else None, anonymous_id=f"a-{number}")
             now = current_identity()
-        self.assertLessEqual(depth(now), 2)
-        self.assertEqual(now.fill_in(None, None), ("u-1", "a-4999"))
+        self.assertLessEqual(depth(now), 3)
+        self.assertEqual(now.known(), KnownIdentity(user_id="u-1", anonymous_id="a-4999"))

@@ -53,7 +53,9 @@ class TestNumPy(unittest.TestCase):
             def astimezone(self, zone: tzinfo | None = None) -> Any:
                 raise TypeError("Cannot convert tz-naive Timestamp")
 
-            def to_pydatetime(self) -> datetime:
+            def to_pydatetime(self, warn: bool = True) -> datetime:
+                if warn:
+                    raise UserWarning("Discarding nonzero nanoseconds in conversion.")
                 return datetime(2026, 1, 2)
 
         self.assertEqual(decode(encode(Timestamp(2026, 1, 2))), utc_text(datetime(2026, 1, 2)))

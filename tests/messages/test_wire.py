@@ -308,7 +308,11 @@ class TestForms(unittest.TestCase):
     def test_body(self) -> None:
         """A batch body is a join of the lines as they are, with `sentAt` of this attempt."""
         self.assertEqual(
-            batch_body([b'{"a":1}', b'{"b":2}'], {"ip": "x"}, {"All": True}, sent_at=0.0),
+            batch_body(
+                [b'{"a":1}', b'{"b":2}'],
+                {"context": {"ip": "x"}, "integrations": {"All": True}},
+                sent_at=0.0,
+            ),
             b'{"batch":[{"a":1},{"b":2}],"context":{"ip":"x"},"integrations":{"All":true},'
             b'"sentAt":"1970-01-01T00:00:00.000Z"}',
         )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import unittest
 
+from segment_logging._process.life import Life
 from segment_logging._process.lifecycle import (
     RULES,
     Action,
     Doing,
     Event,
-    Lifecycle,
     Stage,
     decide,
 )
@@ -19,14 +18,15 @@ from segment_logging._process.lifecycle import (
 NO_THREAD = (Doing.NOTHING, Doing.STOPPED)
 PAUSES = (Doing.BACKING_OFF, Doing.ASKED_TO_WAIT, Doing.RESTING)
 CALLERS = (
-    Event.MESSAGE, Event.FLUSH, Event.CLOSE, Event.EXIT, Event.EXIT_OVER, Event.FORK,
+    Event.MESSAGE, Event.FLUSH, Event.CLOSE, Event.TERMINATE, Event.EXIT, Event.EXIT_OVER,
+    Event.FORK,
 )  # fmt: skip
 """What can happen at any moment, as the callers decide when."""
 
 
-def a_life(*events: Event) -> Lifecycle:
+def a_life(*events: Event) -> Life:
     """Return the life of a pipeline to which these events have happened."""
-    life = Lifecycle()
+    life = Life()
     for event in events:
         life.on(event)
     return life
@@ -38,7 +38,7 @@ ASKED_TO_WAIT = (*SENDING, Event.RATE_LIMITED)
 
 
 class LifeCase(unittest.TestCase):
-    def assert_at(self, life: Lifecycle, stage: Stage, doing: Doing) -> None:
+    def assert_at(self, life: Life, stage: Stage, doing: Doing) -> None:
         self.assertEqual((life.stage, life.doing), (stage, doing))
 
 
@@ -228,7 +228,7 @@ class TestEnd(LifeCase):
         """Waiting again for what there was no time for starts no thread; a new message does."""
         life = a_life(*BACKING_OFF, Event.EXIT, Event.FAILED, Event.TIME_UP)
         self.assertIs(life.on(Event.FLUSH), Action.NOTHING)
-        self.assertIs(life.on(Event.MESSAGE), Action.DELIVER_AND_WAIT)
+        self.assertIs(life.on(Event.LAST_WORDS), Action.DELIVER_AND_WAIT)
         self.assertIs(life.on(Event.FLUSH), Action.START)
 
     def test_what_had_stopped_before_is_tried_once_more(self) -> None:
@@ -241,8 +241,23 @@ class TestEnd(LifeCase):
         """A message after ours is delivered by whoever logs it: nobody else will wait for it."""
         life = a_life(Event.EXIT, Event.EXIT_OVER)
         self.assert_at(life, Stage.ENDED, Doing.NOTHING)
-        self.assertIs(life.on(Event.MESSAGE), Action.DELIVER_AND_WAIT)
+        self.assertIs(life.on(Event.LAST_WORDS), Action.DELIVER_AND_WAIT)
         self.assert_at(life, Stage.ENDING, Doing.NOTHING)
+
+    def test_daemon_threads_log(self) -> None:
+        """Nobody waits for what they log, but it is delivered as long as there is time."""
+        life = a_life(Event.EXIT, Event.EXIT_OVER)
+        self.assertIs(life.on(Event.MESSAGE), Action.START)
+        self.assert_at(life, Stage.ENDED, Doing.NOTHING)
+
+    def test_batches_put_the_end_off(self) -> None:
+        """Each acknowledged batch does, once the process ends, and none before."""
+        life = a_life(*SENDING)
+        self.assertIs(life.on(Event.ANSWERED), Action.GO_ON)
+        life.on(Event.EXIT, deadline=5.0)
+        self.assertIs(life.on(Event.ANSWERED), Action.PUT_OFF_AND_GO_ON)
+        life.on(Event.EXIT_OVER)
+        self.assertIs(life.on(Event.ANSWERED), Action.GO_ON)
 
     def test_losses_are_told(self) -> None:
         """When the end is over, and again when logging closes the handler."""
@@ -261,24 +276,39 @@ class TestEnd(LifeCase):
         self.assertIsNone(life.deadline)
 
 
+class TestTermination(LifeCase):
+    def test_nothing_waits_any_more(self) -> None:
+        """Somebody else has the signal: what waits is sent at once, and each event from then on."""
+        for events in (), BACKING_OFF, SENDING:
+            with self.subTest(events):
+                life = a_life(*events, Event.TERMINATE)
+                self.assertIs(life.stage, Stage.URGENT)
+                self.assertNotIn(life.doing, (Doing.BACKING_OFF, Doing.RESTING))
+                life.on(Event.MESSAGE)
+                self.assertFalse(life.is_patient)
+                self.assertTrue(life.is_open)
+
+    def test_the_server_is_still_obeyed(self) -> None:
+        """A Retry-After is kept to."""
+        life = a_life(*ASKED_TO_WAIT, Event.TERMINATE)
+        self.assert_at(life, Stage.URGENT, Doing.ASKED_TO_WAIT)
+
+    def test_the_end_comes_as_ever(self) -> None:
+        """Closing, draining and the end of the process go on as without it."""
+        life = a_life(*SENDING, Event.TERMINATE)
+        life.on(Event.EXIT, deadline=5.0)
+        self.assert_at(life, Stage.ENDING, Doing.SENDING)
+        self.assertIs(life.on(Event.TERMINATE), Action.NOTHING)
+
+
 class TestFork(LifeCase):
     def test_everything_is_the_parents(self) -> None:
         """In a forked child nothing goes on, whatever is asked for."""
         life = a_life(*SENDING)
-        self.assertIs(life.leave(), Action.LET_GO)
+        self.assertIs(life.on(Event.FORK), Action.LET_GO)
         for event in Event:
             self.assertIs(life.on(event), Action.NOTHING)
         self.assert_at(life, Stage.LEFT, Doing.NOTHING)
-
-    def test_without_the_lock(self) -> None:
-        """Leaving takes no lock, which another thread of the parent may hold for ever."""
-        life = a_life()
-        with life._deciding:
-            child = threading.Thread(target=life.leave, daemon=True)
-            child.start()
-            child.join(10)
-            self.assertFalse(child.is_alive())
-        self.assertIs(life.stage, Stage.LEFT)
 
 
 if __name__ == "__main__":

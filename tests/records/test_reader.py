@@ -195,36 +195,36 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(message_of(record).event, "Signup")
 
     def test_factory_that_adds(self) -> None:
-        """A record factory that adds attributes afterwards: they are extras like others."""
+        """What a record factory puts on every record is not the caller's."""
         usual = logging.getLogRecordFactory()
 
         def factory(*args: Any, **options: Any) -> logging.LogRecord:
             record = usual(*args, **options)
-            record.request_id = "r-1"
+            record.tenant = "t-1"
             return record
 
         with record_factory(factory), identity(user_id="u"):
-            message = message_of(a_record(extra={"event": "E"}))
-            self.assertEqual(message.properties, {"request_id": "r-1"})
+            message = message_of(a_record(extra={"event": "E", "plan": "pro"}))
+            self.assertEqual(message.properties, {"plan": "pro"})
             self.assertEqual(messages_of(a_record()), [])
+            kept = message_of(a_record(extra={"event": "E"}), keep_extras=["tenant"])
+            self.assertEqual(kept.properties, {"tenant": "t-1"})
 
     def test_factory_that_adds_before(self) -> None:
         """One that sets its own before the usual ones: nothing is mistaken for another."""
 
         class Record(logging.LogRecord):
             def __init__(self, *args: Any, **options: Any) -> None:
-                self.request_id = "r-1"
+                self.tenant = "t-1"
                 super().__init__(*args, **options)
 
         with record_factory(Record), identity(user_id="u"):
             message = message_of(a_record("Paid %s", 7, extra={"event": "E", "plan": "pro"}))
-            self.assertEqual(
-                message.properties, {"request_id": "r-1", "plan": "pro", "message": "Paid 7"}
-            )
+            self.assertEqual(message.properties, {"plan": "pro", "message": "Paid 7"})
             self.assertEqual(messages_of(a_record()), [])
 
     def test_factory_that_marks(self) -> None:
-        """A factory that adds the user to every record marks them all."""
+        """A factory that adds the user to every record makes none an event, but says who it was."""
 
         class Record(logging.LogRecord):
             def __init__(self, *args: Any, **options: Any) -> None:
@@ -232,7 +232,43 @@ class TestRecords(unittest.TestCase):
                 self.user_id = "u-9"
 
         with record_factory(Record):
-            self.assertEqual(message_of(a_record()).user, User(user_id="u-9"))
+            self.assertEqual(messages_of(a_record()), [])
+            message = message_of(a_record(extra={"properties": {}}))
+            self.assertEqual(message.user, User(user_id="u-9"))
+
+    def test_another_factory(self) -> None:
+        """A factory is asked for what it adds once, also when it comes after the first event."""
+        made: list[logging.LogRecord] = []
+        usual = logging.getLogRecordFactory()
+
+        def factory(*args: Any, **options: Any) -> logging.LogRecord:
+            made.append(usual(*args, **options))
+            made[-1].tenant = "t-1"
+            return made[-1]
+
+        reader = RecordReader(RecordOptions())
+
+        def fields() -> dict[str, Any] | None:
+            return reader.fields_of(a_record(extra={"user_id": "u", "plan": "pro"}))
+
+        before = fields()
+        with record_factory(factory):
+            self.assertEqual([fields(), fields(), fields()], [before] * 3)
+            self.assertEqual(len(made), 4)
+        self.assertEqual(fields(), before)
+
+    def test_factory_that_raises(self) -> None:
+        """One that cannot make a record out of nothing has no names of its own."""
+        usual = logging.getLogRecordFactory()
+
+        def factory(name: str, *args: Any, **options: Any) -> logging.LogRecord:
+            if name == "segment_logging":
+                raise LookupError("no request")
+            return usual(name, *args, **options)
+
+        with record_factory(factory):
+            message = message_of(a_record(extra={"user_id": "u", "plan": "pro"}))
+            self.assertEqual(message.properties, {"plan": "pro"})
 
     def test_made_from_a_dict(self) -> None:
         """A record that came over a socket and was made anew is read like any other."""

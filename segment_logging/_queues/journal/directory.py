@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..._files import make_private, try_lock
+from ..._process.clock import seconds_since_epoch
 from ..._process.forks import in_forked_child
 
 _LOCK = "owner.lock"
@@ -201,6 +202,6 @@ def directories(live: str) -> Iterator[str]:
 
 def _age(path: str) -> float:
     try:
-        return time.time() - os.stat(path).st_mtime
+        return seconds_since_epoch() - os.stat(path).st_mtime
     except OSError:
         return 0.0

@@ -12,12 +12,12 @@ message.
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 
 from ..._messages.batch import Batch
 from ..._messages.batcher import batches_of
+from ..._process.clock import monotonic
 from ..._reports import report
 from .adoption import Adoption
 from .directory import JournalFile, live_path
@@ -52,7 +52,7 @@ class Journal:
         *,
         max_bytes: int,
         sync: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.live = live_path(os.path.abspath(root), write_key)
         """Where the directories of this write key's processes are."""

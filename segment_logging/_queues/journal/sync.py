@@ -5,7 +5,6 @@ The three have the same methods. The journal calls them as it writes, whichever 
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from typing_extensions import override
 
 from ..._files import sync_data, sync_entry
 from ..._process.bell import Bell
+from ..._process.clock import monotonic
 from ..._process.threads import new_rlock, start_daemon
 from .directory import JournalFile
 
@@ -127,8 +127,8 @@ class SyncSoon:
     def _run(self) -> None:
         while not self._stopping:
             self._bell.wait()
-            end = time.monotonic() + INTERVAL
-            while not self._stopping and (left := end - time.monotonic()) > 0:
+            end = monotonic() + INTERVAL
+            while not self._stopping and (left := end - monotonic()) > 0:
                 self._bell.wait(left)  # it rings for each new file, too
             self._sync()
         self._running = False

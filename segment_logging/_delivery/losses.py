@@ -1,0 +1,71 @@
+"""What people are told of messages that are dropped, lost, or left in a journal."""
+
+from __future__ import annotations
+
+from .._options.delivery import DeliveryOptions
+from .._queues.intake import Intake
+from .._queues.message_queue import MessageQueue
+from .._reports import CountReports, counted, say, were
+from ..errors import SegmentError
+
+
+class Losses:
+    """Says what is lost.
+
+    Args:
+        queue: of a pipeline.
+        intake: of the same.
+        options: those of its handler.
+    """
+
+    def __init__(self, queue: MessageQueue, intake: Intake, options: DeliveryOptions) -> None:
+        self._queue = queue
+        self._intake = intake
+        self._options = options
+        self._drops = CountReports(_of_drops)
+        self._said_lost = self._said_kept = 0
+
+    def tell_of_drops(self, now: float) -> float | None:
+        """Report messages that were dropped; see `CountReports.report`."""
+        return self._drops.report(self._intake.dropped, now=now)
+
+    def tell(self, pending: int, trouble: SegmentError | None, *, at_last: bool = False) -> None:
+        """At the end of the process, say what is lost and what stays in the journal.
+
+        Say it again when it has become twice as much, which does not flood anybody if other exit
+        functions go on logging; and `at_last`, when `logging.shutdown` closes the handler.
+
+        Args:
+            pending: messages that are not answered for.
+            trouble: why the last attempt failed.
+            at_last: whether there is no later chance.
+        """
+        self._drops.report_at_end(self._intake.dropped, at_last=at_last)
+        lost = self._queue.perishable
+        if _is_news(lost, self._said_lost, at_last=at_last):
+            self._said_lost = lost
+            say(
+                f"{counted(lost, 'message')} {were(lost)} not delivered before the process ended, "
+                f"and {'is' if lost == 1 else 'are'} lost ({trouble or 'no answer came in time'}): "
+                f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or set a journal "
+                "to keep them for the next start"
+            )
+        kept = pending - lost if self._queue.keeps else 0
+        if _is_news(kept, self._said_kept, at_last=at_last):
+            self._said_kept = kept
+            say(
+                f"{counted(kept, 'message')} {'stays' if kept == 1 else 'stay'} in the journal "
+                f"{self._options.journal}: the next process that uses it will deliver "
+                f"{'it' if kept == 1 else 'them'}"
+            )
+
+
+def _is_news(number: int, said: int, *, at_last: bool) -> bool:
+    return number >= (said + 1 if at_last else max(1, 2 * said))
+
+
+def _of_drops(number: int) -> str:
+    return (
+        f"the queue is full: {counted(number, 'message')} {were(number)} dropped; raise "
+        "max_queue_messages and max_queue_bytes, set overflow to 'block', or set a journal"
+    )

@@ -1,0 +1,42 @@
+"""What is logged in a job is delivered before the job counts as done."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from .._handlers import drain
+from .._reports import Reporter
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_reporter = Reporter()
+
+
+def deliver(timeout: float) -> None:
+    """Wait until everything is delivered, and report it if that takes too long.
+
+    Args:
+        timeout: seconds to wait at most.
+    """
+    if drain(timeout):
+        _reporter.over("late")
+    else:
+        _reporter.once(
+            "late",
+            f"not everything that a job logged was delivered within {timeout:g} s: the rest is "
+            "lost if the process ends first; raise the timeout of connect(), or set a journal",
+        )
+
+
+def deliver_before(function: Callable[P, R], timeout: float) -> Callable[P, R]:
+    """Return a function that does what `function` does once everything is delivered."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        deliver(timeout)
+        return function(*args, **options)
+
+    return run

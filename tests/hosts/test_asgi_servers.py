@@ -1,0 +1,117 @@
+"""ASGI servers that are stopped: most run no exit function, but all end the lifespan."""
+
+from __future__ import annotations
+
+import signal
+import unittest
+
+from .serving import REQUESTS, HostTest, has, needs
+
+APPLICATION = """
+attach(flush_interval=30)
+
+
+async def answer(scope, receive, send):
+    if scope["type"] == "lifespan":
+        {lifespan}
+    log("Request")
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"ok"}})
+
+{app}
+
+if __name__ == "__main__":
+    import uvicorn
+    uvicorn.run(app, port=int(sys.argv[1]), log_level="error")
+"""
+
+SPOKEN = """
+        while True:
+            event = (await receive())["type"]
+            await send({"type": event + ".complete"})
+            if event == "lifespan.shutdown":
+                return
+"""
+"""An application that speaks of its lifespan."""
+
+MIDDLEWARE = """
+from segment_logging.contrib.asgi import SegmentMiddleware
+app = SegmentMiddleware(answer)
+"""
+
+LIFESPAN = """
+from starlette.applications import Starlette
+from segment_logging.contrib.asgi import lifespan
+app = Starlette(lifespan=lifespan)
+app.mount("/", answer)
+"""
+
+UVICORN = ("-m", "uvicorn", "--port=PORT", "--log-level=error", "program:app")
+HYPERCORN = ("-m", "hypercorn", "--bind=127.0.0.1:PORT", "program:app")
+COMMANDS = {
+    "uvicorn": UVICORN,
+    "workers": (*UVICORN, "--workers=2"),
+    "reload": (*UVICORN, "--reload"),
+    "run": ("program.py", "PORT"),
+}
+
+
+class AsgiTest(HostTest):
+    def assert_all_arrive(self, *command: str, app: str = MIDDLEWARE, lifespan: str = SPOKEN,
+                          stop: signal.Signals = signal.SIGTERM) -> None:  # fmt: skip
+        program = APPLICATION.format(app=app, lifespan=lifespan)
+        done = self.serve(program, command, stop=stop)
+        self.assert_arrived(done, Request=REQUESTS)
+        self.assertNotIn("Traceback", done.stderr)
+
+
+@needs("uvicorn")
+class TestUvicorn(AsgiTest):
+    def test_sigterm(self) -> None:
+        """However it is started, what was logged in the last second arrives."""
+        for name, command in COMMANDS.items():
+            with self.subTest(name):
+                self.start_over()
+                self.assert_all_arrive(*command)
+
+    def test_ctrl_c(self) -> None:
+        """Ctrl-C is no different."""
+        self.assert_all_arrive(*UVICORN, stop=signal.SIGINT)
+
+    def test_application_without_lifespan(self) -> None:
+        """An application that knows nothing of lifespans, as Django's, need not."""
+        for name, lifespan in {"raises": "raise ValueError", "returns": "return"}.items():
+            with self.subTest(name):
+                self.start_over()
+                self.assert_all_arrive(*UVICORN, lifespan=lifespan)
+
+    @needs("starlette")
+    def test_lifespan(self) -> None:
+        """`lifespan` does it alone, without the middleware."""
+        self.assert_all_arrive(*UVICORN, app=LIFESPAN)
+
+    @needs("gunicorn", "uvicorn_worker")
+    def test_under_gunicorn(self) -> None:
+        """gunicorn's uvicorn workers deliver as well, also one that is replaced."""
+        command = (
+            "-m", "gunicorn", "--bind=127.0.0.1:PORT", "--workers=2",
+            "-k=uvicorn_worker.UvicornWorker", "program:app",
+        )  # fmt: skip
+        for options in ((), ("--preload",), ("--max-requests=4",)):
+            with self.subTest(options):
+                self.start_over()
+                self.assert_all_arrive(*command, *options)
+
+
+@needs("hypercorn")
+class TestHypercorn(AsgiTest):
+    def test_sigterm(self) -> None:
+        """With asyncio's event loop and with trio's."""
+        for options in ((), ("--workers=2",), *([("-k=trio",)] if has("trio") else [])):
+            with self.subTest(options):
+                self.start_over()
+                self.assert_all_arrive(*HYPERCORN, *options)
+
+
+if __name__ == "__main__":
+    unittest.main()
