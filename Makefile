@@ -1,5 +1,5 @@
-# Everything runs in a virtual environment of its own, made on first use and renewed when
-# pyproject.toml changes. Needed: python3 with venv.
+# All targets run in a virtual environment, which is created on first use and updated when
+# pyproject.toml changes. This requires python3 with venv.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev ## Run all tests
 test-fast: $(VENV)/.installed-dev ## Run the tests that start no process and no server
 	$(RUN) -W error -m tests --fast
 
-test-next: $(VENV)-next/.installed ## Run what needs no threads either on Python 3.14 and 3.15
+test-next: $(VENV)-next/.installed ## Run the tests that need no threads on Python 3.14 and 3.15
 	@node tests/next/run.mjs "$(VENV)-next" python-3.14 python-3.15
 
 lint: $(VENV)/.installed-dev ## Check style and types
@@ -37,17 +37,18 @@ docs: $(VENV)/.installed-docs ## Build the documentation into build/docs
 examples: $(VENV)/.installed-dev ## Run every example against a local collector
 	$(RUN) -W error -m tests xample
 
-bench: $(VENV)-bench/.installed ## Measure every budget, about fifteen minutes
+bench: $(VENV)-bench/.installed ## Run all benchmarks, in about fifteen minutes
 	@$(VENV)-bench/bin/python -m benchmarks
 
-bench-short: $(VENV)-bench/.installed ## The same in two minutes, rougher; fails on gross misses
+bench-short: $(VENV)-bench/.installed ## Run short benchmarks, in two minutes; fails on gross misses
 	@$(VENV)-bench/bin/python -m benchmarks --short
 
-clean: ## Remove the virtual environment and what the tools left
+clean: ## Remove the virtual environments and all generated files
 	rm -rf "$(VENV)" "$(VENV)-bench" "$(VENV)-next" build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# `--group` needs pip 25.1, and an editable install without setup.py 21.3: venv may bring less.
+# `--group` requires pip 25.1, and editable installs without setup.py require pip 21.3. The pip that
+# venv installs may be older.
 $(VENV)/.installed: pyproject.toml
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv "$(VENV)"
@@ -58,17 +59,17 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --group dev
-	@$(RUN) -m pip install --quiet --group uwsgi || echo "uWSGI cannot be built: its tests are skipped"
+	@$(RUN) -m pip install --quiet --group uwsgi || echo "cannot build uWSGI: its tests are skipped"
 	@touch "$@"
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --group docs
 	@touch "$@"
 
-# These Pythons are compiled for browsers, and come as packages of Node.js. Of the tests' own
-# packages they can only import those that are written in Python alone.
+# These versions of Python are compiled for browsers and installed as npm packages. Of the packages
+# that the tests need, they can only import those that are pure Python.
 $(VENV)-next/.installed: $(VENV)/.installed $(wildcard tests/next/package*.json tests/next/*.txt)
-	@command -v npm >/dev/null || { echo "make test-next needs Node.js, with npm" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "make test-next requires Node.js and npm" >&2; exit 1; }
 	@echo "Setting up $(VENV)-next ..."
 	@rm -rf "$(VENV)-next" && mkdir "$(VENV)-next"
 	@cp tests/next/package.json tests/next/package-lock.json "$(VENV)-next"
@@ -78,7 +79,7 @@ $(VENV)-next/.installed: $(VENV)/.installed $(wildcard tests/next/package*.json 
 		--requirement tests/next/requirements.txt
 	@touch "$@"
 
-# Exact versions of what is compared, apart from what the tests need.
+# Pinned versions of the clients to compare with, in a separate environment from the tests.
 $(VENV)-bench/.installed: pyproject.toml benchmarks/requirements.txt
 	@echo "Setting up $(VENV)-bench ..."
 	@$(PYTHON) -m venv "$(VENV)-bench"

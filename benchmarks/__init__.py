@@ -1,1 +1,1 @@
-"""What segment-logging costs, compared with clients that do the same: `make bench`."""
+"""Benchmarks of segment-logging and of comparable clients. Run them with `make bench`."""

@@ -1,9 +1,9 @@
-"""What one call costs the thread that makes it.
+"""The cost of one call to the calling thread.
 
-Each client runs in a process of its own, together with the floor: the same log call to a handler
-that does nothing. Blocks of calls alternate between the two. Everything is delivered between two
-blocks, so that no block is timed while the delivery thread still works for the one before. The
-calling thread's CPU time is what counts; the column "clock" says how much time passed.
+Each client runs in its own process, together with the baseline: the same log call to a handler that
+does nothing. Blocks of calls alternate between the two. Everything is delivered between two blocks,
+so the delivery thread is idle while a block is timed. The cost is the calling thread's CPU time.
+The "clock" column shows the elapsed time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import runs
 from .clients import LABELS, open_subject
 from .collector import Collector
 
-# Pairs that run together in a process: a client, and what it is measured against.
+# Pairs that run in the same process: a client, and the client that it is compared with.
 PAIRS = (
     ("stock", "nothing"),
     ("ours", "nothing"),
@@ -28,21 +28,21 @@ PAIRS = (
     ("posthog", "nothing"),
     ("rudder", "nothing"),
 )
-CALLS = 800  # in a block: nearly a full batch, and eight requests of an SDK
+CALLS = 800  # per block: almost a full batch, or eight of an SDK's requests
 
 Figures = dict[str, list[float]]
 
 
 def child(name: str, base: str, url: str, journal: str, blocks: int) -> dict[str, Any]:
-    """Return the medians over the blocks (costs, ratio and difference), and how many were sent.
+    """Return the medians over the blocks (costs, ratio, difference), and the number of events.
 
-    Each block of one and the next block of the other make one ratio and one difference.
+    Each ratio and each difference is computed from two consecutive blocks.
     """
     subjects = [
         open_subject(which, url, journal=journal, upload_interval=0.05) for which in (name, base)
     ]
     found = defaultdict(list)
-    for block in range(-1, blocks):  # the first block only warms up
+    for block in range(-1, blocks):  # the first block is a warm-up
         pair, bare = [(0.0, 0.0)] * 2, [(0.0, 0.0)] * 2
         for side in (0, 1) if block % 2 else (1, 0):
             subject = subjects[side]
@@ -63,7 +63,7 @@ def child(name: str, base: str, url: str, journal: str, blocks: int) -> dict[str
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything and print it."""
+    """Run all measurements and print the results."""
     rounds, blocks = (3, 7) if short else (7, 15)
     found: dict[str, Figures] = defaultdict(lambda: defaultdict(list))
     with Collector() as collector, runs.directory() as journal:
@@ -101,10 +101,10 @@ def _print(found: dict[str, Figures]) -> None:
             line += [f"{median(values):.2f} ({runs.spread(values)})" for values in (ratio, over)]
         else:
             share = figures["difference"]
-            line += [f"its journal: {median(share):.2f} ({runs.spread(share)})", ""]
+            line += [f"journal only: {median(share):.2f} ({runs.spread(share)})", ""]
         line.append(f"{median(figures['bytes']):.0f}" if any(figures["bytes"]) else "")
         lines.append(line)
-    header = ("one call, µs", "CPU", "clock", "times the floor", "times ours", "bytes sent")
+    header = ("one call, µs", "CPU", "clock", "times baseline", "times ours", "bytes sent")
     runs.show(header, lines)
 
 
@@ -112,31 +112,33 @@ def _rows(found: dict[str, Figures]) -> list[runs.Row]:
     rows = []
     for name, extra, to_floor, to_sdk in (
         ("ours", "with speed", 1.7, 2.5),
-        ("ours-plain", "without", 2.7, 1.6),
+        ("ours-plain", "without speed", 2.7, 1.6),
     ):
         ratio = found[name]["ratio"]
         journal = found[name.replace("ours", "journal")]
         rows += [
             runs.Row(
-                what=f"one call against a no-op handler's, {extra}", budget=to_floor, values=ratio
+                what=f"one call, relative to a no-op handler, {extra}",
+                budget=to_floor,
+                values=ratio,
             ),
             runs.Row(
-                what=f"faster than `analytics.track()`, {extra}",
+                what=f"times faster than `analytics.track()`, {extra}",
                 budget=to_sdk,
                 values=runs.ratios(found["segment"]["ratio"], ratio),
                 at_least=True,
             ),
             runs.Row(
-                # About 3 µs where the floor is 5. An absolute figure would only tell how fast the
+                # About 3 µs for a baseline of 5 µs. An absolute budget would only show how fast the
                 # machine is today.
-                what=f"the journal's share of a call, to the floor, {extra}",
+                what=f"journal overhead per call, relative to a no-op handler, {extra}",
                 budget=0.6,
                 values=runs.ratios(journal["difference"], found[name]["base"]),
             ),
         ]
     rows.append(
         runs.Row(
-            what="a record that is not an event, over a no-op handler's",
+            what="overhead for a record that is not an event, compared with a no-op handler",
             budget=0.5,
             values=found["ours"]["bare"],
             unit="µs",

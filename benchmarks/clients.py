@@ -1,6 +1,6 @@
-"""What is measured: this package, the clients it is compared with, and the event that all send.
+"""The clients that are measured: this package, the others, and the event that all of them send.
 
-Each client is imported only when it is opened: a process must hold nothing but what it measures.
+Each client is imported only when it is opened, so a process contains nothing but what it measures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROPERTIES = {
     "note": "leave it with the neighbours on the second floor, or ring twice and wait for me",
     "gift": False,
 }
-"""The properties of the event that is measured everywhere, which has about 560 bytes encoded."""
+"""The properties of the event that all benchmarks send. The encoded event has about 560 bytes."""
 
 LABELS = {
     "nothing": "a handler that does nothing",
@@ -47,7 +47,7 @@ SDKS = ("segment", "posthog", "rudder")
 
 
 def properties_of(size_bytes: int) -> dict[str, Any]:
-    """Return properties made of order lines that take about this many bytes in an SDK's JSON."""
+    """Return properties that take about this many bytes in an SDK's JSON."""
     properties: dict[str, Any] = {"order_id": "o-881702"}
     line = {"sku": "a-1", "quantity": 2, "price": 9.5, "gift": False}
     count = max(0, size_bytes - 40) // (len(json.dumps(line)) + 2)
@@ -57,12 +57,13 @@ def properties_of(size_bytes: int) -> dict[str, Any]:
 
 
 class Subject:
-    """One client, open and ready.
+    """An open client.
 
     Attributes:
-        calls: makes the given number of calls in a tight loop, which costs each client the same.
-        bare: the same with records that are not events; None if the client is not a log handler.
-        flush: returns once everything is delivered.
+        calls: makes the given number of calls in a tight loop, which adds the same cost to every
+            client.
+        bare: does the same with records that are not events. None if the client is not a handler.
+        flush: returns when everything has been delivered.
     """
 
     def __init__(
@@ -94,17 +95,17 @@ def open_subject(
     as_shipped: bool = False,
     upload_interval: float = 0.5,
 ) -> Subject:
-    """Return the client with that name, ready to send to `url`.
+    """Open the client with this name, so that it sends to `url`.
 
     Args:
-        name: a key of `LABELS`. A name that ends in "-plain" runs without the `speed` extra, and
-            from then on, so does all of this package in the process.
-        url: the URL of a collector on this machine.
+        name: a key of `LABELS`. A name that ends in "-plain" disables the `speed` extra in the
+            whole process.
+        url: the URL of a local collector.
         journal: the directory for clients with a journal.
-        properties: the properties of the event; None takes the usual ones.
-        as_shipped: leave every option of an SDK at its default. Otherwise, its queue is large
-            enough to lose nothing, and rudder does not compress, as the others do not either.
-        upload_interval: how long an SDK waits for more messages; 0.5 is the SDKs' default.
+        properties: the event's properties. None means the usual ones.
+        as_shipped: if True, all options of an SDK keep their defaults. Otherwise, its queue is
+            large enough for all events, and rudder does not compress, like the other clients.
+        upload_interval: how long an SDK waits for more messages. The SDKs' default is 0.5.
     """
     properties = PROPERTIES if properties is None else properties
     if name in SDKS:
@@ -114,7 +115,7 @@ def open_subject(
     if name == "stock":
         return _open_stock(properties)
     if name.endswith("-plain"):
-        sys.modules["orjson"] = None  # an import of it now fails
+        sys.modules["orjson"] = None  # importing it now fails
     from segment_logging import SegmentHandler  # noqa: PLC0415
 
     handler = SegmentHandler(
@@ -127,7 +128,7 @@ def open_subject(
 
 
 class Nothing(logging.Handler):
-    """The floor: what logging itself costs."""
+    """The baseline: a handler that does nothing."""
 
     def emit(self, record: logging.LogRecord) -> None:
         pass
@@ -192,7 +193,7 @@ def _open_sdk(
 def _open_posthog(options: dict[str, Any], properties: dict[str, Any]) -> Subject:
     from posthog import Posthog  # noqa: PLC0415
 
-    # Without a personal key, it polls no feature flags. Its other requests are off by default.
+    # Without a personal key, it does not poll feature flags. Other requests are off by default.
     client = Posthog("bench", disable_geoip=True, enable_local_evaluation=False, **options)
     capture = client.capture
 

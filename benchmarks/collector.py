@@ -1,8 +1,8 @@
-"""A collector that only counts, in a process of its own: `python -m benchmarks.collector`.
+"""A collector that only counts, in its own process: `python -m benchmarks.collector`.
 
-It speaks HTTP/1.1 with keep-alive on a plain socket of 127.0.0.1, with one thread for each
-connection. It looks into a body just far enough to count the events, so that the clients are
-measured and not their server; see `collector_speed`.
+It is a plain socket server on 127.0.0.1 that supports HTTP/1.1 with keep-alive and uses one thread
+per connection. It only counts the events in a body and does not parse it, so that the benchmarks
+measure the clients and not the server. See `collector_speed`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from threading import Lock, Thread
 from urllib.request import ProxyHandler, build_opener
 
 MARK = b'"order_id"'
-"""Occurs once in every event, whichever client sends it: posthog has no `messageId`."""
+"""A text that occurs once in every event of every client. (posthog does not send `messageId`.)"""
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
 
 class Counter:
-    """Counts what arrives. Any thread may use it."""
+    """Counts events, requests and bytes. It is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -46,12 +46,12 @@ class Counter:
 
 
 class Connection:
-    """One client's connection, served until it is closed.
+    """A client's connection, which is served until the client closes it.
 
     Args:
         peer: the connection's socket.
         counter: counts what arrives.
-        is_mute: whether to read and count, but never to answer a POST.
+        is_mute: if True, POST requests are read and counted but never answered.
     """
 
     def __init__(self, peer: socket.socket, counter: Counter, *, is_mute: bool) -> None:
@@ -67,7 +67,7 @@ class Connection:
                 while self._serve_request():
                     pass
             except OSError:
-                pass  # the client has gone away
+                pass  # the client has disconnected
 
     def _serve_request(self) -> bool:
         head = self._read_head()
@@ -116,7 +116,7 @@ class Connection:
 
 
 def serve(*, is_mute: bool) -> None:
-    """Serve until standard input is closed. The first line of output is the port."""
+    """Serve until standard input is closed. The port is printed on the first line."""
     counter = Counter()
     listening = socket.create_server(("127.0.0.1", 0), backlog=128)
     print(listening.getsockname()[1], flush=True)
@@ -128,13 +128,13 @@ def serve(*, is_mute: bool) -> None:
             Thread(target=connection.serve, daemon=True).start()
 
     Thread(target=accept, daemon=True).start()
-    sys.stdin.read()  # returns when the parent, which holds the other end, has ended
+    sys.stdin.read()  # returns when the parent process closes the pipe or ends
     sys.stdout.flush()
-    os._exit(0)  # without waiting for threads that still read from connections
+    os._exit(0)  # do not wait for threads that are still reading
 
 
 class Collector:
-    """The collector as the scripts use it: it runs in its own process until the block ends."""
+    """Runs the collector in its own process until the `with` block ends."""
 
     def __init__(self, *, is_mute: bool = False) -> None:
         self._is_mute = is_mute
@@ -157,15 +157,15 @@ class Collector:
         self._process.stdout.close()
 
     def reset(self) -> None:
-        """Count from zero again."""
+        """Reset the counts to zero."""
         self._get("/reset")
 
     def counts(self) -> dict[str, int]:
-        """Return the events, requests and (unpacked) bytes that arrived."""
+        """Return the number of events, requests and (decompressed) bytes that arrived."""
         return json.loads(self._get("/counts"))
 
     def settled_counts(self) -> dict[str, int]:
-        """Return the same counts, once nothing has arrived for a quarter of a second."""
+        """Return the counts after nothing has arrived for a quarter of a second."""
         before = None
         while (now := self.counts()) != before:
             before = now

@@ -1,7 +1,8 @@
-"""Whether the collector holds the clients up: how much it takes, and how much they send.
+"""Checks that the collector does not slow the clients down.
 
-A bare socket sends ready-made requests as fast as the collector answers. They are as large as an
-SDK's requests (100 events), and as large as a full batch of this package.
+A bare socket sends prepared requests as fast as the collector answers them. Some are as large as an
+SDK's requests (100 events), and others are as large as a full batch of this package. The results
+are compared with the rates at which the clients send.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NAMES = ("ours", "segment")
 
 
 def _rate_of(port: int, events: int, requests: int) -> tuple[float, float]:
-    """Return requests and megabytes a second, for bodies with this many events."""
+    """Return the requests and megabytes per second for bodies with this many events."""
     event = {"type": "track", "event": "Order Completed", "properties": PROPERTIES}
     line = json.dumps(event).ljust(560).encode()
     body = b'{"batch":[' + b",".join([line] * events) + b"]}"
@@ -30,13 +31,13 @@ def _rate_of(port: int, events: int, requests: int) -> tuple[float, float]:
         for _ in range(requests):
             peer.sendall(request)
             if not peer.recv(65536).endswith(b"}"):
-                raise SystemExit("the collector's answer came in pieces")
+                raise SystemExit("the collector's answer arrived in several pieces")
         rate = requests / (perf_counter() - began)
     return rate, rate * len(body) / 1e6
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything and print it. There is no budget for it."""
+    """Run all measurements and print the results. They have no budget."""
     rounds, count = (1, 8_000) if short else (5, 20_000)
     lines = []
     with Collector() as collector, runs.directory() as journal:
@@ -47,7 +48,7 @@ def run(short: bool) -> list[runs.Row]:
             taken[events] = megabytes
             lines.append(
                 [
-                    f"taken, with {events} events in a body",
+                    f"maximum, with {events} events per body",
                     f"{requests:,.0f}",
                     f"{megabytes:,.0f}",
                     "",
@@ -70,7 +71,7 @@ def run(short: bool) -> list[runs.Row]:
                     f"{spare:.0f}x",
                 ]
             )
-    runs.show(("the collector", "requests/s", "MB/s", "to spare"), lines)
+    runs.show(("the collector", "requests/s", "MB/s", "headroom"), lines)
     return []
 
 

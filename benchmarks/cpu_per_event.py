@@ -1,9 +1,9 @@
-"""The whole process's CPU for each event delivered, and events a second from call to collector.
+"""The CPU time of the whole process per delivered event, and the delivered events per second.
 
-Measured is the user and system time of the process, from when the client is set up until everything
-has arrived; imports do not count. The collector counts what arrived. The SDKs get a queue that
-holds everything, and a proper flush. How much they lose as shipped, if the program just ends, is
-measured separately.
+The CPU time is the user and system time of the process until everything has arrived, excluding
+the imports and the setup. The collector counts the events that arrive. The SDKs get a queue that is
+large enough for all events, and they are flushed. The number of events that they lose with their
+default options when the program just exits is measured separately.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from .collector import Collector
 
 NAMES = ("ours", "ours-plain", "journal", "segment", "posthog", "rudder")
 WARM_UP = 500
-WITHOUT_FLUSH = ("no flush, stderr a file", "no flush, stderr nowhere")
+WITHOUT_FLUSH = ("no flush, stderr to a file", "no flush, no stderr")
 
 
 def child(
     name: str, url: str, journal: str, count: int, stderr: str | None = None
 ) -> dict[str, Any]:
-    """Send `count` events and return what that took.
+    """Send `count` events and return the measured costs.
 
     Args:
         name: the client's name, a key of `LABELS`.
         url: the collector's URL.
         journal: the directory for clients with a journal.
-        count: how many events to send.
-        stderr: a file for what the client prints; the client then runs as shipped and without a
-            flush. The file matters: while a line is written for each dropped event, the delivery
-            thread can catch up.
+        count: the number of events to send.
+        stderr: a file for the client's output. If it is set, the client runs with its default
+            options and is not flushed. The kind of file matters: the delivery thread can catch up
+            while the program writes a line for each dropped event.
     """
     subject = open_subject(name, url, journal=journal, as_shipped=stderr is not None)
     if stderr is not None:
@@ -60,7 +60,7 @@ def child(
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything and print it."""
+    """Run all measurements and print the results."""
     rounds, count = (3, 8_000) if short else (7, 20_000)
     found = defaultdict(lambda: defaultdict(list))
     with Collector() as collector, runs.directory() as journal:
@@ -96,17 +96,20 @@ def run(short: bool) -> list[runs.Row]:
     runs.show(header, lines)
     return [
         runs.Row(
-            what=f"less CPU per delivered event than the SDK, {extra}",
+            what=f"the SDK's CPU per delivered event, relative to ours, {extra}",
             budget=budget,
             values=runs.ratios(found["segment"]["cpu"], found[name]["cpu"]),
             at_least=True,
         )
-        for name, extra, budget in (("ours", "with speed", 4.0), ("ours-plain", "without", 2.5))
+        for name, extra, budget in (
+            ("ours", "with speed", 4.0),
+            ("ours-plain", "without speed", 2.5),
+        )
     ]
 
 
 def _kept(collector: Collector, journal: str, count: int) -> dict[str, list[list[int]]]:
-    """Return how many events arrive if the program makes its calls and ends, with either stderr."""
+    """Return how many events arrive for each stderr destination, if the program does not flush."""
     kept: dict[str, list[list[int]]] = {name: [[], []] for name in NAMES}
     for name in runs.in_turns(NAMES, 5):
         for way, stderr in enumerate((os.path.join(journal, "stderr"), os.devnull)):

@@ -1,8 +1,8 @@
 """The cost of a call with more threads, larger events, and more processes on one journal directory.
 
-What counts is always the calling thread's CPU for one call, so that the figures show contention and
-not how few cores there are. It is always divided by that of a handler that does nothing, which is
-timed in between in the same thread. The script writes `growth.svg`.
+The cost is the calling thread's CPU time for one call, so it shows contention and not the lack of
+cores. It is divided by the cost of a call to a handler that does nothing. Both are timed in turns
+in the same thread. The script writes `growth.svg`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
 PROCESSES = (1, 2, 4, 8, 16)
 OURS = ("ours", "ours-plain")
 WARM_UP = 200
-BLOCKS = 20  # in each thread
+BLOCKS = 20  # per thread
 PICTURE = Path(__file__).with_name("growth.svg")
 
 
@@ -36,9 +36,9 @@ def child(
     calls: int = 8_000,
     start_at: float = 0.0,
 ) -> float:
-    """Make `calls` calls, spread over the threads, and return how many times the floor one costs.
+    """Make `calls` calls, split between the threads, and return the cost relative to the baseline.
 
-    Every thread alternates between blocks of the client's calls and blocks of the floor's.
+    Each thread alternates between blocks of the client's calls and blocks of baseline calls.
     """
     properties = None if size is None else properties_of(size)
     floor, subject = (
@@ -73,7 +73,7 @@ Curves = dict[str, dict[int, list[float]]]
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything, print it and draw it. There is no budget for it."""
+    """Run all measurements, print the results and draw them. They have no budget."""
     rounds = 1 if short else 3
     with Collector() as collector, runs.directory() as journal:
         threads = _curves("threads", THREADS, (*OURS, "segment"), collector, rounds)
@@ -87,7 +87,7 @@ def run(short: bool) -> list[runs.Row]:
     for title, curves in panels:
         xs = sorted(next(iter(curves.values())))
         runs.show(
-            (f"CPU of a call, times the floor, by {title}", *(f"{x:,}" for x in xs)),
+            (f"CPU per call, times the baseline, by {title}", *(f"{x:,}" for x in xs)),
             [[LABELS[n], *(f"{median(ys[x]):.1f}" for x in xs)] for n, ys in curves.items()],
         )
         print()
@@ -114,7 +114,7 @@ def _processes(collector: Collector, journal: str, rounds: int) -> Curves:
     curves: Curves = {"journal": defaultdict(list)}
     for count in runs.in_turns(PROCESSES, rounds):
         collector.reset()
-        start_at = time.time() + 0.7 + 0.3 * count  # once all of them are up
+        start_at = time.time() + 0.7 + 0.3 * count  # when all of them are running
         children = [
             runs.start(
                 "growth",
@@ -143,14 +143,14 @@ WIDTH, HEIGHT, MARGIN = 250, 190, 46
 COLOURS = {"ours": "#0b6e4f", "ours-plain": "#6bbf9a", "journal": "#2b5c9e", "segment": "#b5542c"}
 SHORT = {
     "ours": "with speed",
-    "ours-plain": "without",
+    "ours-plain": "without speed",
     "journal": "with speed and journal",
     "segment": "segment-analytics-python",
 }
 
 
 def picture_of(panels: Sequence[tuple[str, Curves]]) -> str:
-    """Return the curves as SVG, one panel for each title, with the y axis from zero."""
+    """Return the curves as SVG, with one panel per title. The y axes start at zero."""
     step = WIDTH + MARGIN + 14
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{step * len(panels) + 20}" '
@@ -175,7 +175,7 @@ def _panel(title: str, curves: Curves) -> list[str]:
     top = next(
         step * 10**power for power in range(6) for step in (1, 2, 3, 5) if step * 10**power >= peak
     )
-    parts = [f'<text x="0" y="-12" font-weight="bold">times the floor, by {title}</text>']
+    parts = [f'<text x="0" y="-12" font-weight="bold">times the baseline, by {title}</text>']
     for tenth in range(0, 11, 2):
         y = HEIGHT * (1 - tenth / 10)
         parts.append(f'<path d="M0 {y:.1f}H{WIDTH}" stroke="#ddd"/>')

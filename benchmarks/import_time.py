@@ -1,10 +1,10 @@
-"""How long the import takes, compared with `import requests`, which the handler needs.
+"""How long the import takes, compared with `import requests`, which the handler depends on.
 
-`import segment_logging` imports the rest of the package only when it is first used. So the import
-of the handler is measured as well.
+`import segment_logging` loads the rest of the package only when it is first used. For this reason,
+the import of the handler is also measured.
 
-Every import runs in a fresh process, and the processes take turns. Only the import's CPU time
-counts, not the start of the interpreter.
+Every import runs in a fresh process, and the imports take turns. Only the import's CPU time counts,
+excluding the start of the interpreter.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def _seconds_of(module: str) -> float:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything and print it."""
+    """Run all measurements and print the results."""
     names = [*IMPORTS][: 3 if short else None]
     for name in names:
-        _seconds_of(name)  # so that the modules are compiled
+        _seconds_of(name)  # compiles the modules
     found = defaultdict(list)
     for name in runs.in_turns(names, 9 if short else 21):
         found[name].append(_seconds_of(name) * 1000)
@@ -59,7 +59,7 @@ def run(short: bool) -> list[runs.Row]:
     more = [ours - theirs for ours, theirs in zip(found["segment_logging"], found["requests"])]
     return [
         runs.Row(
-            what="`import segment_logging`, over `import requests`",
+            what="`import segment_logging`, minus `import requests`",
             budget=20.0,
             values=more,
             unit="ms",

@@ -1,7 +1,8 @@
-"""How long single calls take while the delivery thread works: p50, p99, p99.9.
+"""How long single calls take while the delivery thread is working: p50, p99 and p99.9.
 
-There are 2,000 calls a second or a few less, with pauses, as in a busy service. Each is timed by
-itself, on the clock. The same pace with a handler that does nothing shows what the machine adds.
+There are up to 2,000 calls per second, with pauses, as in a busy service. The elapsed time of
+each call is measured. A handler that does nothing is called at the same rate, to show the effect of
+the machine.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PERCENTS = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9}
 
 
 def child(name: str, url: str, journal: str, count: int) -> dict[str, float]:
-    """Return the percentiles of one call, in µs."""
+    """Return the percentiles of the time per call, in µs."""
     subject = open_subject(name, url, journal=journal)
     subject.calls(200)
     subject.flush()
@@ -37,7 +38,7 @@ def child(name: str, url: str, journal: str, count: int) -> dict[str, float]:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything and print it."""
+    """Run all measurements and print the results."""
     rounds, count = (3, 4_000) if short else (3, 20_000)
     names = ("ours", "segment") if short else NAMES
     found = defaultdict(lambda: defaultdict(list))
@@ -48,7 +49,7 @@ def run(short: bool) -> list[runs.Row]:
             )
             for key, value in result.items():
                 found[name][key].append(value)
-    header = ("one call, µs on the clock", *PERCENTS, "spread of p99.9", "worst")
+    header = ("one call, µs elapsed", *PERCENTS, "spread of p99.9", "worst")
     runs.show(
         header,
         [
@@ -63,7 +64,7 @@ def run(short: bool) -> list[runs.Row]:
     )
     return [
         runs.Row(
-            what="p99.9 of one call while the listener works, to the SDK's",
+            what="p99.9 of one call while the listener is working, relative to the SDK",
             budget=1.0,
             values=runs.ratios(found["ours"]["p99.9"], found["segment"]["p99.9"]),
         )

@@ -1,8 +1,8 @@
-"""The memory that waiting messages take, and what an outage takes with a journal.
+"""The memory that waiting messages use, and the memory that an outage uses with a journal.
 
-The collector accepts connections and never answers. The resident memory of the process is read
-before and after, so that everything counts: objects, the allocator's slack, and what the listener
-holds. Linux only.
+The collector accepts connections but never answers. The resident memory of the process is read
+before and after, so that everything counts: objects, unused memory in the allocator, and the
+listener's data. Linux only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WARM_UP = 5_000
 
 
 def child(name: str, url: str, journal: str, count: int) -> dict[str, Any]:
-    """Let `count` messages wait, and return by how many bytes that made the process grow."""
+    """Let `count` messages wait, and return how many bytes the process grew."""
     subject = open_subject(name, url, journal=journal)
     subject.calls(WARM_UP)
     before = _resident_bytes()
@@ -37,7 +37,7 @@ def _resident_bytes() -> int:
 
 
 def _encoded_bytes() -> int:
-    """Return the size of the measured event's message as it waits in the queue."""
+    """Return the size of the measured event's message in the queue."""
     from segment_logging._messages.encoding import encode  # noqa: PLC0415
     from segment_logging._messages.ids import new_message_id  # noqa: PLC0415
     from segment_logging._messages.wire import wire_form  # noqa: PLC0415
@@ -49,7 +49,7 @@ def _encoded_bytes() -> int:
 
 
 def run(short: bool) -> list[runs.Row]:
-    """Measure everything and print it."""
+    """Run all measurements and print the results."""
     rounds, count, outage = (1, 20_000, 40_000) if short else (3, 50_000, 100_000)
     found = defaultdict(lambda: defaultdict(list))
     names = ("ours", "segment", "journal") if short else (*WAITING, "journal")
@@ -69,7 +69,7 @@ def run(short: bool) -> list[runs.Row]:
         for name in names
     }
     encoded = found["ours"]["encoded"][0]
-    header = ("messages that wait", "messages", "bytes each", "spread", "times encoded size")
+    header = ("waiting messages", "messages", "bytes each", "spread", "times encoded size")
     runs.show(
         header,
         [
@@ -85,13 +85,13 @@ def run(short: bool) -> list[runs.Row]:
     )
     return [
         runs.Row(
-            what="memory of a waiting message, to its encoded size",
+            what="memory per waiting message, relative to its encoded size",
             budget=1.2,
             values=[size / encoded for size in each["ours"]],
         ),
         runs.Row(
-            what="the same in an outage with a journal: flat",
-            budget=0.05,  # not 0, because a list of files grows, although the messages do not
+            what="the same during an outage with a journal",
+            budget=0.05,  # not 0, because the list of journal files still grows
             values=[size / encoded for size in each["journal"]],
         ),
     ]

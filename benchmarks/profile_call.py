@@ -1,8 +1,9 @@
-"""Where the microseconds of one call go, stage by stage.
+"""Where the time of one call goes, stage by stage.
 
-The stages are the package's own functions, each timed alone on a ready record. If one runs inside
-another, subtraction tells them apart, block by block. The client answers at once and within the
-process, and nothing is delivered while anything is timed. Each encoder has a process of its own.
+The stages are functions of the package, and each is timed alone on a prepared record. If one stage
+contains another, the times are subtracted block by block. The client is in the same process and
+answers immediately, and nothing is delivered while a stage is timed. Each encoder has its own
+process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CALLS = 400
 
 
 class Silent:
-    """A client without a network."""
+    """A client that does not send anything."""
 
     def send(self, write_key: str, message: object) -> None:
         pass
@@ -83,7 +84,7 @@ def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
     }
     found: dict[str, list[float]] = defaultdict(list)
     for block in range(-1, blocks):
-        # Both queues are empty, so the first message wakes the listener or makes a journal file.
+        # Both queues are empty, so the first message wakes the listener or creates a journal file.
         first = {key: runs.timed(_loop_of(stages[key]), 1)[0] for key in ("all", "all, journal")}
         order = list(stages) if block % 2 else list(reversed(stages))
         took = {key: runs.timed(_loop_of(stages[key]), CALLS)[0] for key in order}
@@ -113,8 +114,8 @@ def _logger(name: str, handler: logging.Handler) -> logging.Logger:
 
 
 def _told_apart(took: dict[str, float]) -> dict[str, float]:
-    """Return what each stage takes by itself, from times of stages that contain each other."""
-    took = {key: value - took["empty"] for key, value in took.items()}  # without the loop itself
+    """Return the time of each stage alone, from the times of stages that contain each other."""
+    took = {key: value - took["empty"] for key, value in took.items()}  # subtract the loop
     return {
         "logging": took["logging"],
         "spared": -took["nothing"],
@@ -135,33 +136,33 @@ def _told_apart(took: dict[str, float]) -> dict[str, float]:
 
 
 def _extra(first: dict[str, float], took: dict[str, float]) -> dict[str, float]:
-    """Return what the first call of a batch costs more than the others."""
+    """Return how much more the first call of a batch costs than the others."""
     return {f"first, {key}": value - took[key] for key, value in first.items()}
 
 
 STAGES = {
-    "logging": "logging itself: level, caller, LogRecord, extras; the floor's handler",
-    "spared": "the floor's handler, which is not called: lock, filters",
-    "fields": "is it an event: `fields_of`",
-    "form": "the call in Segment's words: `Mapper.usual_form_of`",
+    "logging": "logging itself: level, caller, LogRecord, extras; the no-op handler",
+    "spared": "the no-op handler, which is not called: lock, filters",
+    "fields": "is the record an event: `fields_of`",
+    "form": "the call in Segment's form: `Mapper.usual_form_of`",
     "id": "- message id",
     "timestamp": "- timestamp as ISO text",
-    "wire": "- Segment's names: the rest of `track_form`",
-    "usual": "- is it the most common call, with plain values?",
+    "wire": "- Segment's field names: the rest of `track_form`",
+    "usual": "- is it the most common kind of call, with plain values?",
     "encode": "JSON and the size check: `line_of`",
     "put": "`handle`, `emit` and the queue",
     "rest": "unaccounted for: colder caches in a whole call",
     "all": "**one call**",
-    "journal": "the journal in place of the memory queue",
+    "journal": "the journal instead of the memory queue",
     "write": "- one `os.write`",
     "all, journal": "**one call with a journal**",
-    "first, all": "once a batch: its first call wakes the listener",
-    "first, all, journal": "once a batch: the same, and the journal makes a new file",
+    "first, all": "once per batch: its first call wakes the listener",
+    "first, all, journal": "once per batch: the same, and the journal creates a new file",
 }
 
 
 def run(short: bool, *, markdown: bool = False) -> list[runs.Row]:
-    """Measure everything and print it."""
+    """Run all measurements and print the results."""
     rounds, blocks = (1, 20) if short else (5, 60)
     found: dict[bool, dict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
     with runs.directory() as journal:
@@ -177,7 +178,7 @@ def run(short: bool, *, markdown: bool = False) -> list[runs.Row]:
             ratio = [a / b for a, b in zip(figures[key], figures["logging"])]
             line += [f"{median(figures[key]):.2f}", f"{median(ratio):.2f}"]
         lines.append(line)
-    header = ("stage", "with speed, µs", "times the floor", "without, µs", "times the floor")
+    header = ("stage", "with speed, µs", "times baseline", "without, µs", "times baseline")
     runs.show(header, lines, markdown=markdown)
     return []
 

@@ -1,4 +1,4 @@
-"""How everything is measured: child processes that take turns, medians, and the budget table."""
+"""The code that all benchmarks share: child processes, medians, and the budget table."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One budget, and what was measured.
+    """A budget and the measured values.
 
     Attributes:
-        what: what is measured.
+        what: a description of the measurement.
         budget: the limit.
-        values: what was measured, one value for each round.
-        unit: the unit of both: "x" for a ratio, else that of the absolute figure.
+        values: the measured values, one for each round.
+        unit: the unit of the budget and the values. It is "x" for ratios.
         at_least: whether the budget is a lower limit.
     """
 
@@ -50,7 +50,7 @@ class Row:
 
     @property
     def excess(self) -> float:
-        """How many times the budget was taken; up to 1, the budget is met."""
+        """The factor by which the budget was exceeded. If it is at most 1, the budget is met."""
         if self.at_least:
             return self.budget / max(self.measured, 1e-9)
         return max(self.measured, 0.0) / self.budget
@@ -73,17 +73,17 @@ def _suffix(unit: str) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return the lowest and the highest value of the rounds."""
+    """Return the lowest and the highest value as text."""
     return f"{min(values):.2f}-{max(values):.2f}"
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
-    """Return one ratio for each round, in which both sides were measured close together."""
+    """Return one ratio for each round. Both sides of a round were measured close together."""
     return [a / b for a, b in zip(over, under)]
 
 
 def show(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> None:
-    """Print a table with its first column aligned to the left and the others to the right."""
+    """Print a table. The first column is left-aligned, and the others are right-aligned."""
     if markdown:
         for line in (header, ["---"] * len(header), *rows):
             print(f"| {' | '.join(line)} |")
@@ -110,7 +110,7 @@ def machine() -> str:
 
 
 def state_of_package() -> str:
-    """Return a digest of the code that is measured, so that a change meanwhile is noticed."""
+    """Return a digest of the measured code, to detect changes during a run."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "segment_logging").rglob("*.py")):
         digest.update(path.read_bytes())
@@ -118,7 +118,7 @@ def state_of_package() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a child: without proxies, keys or options of the caller."""
+    """Return the environment for child processes, without proxies, keys and client options."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -129,7 +129,7 @@ def environment() -> dict[str, str]:
 
 
 def start(module: str, **parameters: Any) -> subprocess.Popen[str]:
-    """Start the function `child` of a benchmark in a process of its own."""
+    """Start the `child` function of a benchmark in its own process."""
     return subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{module}", "--child", json.dumps(parameters)],
         cwd=ROOT,
@@ -140,7 +140,7 @@ def start(module: str, **parameters: Any) -> subprocess.Popen[str]:
 
 
 def result_of(process: subprocess.Popen[str]) -> Any:
-    """Wait for a child and return what it measured."""
+    """Wait for a child process and return its result."""
     try:
         out, _ = process.communicate(timeout=300)
     except BaseException:
@@ -153,14 +153,14 @@ def result_of(process: subprocess.Popen[str]) -> Any:
 
 
 def child(module: str, **parameters: Any) -> Any:
-    """Run the function `child` of a benchmark in its own process and return what it measured."""
+    """Run the `child` function of a benchmark in its own process and return its result."""
     return result_of(start(module, **parameters))
 
 
 def in_turns(names: Sequence[Any], rounds: int) -> Iterator[Any]:
-    """Yield every name once in each round, in order and in reverse order by turns.
+    """Yield every name once per round, alternating between forward and reverse order.
 
-    So whatever drifts meanwhile (other load, the clock rate of the CPU) affects all of them alike.
+    That way, any drift (other load, the CPU's clock rate) affects all of them equally.
     """
     for number in range(rounds):
         print(f"  round {number + 1} of {rounds}", file=sys.stderr, flush=True)
@@ -168,7 +168,10 @@ def in_turns(names: Sequence[Any], rounds: int) -> Iterator[Any]:
 
 
 def timed(calls: Callable[[int], None], count: int) -> tuple[float, float]:
-    """Return what one of `count` calls took: µs of this thread's CPU time, and µs that passed."""
+    """Make `count` calls, and return the CPU time of this thread and the elapsed time, in µs.
+
+    Both are averages for one call.
+    """
     began, cpu = perf_counter(), thread_time()
     calls(count)
     cpu, took = thread_time() - cpu, perf_counter() - began
@@ -177,7 +180,7 @@ def timed(calls: Callable[[int], None], count: int) -> tuple[float, float]:
 
 @contextmanager
 def directory() -> Iterator[str]:
-    """Provide a directory for journals, and remove it afterwards."""
+    """Create a directory for journals, and remove it afterwards."""
     path = tempfile.mkdtemp(prefix="segment-logging-bench-")
     try:
         yield path
@@ -191,15 +194,15 @@ def main(
     *,
     leaves_at_once: bool = False,
 ) -> None:
-    """Run a benchmark as a script. In a child process, only measure, and print the result.
+    """Run a benchmark as a script. In a child process, only measure and print the result.
 
     Args:
-        run: runs the whole benchmark; its argument says whether to be short.
-        measure: what a child process does.
-        leaves_at_once: whether a child process ends without delivering what waits.
+        run: runs the whole benchmark. Its argument is True for a short run.
+        measure: the function that a child process runs.
+        leaves_at_once: if True, a child process exits without delivering the waiting messages.
     """
     parser = argparse.ArgumentParser()
-    parser.add_argument("--short", action="store_true", help="fewer rounds and rougher figures")
+    parser.add_argument("--short", action="store_true", help="fewer rounds, less precise figures")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:

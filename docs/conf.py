@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `make docs`."""
+"""The Sphinx configuration for these pages. Build them with `make docs`."""
 
 import sys
 from importlib.util import find_spec
@@ -17,24 +17,24 @@ version = release = __version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "docstrings",  # which are plain text, and not reStructuredText
-    "generated",  # tables that are made from the package
+    "docstrings",  # converts plain-text docstrings
+    "generated",  # tables that are generated from the package
 ]
 exclude_patterns = ["_ext"]
 
-# Directives stand between colons, and code between backticks; `eval-rst` cannot but do the latter.
+# Directives are fenced with colons, and code with backticks. Only `eval-rst` needs backticks.
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 maximum_signature_line_length = 88
-# Where a framework is not installed, its page in the reference is built all the same.
+# Builds the reference even if a framework is not installed.
 autodoc_mock_imports = [
     name for name in ("asgiref", "celery", "django", "flask", "pytest") if find_spec(name) is None
 ]
-default_role = "literal"  # `like this` in a docstring is code
-smartquotes = False  # a quoted text is what to write
+default_role = "literal"  # single backticks in docstrings mark code
+smartquotes = False  # quoted text is often meant to be copied
 
 html_theme = "furo"
 html_title = f"segment-logging {release}"

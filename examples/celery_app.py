@@ -1,9 +1,9 @@
-"""A shop whose work Celery does. It tells Segment about that work by logging it.
+"""A shop that runs its work as Celery tasks and logs Segment events in them.
 
     pip install segment-logging celery
 
-Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
-as well. The program needs no broker: its client and its worker are two of its threads.
+Set SEGMENT_WRITE_KEY before you run it. To send to another host, for example to the collector, also
+set SEGMENT_HOST. The program needs no broker, because it runs the worker in a thread.
 """
 
 import logging
@@ -28,7 +28,7 @@ app = Celery("shop", broker="memory://", backend="cache+memory://")
 connect()
 
 
-@setup_logging.connect  # otherwise, the worker would configure logging in its own way
+@setup_logging.connect  # otherwise, the worker would configure logging itself
 def configure(**_: object) -> None:
     logging.config.dictConfig(LOGGING)
 
@@ -51,13 +51,16 @@ def ship(order_id: str, revenue: float) -> None:
 
 
 def main() -> None:
-    """Let somebody look around, sign up and buy. A web request would bind the identity itself."""
+    """Simulate a visitor who signs up and buys something.
+
+    In a web application, the middleware would bind the identity.
+    """
     with start_worker(app, perform_ping_check=False):
         with identity(anonymous_id="visitor-31"):
             note_visit.delay("Pricing")
         with identity(anonymous_id="visitor-31", user_id=1):
             set_up_account.delay("Ada", "pro")
-            ship.delay("o-501", 29.0).get(timeout=20)  # tasks run one by one, and this is the last
+            ship.delay("o-501", 29.0).get(timeout=20)  # wait for the last task
 
 
 if __name__ == "__main__":

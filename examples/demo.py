@@ -1,6 +1,6 @@
-"""Run the signup application against a local collector, and show what arrives: `make demo`.
+"""Run the signup application against a local collector and show what arrives: `make demo`.
 
-No write key and no network are needed.
+The demo needs no write key and no network.
 """
 
 import os
@@ -17,9 +17,9 @@ EXPECTED = Counter(page=3, track=5, identify=3, group=3, screen=3, alias=1)
 
 
 def main() -> int:
-    """Return 0 if every message of the application arrived and Segment would drop none of them."""
+    """Run the demo. Return 0 if all messages arrived and Segment would not drop any of them."""
     with Collector() as collector:
-        print("The application, and what its console shows:\n", flush=True)
+        print("Output of the application:\n", flush=True)
         app = subprocess.run(
             [sys.executable, APP],
             env={**os.environ, "SEGMENT_HOST": collector.url, "SEGMENT_WRITE_KEY": "demo"},

@@ -1,9 +1,9 @@
-"""A shop on Django that tells Segment what its visitors do, by logging it.
+"""A Django shop that logs what its visitors do and sends it to Segment.
 
     pip install segment-logging django
 
-Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
-as well. The program is its own first visitor, through Django's test client.
+Set SEGMENT_WRITE_KEY before you run it. To send to another host, for example to the collector, also
+set SEGMENT_HOST. The program makes its own requests with Django's test client.
 """
 
 import logging
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 settings.configure(
-    SECRET_KEY="of this example only",
+    SECRET_KEY="for this example only",
     ALLOWED_HOSTS=["testserver"],
     ROOT_URLCONF=__name__,
     INSTALLED_APPS=[
@@ -37,7 +37,7 @@ settings.configure(
 )
 django.setup()
 
-from django.contrib.auth import get_user_model, login  # noqa: E402  needs the settings above
+from django.contrib.auth import get_user_model, login  # noqa: E402  needs the settings
 from django.core.management import call_command  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -70,10 +70,10 @@ urlpatterns = [path("pricing", pricing), path("signup", sign_up), path("orders",
 
 
 def main() -> None:
-    """Look around, sign up and buy."""
+    """Simulate a visitor who signs up and buys something."""
     call_command("migrate", verbosity=0)
     browser = Client()
-    browser.cookies["ajs_anonymous_id"] = "visitor-31"  # as analytics.js would set it
+    browser.cookies["ajs_anonymous_id"] = "visitor-31"  # analytics.js sets this cookie
     browser.get("/pricing")
     browser.post("/signup", {"name": "Ada", "plan": "pro"})
     browser.post("/orders")

@@ -1,9 +1,9 @@
 """Send a file of messages in batches: `python examples/etl.py examples/events.jsonl`.
 
-The file has one call a line, in Segment's form. A line that can never be delivered, because it is
-above 32,000 bytes or because Segment would drop it, goes to a file of dead letters. The others are
-sent all the same. If sending fails, the program ends with the error. Run it again: Segment
-recognises messages that it already has by their messageId.
+The file contains one call per line, in Segment's form. A line that can never be delivered, because
+it is above 32,000 bytes or because Segment would drop it, is written to a file of dead letters. The
+other lines are still sent. If sending fails, the program exits with the error. You can then run it
+again, because Segment recognises duplicates by their messageId.
 """
 
 import argparse
@@ -35,9 +35,9 @@ def send_all(
 
 
 def main() -> None:
-    """Send the file that is named on the command line."""
+    """Send the file that was passed on the command line."""
     parser = argparse.ArgumentParser(description="Send a file of messages to Segment in batches.")
-    parser.add_argument("file", help="one call a line, as JSON")
+    parser.add_argument("file", help="a file with one JSON call per line")
     parser.add_argument("--dead-letters", default="dead-letters.jsonl", metavar="FILE")
     options = parser.parse_args()
     client = HttpClient(os.environ.get("SEGMENT_HOST", "https://api.segment.io"))

@@ -1,4 +1,4 @@
-"""The same as `etl.py`, but with an AutoBatcher, which sends a batch as soon as it is full."""
+"""The same as `etl.py`, but with an AutoBatcher, which sends each batch as soon as it is full."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ def send_all(
     client: HttpClient, write_key: str, lines: Iterable[str], dead_letters: TextIO
 ) -> None:
     """Send each line's message, and write the lines that cannot be sent to `dead_letters`."""
-    with AutoBatcher(client, Batcher(), write_key) as batcher:  # sends the rest at the end
+    with AutoBatcher(client, Batcher(), write_key) as batcher:  # sends the last batch at the end
         for line in lines:
             try:
                 batcher.push(Message.from_dict(json.loads(line)))
@@ -22,9 +22,9 @@ def send_all(
 
 
 def main() -> None:
-    """Send the file that is named on the command line."""
+    """Send the file that was passed on the command line."""
     parser = argparse.ArgumentParser(description="Send a file of messages to Segment in batches.")
-    parser.add_argument("file", help="one call a line, as JSON")
+    parser.add_argument("file", help="a file with one JSON call per line")
     parser.add_argument("--dead-letters", default="dead-letters.jsonl", metavar="FILE")
     options = parser.parse_args()
     client = HttpClient(os.environ.get("SEGMENT_HOST", "https://api.segment.io"))

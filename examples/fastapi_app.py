@@ -1,9 +1,9 @@
-"""A shop on FastAPI that tells Segment what its visitors do, by logging it.
+"""A FastAPI shop that logs what its visitors do and sends it to Segment.
 
     pip install segment-logging fastapi httpx itsdangerous
 
-Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
-as well. The program is its own first visitor, through httpx.
+Set SEGMENT_WRITE_KEY before you run it. To send to another host, for example to the collector, also
+set SEGMENT_HOST. The program makes its own requests with httpx.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ LOGGING = {
 
 logger = logging.getLogger("shop")
 app = FastAPI()
-app.add_middleware(SessionMiddleware, secret_key="of this example only")
+app.add_middleware(SessionMiddleware, secret_key="for this example only")
 app.add_middleware(SegmentMiddleware, user_id=lambda scope: scope["session"].get("user_id"))
 users: list[str] = []
 
@@ -52,16 +52,16 @@ async def sign_up(new: NewUser, request: Request) -> str:
 
 
 @app.post("/orders")
-def order() -> str:  # not async: FastAPI runs it in a thread
+def order() -> str:  # not async, so FastAPI runs it in a thread
     bought = {"order_id": "o-501", "revenue": 29.0, "currency": "EUR"}
     logger.info("Order Completed", extra={"properties": bought})
     return "Thank you"
 
 
 async def main() -> None:
-    """Look around, sign up and buy."""
+    """Simulate a visitor who signs up and buys something."""
     logging.config.dictConfig(LOGGING)
-    cookies = {"ajs_anonymous_id": "visitor-31"}  # as analytics.js would set it
+    cookies = {"ajs_anonymous_id": "visitor-31"}  # analytics.js sets this cookie
     server = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=server, base_url="http://shop.example", cookies=cookies

@@ -1,9 +1,9 @@
-"""A shop on Flask that tells Segment what its visitors do, by logging it.
+"""A Flask shop that logs what its visitors do and sends it to Segment.
 
     pip install segment-logging flask
 
-Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
-as well. The program is its own first visitor, through Flask's test client.
+Set SEGMENT_WRITE_KEY before you run it. To send to another host, for example to the collector, also
+set SEGMENT_HOST. The program makes its own requests with Flask's test client.
 """
 
 import logging
@@ -22,7 +22,7 @@ LOGGING = {
 
 logger = logging.getLogger("shop")
 app = Flask(__name__)
-app.secret_key = "of this example only"
+app.secret_key = "for this example only"
 SegmentLogging(app, user_id=lambda: session.get("user_id"))  # with Flask-Login: SegmentLogging(app)
 users: list[str] = []
 
@@ -51,10 +51,10 @@ def order() -> str:
 
 
 def main() -> None:
-    """Look around, sign up and buy."""
+    """Simulate a visitor who signs up and buys something."""
     logging.config.dictConfig(LOGGING)
     browser = app.test_client()
-    browser.set_cookie("ajs_anonymous_id", "visitor-31")  # as analytics.js would set it
+    browser.set_cookie("ajs_anonymous_id", "visitor-31")  # analytics.js sets this cookie
     browser.get("/pricing")
     browser.post("/signup", data={"name": "Ada", "plan": "pro"})
     browser.post("/orders")

@@ -1,9 +1,9 @@
-"""A shop on AWS Lambda that tells Segment what its visitors do, by logging it.
+"""A shop on AWS Lambda that logs what its visitors do and sends it to Segment.
 
     pip install segment-logging
 
-Run it with SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST
-as well. The program is its own first visitor: it calls its handler as API Gateway would.
+Set SEGMENT_WRITE_KEY before you run it. To send to another host, for example to the collector, also
+set SEGMENT_HOST. The program calls its own handler with events like those of API Gateway.
 """
 
 import json
@@ -26,9 +26,9 @@ logging.config.dictConfig(LOGGING)
 logger = logging.getLogger("shop")
 
 
-@flush_after  # otherwise, what was logged would be frozen along with the process
+@flush_after  # otherwise, Lambda may freeze the process before the events are delivered
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one request."""
+    """Handle one request."""
     body = json.loads(event.get("body", "{}"))
     visitor = anonymous_id_of("; ".join(event["cookies"]))
     with identity(user_id=body.get("user_id"), anonymous_id=visitor):
@@ -46,15 +46,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 class Context:
-    """The part of Lambda's context object that matters here."""
+    """The part of Lambda's context object that `flush_after` uses."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 3_000
 
 
 def main() -> None:
-    """Look around, sign up and buy."""
-    cookies = ["ajs_anonymous_id=visitor-31"]  # as analytics.js would set it
+    """Simulate a visitor who signs up and buys something."""
+    cookies = ["ajs_anonymous_id=visitor-31"]  # analytics.js sets this cookie
     ada = {"user_id": 1, "name": "Ada", "plan": "pro"}
     for path, body in (("/pricing", {}), ("/signup", ada), ("/orders", {"user_id": 1})):
         event = {"rawPath": path, "cookies": cookies, "body": json.dumps(body)}

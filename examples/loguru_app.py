@@ -1,6 +1,6 @@
 """A program that logs with loguru: `SEGMENT_WRITE_KEY=... python examples/loguru_app.py`.
 
-The handler is one more sink. Every record, event or not, is still written to stdout.
+The handler is an additional sink. All records, including events, are still written to stdout.
 """
 
 import logging
@@ -27,7 +27,7 @@ def main() -> None:
     configure()
     logger.info("Listening on port {port}", port=8080)
     # This binds the user for all events in the block. `logger.contextualize(user_id=...)` would
-    # make every record an event.
+    # turn every record into an event.
     with identity(user_id="u-1001"):
         logger.info("Cache miss for {key}", key="plans")
         logger.info("Profile", traits={"name": "Ada", "plan": "pro"})

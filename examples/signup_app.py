@@ -1,7 +1,8 @@
-"""A small application that tells Segment what its users do, by logging it.
+"""A small application that logs what its users do and sends it to Segment.
 
-Only `LOGGING` knows about Segment: the rest is `logger.info`. Run the program with
-SEGMENT_WRITE_KEY set. To send elsewhere, for example to the collector, set SEGMENT_HOST as well.
+Only the `LOGGING` configuration mentions Segment. The code just calls `logger.info`. Set
+SEGMENT_WRITE_KEY before you run the program. To send to another host, for example to the collector,
+also set SEGMENT_HOST.
 """
 
 import logging
@@ -12,7 +13,7 @@ from segment_logging import identity
 
 LOGGING = {
     "version": 1,
-    "disable_existing_loggers": False,  # otherwise, loggers that exist already fall silent
+    "disable_existing_loggers": False,  # otherwise, existing loggers are silenced
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         "console": {
@@ -33,7 +34,7 @@ logger = logging.getLogger("signup_app")
 
 @dataclass(frozen=True)
 class Customer:
-    """Somebody who came by, looked around and signed up."""
+    """A visitor who signs up."""
 
     user_id: str
     visitor_id: str
@@ -51,14 +52,14 @@ CUSTOMERS = (
 
 
 def view_page(visitor_id: str, name: str, path: str) -> None:
-    """A visitor who is not a user yet looks at a web page."""
+    """Log that a visitor, who is not a user yet, viewed a web page."""
     logger.info(
         name, extra={"type": "page", "anonymous_id": visitor_id, "properties": {"path": path}}
     )
 
 
 def sign_up(customer: Customer) -> None:
-    """The visitor becomes a user, with traits and a company."""
+    """Log that a visitor became a user, with their traits and company."""
     logger.info(
         "Signed Up",
         extra={
@@ -85,13 +86,13 @@ def sign_up(customer: Customer) -> None:
 
 
 def welcome(customer: Customer) -> None:
-    """The app greets its user. The context says who that is, so the call need not."""
+    """Log that the app showed its welcome screen. The user is bound to the context."""
     with identity(user_id=customer.user_id):
         logger.info("Welcome", extra={"type": "screen", "properties": {"language": "en"}})
 
 
 def complete_order(customer: Customer, order_id: str, revenue: float) -> None:
-    """A customer pays for an order."""
+    """Log that a customer paid for an order."""
     logger.info(
         "Order Completed",
         extra={
@@ -102,12 +103,12 @@ def complete_order(customer: Customer, order_id: str, revenue: float) -> None:
 
 
 def merge_accounts(customer: Customer, old_user_id: str) -> None:
-    """A user of the old system turns out to be this customer."""
+    """Log that a user of the old system is the same person as this customer."""
     logger.info("Accounts merged", extra={"user_id": customer.user_id, "previous_id": old_user_id})
 
 
 def main() -> None:
-    """Play through a morning in the life of the application."""
+    """Run through the application's features."""
     logging.config.dictConfig(LOGGING)
     logger.info("Open for business")  # not an event, so only the console shows it
     for customer in CUSTOMERS:
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()  # messages that still wait are delivered when the program ends
+    main()  # waiting messages are delivered when the program ends

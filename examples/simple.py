@@ -1,6 +1,6 @@
-"""Send one message without logging it: `SEGMENT_WRITE_KEY=... python examples/simple.py`.
+"""Send one message without `logging`: `SEGMENT_WRITE_KEY=... python examples/simple.py`.
 
-To send it elsewhere, for example to `segment-logging collector`, set SEGMENT_HOST as well.
+To send it to another host, for example to `segment-logging collector`, also set SEGMENT_HOST.
 """
 
 import os
@@ -9,7 +9,7 @@ from segment_logging import HttpClient, Track, User
 
 
 def main() -> None:
-    """Send a track call, and return when Segment has it."""
+    """Send a track call and return when Segment has accepted it."""
     client = HttpClient(os.environ.get("SEGMENT_HOST", "https://api.segment.io"))
     client.send(
         os.environ["SEGMENT_WRITE_KEY"],

@@ -1,6 +1,6 @@
 """A program that logs with structlog: `SEGMENT_WRITE_KEY=... python examples/structlog_app.py`.
 
-Its events become messages. Every record, event or not, is still written to stdout.
+Its events are sent to Segment. All records, including events, are still written to stdout.
 """
 
 import logging.config
@@ -11,7 +11,7 @@ from structlog.stdlib import ProcessorFormatter
 
 
 def configure() -> None:
-    """Set up structlog on top of `logging`, as its documentation shows, and add the handler."""
+    """Set up structlog with `logging`, as its documentation recommends, and add the handler."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -42,8 +42,8 @@ def configure() -> None:
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            # This must come last, so that the handler sees the dict. A renderer would leave only
-            # its text.
+            # This must be the last processor, so that the handler receives the dict. A renderer
+            # would turn it into text.
             ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -56,7 +56,7 @@ def main() -> None:
     configure()
     logger = structlog.get_logger("shop")
     logger.info("Listening", port=8080)
-    # What is bound to the context is in every record, and makes none of them an event.
+    # Bound values are added to every record, but they do not turn a record into an event.
     with bound_contextvars(user_id="u-1001", request_id="r-1"):
         logger.info("Cache miss", key="plans")
         logger.info("Profile", traits={"name": "Ada", "plan": "pro"})

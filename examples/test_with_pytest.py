@@ -1,7 +1,7 @@
 """How to test events with pytest: `pytest examples/test_with_pytest.py`.
 
-The fixture comes with the package. `segment_forbid_sending = true` in pytest's configuration makes
-it an error for any test to send something.
+The package provides the fixture. With `segment_forbid_sending = true` in pytest's configuration, it
+is an error if a test sends something.
 """
 
 import logging
@@ -12,25 +12,25 @@ logger = logging.getLogger("shop")
 
 
 def sign_up(user_id: str, plan: str = "free") -> None:
-    """Stand in for the code under test."""
+    """The code under test."""
     logger.info("Signup", extra={"user_id": user_id, "properties": {"plan": plan}})
     logger.info("Profile", extra={"user_id": user_id, "traits": {"plan": plan}})
 
 
 def test_event(segment_events: Captured) -> None:
-    """A sign-up is tracked once, with the plan."""
+    """Signing up is tracked once, with the plan."""
     sign_up("u-17", plan="pro")
     segment_events.assert_tracked("Signup", user_id="u-17", properties={"plan": "pro"}, times=1)
 
 
 def test_traits(segment_events: Captured) -> None:
-    """The user's traits become known."""
+    """The user is identified, with the plan as a trait."""
     sign_up("u-17")
     segment_events.assert_identified("u-17", traits={"plan": "free"})
 
 
 def test_nothing_else(segment_events: Captured) -> None:
-    """Nobody is grouped, and nothing is bought."""
+    """Signing up logs no order and no group."""
     sign_up("u-17")
     segment_events.assert_not_tracked("Order Completed")
     segment_events.assert_not_sent("group")

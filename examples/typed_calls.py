@@ -1,7 +1,7 @@
-"""Calls with a method each: editors complete them, and type checkers find misspellings.
+"""A method for each call type, which editors can complete and type checkers can check.
 
-Run `SEGMENT_WRITE_KEY=... python examples/typed_calls.py`. To send elsewhere, for example to
-`segment-logging collector`, set SEGMENT_HOST as well.
+Run `SEGMENT_WRITE_KEY=... python examples/typed_calls.py`. To send to another host, for example to
+`segment-logging collector`, also set SEGMENT_HOST.
 """
 
 import logging.config
@@ -27,10 +27,10 @@ shop = SegmentLogger("shop", context={"app": {"name": "shop"}}, properties={"cur
 
 
 def check_out(user_id: int, request: str) -> None:
-    """A user buys a teapot. The user is bound once, and each call adds what it knows."""
+    """Log that a user buys a teapot. The user is bound once for all of the calls."""
     log = shop.bind(user_id=user_id, extra={"request": request})
     log.page("Checkout", category="Shop", properties={"path": "/checkout"})
-    log.info("cache miss")  # an ordinary record: no event, even with a user bound
+    log.info("cache miss")  # an ordinary record, although a user is bound
     log.identify(traits={"name": "Mia", "plan": "pro"})
     log.group("c-7", traits={"name": "Teapots & Sons"})
     log.track("Order 100% Completed", properties={"order_id": "o-501", "name": "teapot"})
@@ -38,7 +38,7 @@ def check_out(user_id: int, request: str) -> None:
 
 
 def main() -> None:
-    """Serve two requests."""
+    """Handle two requests."""
     logging.config.dictConfig(LOGGING)
     check_out(17, "r-1")
     check_out(18, "r-2")

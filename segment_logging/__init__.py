@@ -1,7 +1,7 @@
-"""Product analytics through `logging`: attach one handler, and records become Segment calls.
+"""Product analytics through `logging`: a handler that turns log records into Segment calls.
 
-Each name is imported when it is first used, so that a program or a test run that merely has this
-package installed does not pay for importing requests.
+Names are imported on first use, so that programs and test runs that only have this package
+installed do not pay for importing requests.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""`python -m segment_logging`: the same as `segment-logging`."""
+"""Entry point for `python -m segment_logging`, which is the same as `segment-logging`."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""Files that are ours alone: private modes, locks that end with their owner, what survives a crash.
+"""Helpers for private files: permissions, locks, and syncing to disk.
 
-Directories are made 0700 and files 0600, as they hold personal data. Locks are POSIX `flock`, which
-the operating system releases when the owner dies. Local file systems only: nobody can say what a
-lock means over NFS and the like.
+Directories have mode 0700 and files have mode 0600, because they contain personal data. Locks use
+`flock`, which the operating system releases when the owner dies. Only local file systems are
+supported, because locks are not reliable on NFS and other network file systems.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from contextlib import suppress
 
 try:
     import fcntl
-except ImportError:  # Windows: everything works there but a journal
+except ImportError:  # on Windows, where journals are not supported
     fcntl = None  # type: ignore[assignment]
 
 sync_data = getattr(os, "fdatasync", os.fsync)
-"""Put a file's content on disk, by its descriptor."""
+"""Sync a file's contents to disk, given its descriptor."""
 
 
 def sync_entry(directory: str) -> None:
-    """Put on disk that `directory` holds a new file."""
+    """Sync a directory to disk, so that a new file in it survives a power cut."""
     if os.name == "posix":
         file = os.open(directory, os.O_RDONLY)
         try:
@@ -30,7 +30,7 @@ def sync_entry(directory: str) -> None:
 
 
 def try_lock(file: int) -> bool:
-    """Lock an open file until it is closed. False if somebody else holds the lock."""
+    """Lock an open file until it is closed. Return False if another process holds the lock."""
     if fcntl is None:
         return False
     try:
@@ -41,7 +41,7 @@ def try_lock(file: int) -> bool:
 
 
 def make_private(path: str) -> None:
-    """Make a directory and those above it, each of them 0700."""
+    """Create a directory and its missing parents, all with mode 0700."""
     parent = os.path.dirname(path)
     if parent and not os.path.isdir(parent):
         make_private(parent)
@@ -50,7 +50,7 @@ def make_private(path: str) -> None:
 
 
 def size_bytes_of(path: str) -> int:
-    """Return the size of the files in a directory, 0 if it is gone."""
+    """Return the total size of the files in a directory, or 0 if the directory does not exist."""
     try:
         with os.scandir(path) as entries:
             return sum(entry.stat().st_size for entry in entries)

@@ -1,4 +1,4 @@
-"""All handlers of this process at once, for programs that hold none of them."""
+"""Functions for all handlers in this process, for code that has no reference to a handler."""
 
 from __future__ import annotations
 
@@ -14,60 +14,69 @@ from typing import Any
 
 from ._delivery.counts import Counts
 from ._delivery.waiters import Until
-from ._process import shutdown
-from ._process.clock import monotonic
+from ._process import shutdown, threads
+from ._process.clock import is_replaced, monotonic
 from ._process.exits import call_at_exit
 from ._process.shutdown import TIME_AFTER_SIGTERM, exit_clock
 from ._public import public_in
 from ._reports import say
 
 handlers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-"""Every SegmentHandler that somebody keeps, and the process in which it was made."""
+"""Every live SegmentHandler, with the id of the process that created it."""
 
 
 def add(handler: logging.Handler) -> None:
-    """Have what the handler accepted delivered when the process ends, and that told of silence."""
+    """Register a handler for delivery at exit, and for a warning if it received no records."""
     handlers[handler] = os.getpid()
     shutdown.expect_exit()
     call_at_exit(_tell_of_silence)
 
 
-def _tell_of_silence() -> None:
-    """At the end of the process, say so if a logger's level has kept every record from a handler.
+def live_handlers() -> list[Any]:
+    """Return every live SegmentHandler, while other threads may create some."""
+    return [handler for one in handlers.keyrefs() if (handler := one()) is not None]
 
-    Nobody notices otherwise: a logger without a level has that of the root logger, WARNING.
+
+def _tell_of_silence() -> None:
+    """Report at exit if a logger's level has kept every record from reaching a handler.
+
+    This mistake is easy to miss: a logger without its own level uses the root logger's, which is
+    WARNING by default.
     """
-    for handler, pid in tuple(handlers.items()):
-        if pid == os.getpid() and handler.counts() == Counts():
+    for handler in live_handlers():
+        if handlers.get(handler) == os.getpid() and handler.counts() == Counts():
             for name, logger in tuple(logging.root.manager.loggerDict.items()):
                 if isinstance(logger, logging.Logger) and handler in logger.handlers:
                     level = logger.getEffectiveLevel()
                     if level > logging.INFO:
                         say(
-                            f"the handler of the logger {name!r} saw no record, as that logger's "
-                            f"level is {logging.getLevelName(level)}: set it to INFO"
+                            f"the handler of the logger {name!r} received no records, because the "
+                            f"logger's level is {logging.getLevelName(level)}: set it to INFO"
                         )
                         return
 
 
 @public_in("segment_logging")
 def drain(timeout: float | None = None) -> bool:
-    """Wait until every message that any handler of this process accepted is answered for.
+    """Wait until all messages from all handlers in this process are delivered or abandoned.
 
-    For what freezes or ends a process without telling it, as serverless runtimes do.
+    Use this in environments that freeze or end the process without notice, such as serverless
+    runtimes.
 
     Args:
-        timeout: seconds to wait at most, for all of them together; None waits as `flush` does.
+        timeout: the maximum number of seconds to wait for all handlers together. None means as
+            long as `flush` waits.
 
     Returns:
-        False if something is not answered for.
+        False if any messages are still pending.
     """
     pipelines = shutdown.pipelines()
     with ExitStack() as stack:
-        for one in pipelines:  # all of them deliver side by side
+        for one in pipelines:  # all of them deliver concurrently
             stack.enter_context(one.draining.watching(monotonic))
-        if timeout is None:
-            answered = [one.draining.flush() for one in pipelines]
+        if timeout is None:  # all of them begin now
+            waits = [(one.draining, one.draining.begin()) for one in pipelines]
+            answered = [draining.flush(until) for draining, until in waits]
         else:
             deadline = monotonic() + timeout
             answered = [one.draining.drain(max(0.0, deadline - monotonic())) for one in pipelines]
@@ -76,18 +85,18 @@ def drain(timeout: float | None = None) -> bool:
 
 @public_in("segment_logging")
 def flush() -> None:
-    """Send what waits in any handler of this process, and wait for the answers.
+    """Send the waiting messages from all handlers in this process, and wait for the answers.
 
-    As `SegmentHandler.flush`: without an answer of its own, and for `shutdown_timeout` without an
-    acknowledged batch at most.
+    Like `SegmentHandler.flush`, this returns nothing, and stops waiting after `shutdown_timeout`
+    without an acknowledged batch.
     """
     drain()
 
 
 @public_in("segment_logging")
 def counts() -> Counts:
-    """Return what became of the records that this process logged, in all handlers that it keeps."""
-    each = [handler.counts() for handler in tuple(handlers)]
+    """Return the total counts of all live handlers for the records logged in this process."""
+    each = [handler.counts() for handler in live_handlers()]
     return Counts(
         **{field.name: sum(getattr(one, field.name) for one in each) for field in fields(Counts)}
     )
@@ -95,24 +104,25 @@ def counts() -> Counts:
 
 @public_in("segment_logging")
 async def drain_async(timeout: float | None = None) -> bool:
-    """Wait, as a coroutine, until every message of this process is answered for.
+    """Wait in a coroutine until all messages in this process are delivered or abandoned.
 
-    Under asyncio and under trio. It takes no thread.
+    This works under asyncio and trio, and uses no thread to wait.
 
     Args:
-        timeout: seconds to wait at most; None waits as `flush` does.
+        timeout: the maximum number of seconds to wait. None means as long as `flush` waits.
 
     Returns:
-        False if something is not answered for.
+        False if any messages are still pending.
     """
     deadline = None if timeout is None else monotonic() + timeout
     return await _drain(None if deadline is None else lambda: deadline)
 
 
 async def drain_at_end() -> None:
-    """Wait, as a coroutine, because a server ends the application and perhaps the process.
+    """Wait in a coroutine when a server shuts down the application, and perhaps the process.
 
-    As `flush` does, and for no longer than after a SIGTERM, which it probably was.
+    This waits as long as `flush` does, but no longer than we would wait at exit after a SIGTERM,
+    since a SIGTERM is probably why the server is shutting down.
     """
     with exit_clock.foreseen():
         await _drain(None, at_most=TIME_AFTER_SIGTERM, is_told=True)
@@ -136,21 +146,25 @@ async def _drain(until: Until | None, *, at_most: float = math.inf, is_told: boo
             if is_told and waited >= shutdown.ANNOUNCED_AFTER:
                 shutdown.announce(sum(one.count().pending for one, _, _ in waits))
                 is_told = False
-            await sleep(_LOOK_EVERY)
+            if is_replaced():
+                threads.sleep(_LOOK_EVERY)
+                await sleep(0)
+            else:
+                await sleep(_LOOK_EVERY)
     for one, _, _ in waits:
-        one.draining.give_up()
+        one.draining.give_up(began)
     return False
 
 
-_LOOK_EVERY = 0.01  # seconds: what a coroutine waits for has no bell
+_LOOK_EVERY = 0.01  # seconds between two checks, because a coroutine cannot wait for a bell
 
 
 def _sleep() -> Callable[[float], Awaitable[object]]:
-    """Return how a coroutine of the library that runs this one sleeps. Imports neither."""
+    """Return the `sleep` of asyncio or trio, whichever is running this coroutine."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         sleep: Callable[[float], Awaitable[object]] = trio.sleep
         return sleep
-    import asyncio  # noqa: PLC0415  # where a coroutine runs and it is not trio's, it is there
+    import asyncio  # noqa: PLC0415  # already imported if it is running this coroutine
 
     return asyncio.sleep

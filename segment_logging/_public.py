@@ -1,7 +1,7 @@
-"""Where a public class or function says it lives, whichever room its code is in.
+"""A decorator that sets the module name of public classes and functions.
 
-Pickles, error texts and documentation then name the place that users import from, and survive a
-move inside the package.
+Pickles, error messages and documentation then show the module that users import from. Pickles stay
+readable when code moves within the package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def public_in(module: str) -> Callable[[T], T]:
-    """Return a decorator that has a class or function name `module` as its own."""
+    """Return a decorator that sets `__module__` of a class or function to `module`."""
 
     def move(thing: T) -> T:
         thing.__module__ = module

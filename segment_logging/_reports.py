@@ -1,8 +1,8 @@
-"""Telling the people who run the program: once, and with what to do about it.
+"""Reports of problems for the people who run the program, with advice on what to do.
 
-Reports go to the logger `segment_logging`, or to stderr if nobody would read them there. A
-SegmentHandler takes none of them, so that a report never becomes an event. They hold counts, but
-never a message or a write key.
+Reports are logged to the logger `segment_logging`, or printed on stderr if no handler would show
+them. A SegmentHandler ignores them, so a report never becomes an event. Reports contain counts, but
+never messages or write keys.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _logger = logging.getLogger(_LOGGER_NAME)
 
 
 def is_report(record: logging.LogRecord) -> bool:
-    """Whether the record is one of this package's own."""
+    """Return whether a record is a report from this package."""
     return record.name == _LOGGER_NAME
 
 
 def report(text: str, level: int = logging.WARNING) -> None:
-    """Say `text` in the logger `segment_logging`, or on stderr if no handler would show it.
+    """Log `text` to the logger `segment_logging`, or print it on stderr if no handler shows it.
 
-    Nor does a logger show anything that dictConfig has disabled in passing, as it does by default
-    with all loggers that exist before it runs. To silence reports, set the logger's level.
+    It is also printed on stderr if dictConfig has disabled the logger, which dictConfig by default
+    does to all existing loggers. To silence reports, set the logger's level.
 
-    Never raises, whatever the program's handlers do.
+    Never raises, even if one of the program's handlers does.
     """
     try:
         if _logger.disabled:
@@ -42,10 +42,10 @@ def report(text: str, level: int = logging.WARNING) -> None:
 
 
 def say(text: str) -> None:
-    """Say `text` on stderr, for when logging is shut down. Never raises."""
+    """Print `text` on stderr, for use when logging is shut down. Never raises."""
     try:
         print(f"{_LOGGER_NAME}: {text}", file=sys.stderr, flush=True)
-    except Exception:  # stderr is missing (pythonw) or closed: nobody is left to tell
+    except Exception:  # stderr is missing (pythonw) or closed
         return
 
 
@@ -55,42 +55,51 @@ def counted(number: int, noun: str) -> str:
 
 
 def were(number: int) -> str:
-    """Return the verb that goes with a number."""
+    """Return "was" or "were", whichever agrees with a number."""
     return "was" if number == 1 else "were"
 
 
 def where(error: BaseException) -> str:
-    """Return where an exception was raised, as `app.py, line 12`: its text may be personal data."""
+    """Return where an exception was raised, like `app.py, line 12`.
+
+    Reports use this instead of the exception's text, which may contain personal data.
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None:
-        return "raised nowhere"
+        return "an unknown place"
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}"
 
 
 def say_refused(record: logging.LogRecord, error: BaseException) -> None:
-    """Say what was wrong with a record and where it was logged, but nothing of what it holds."""
-    ours = type(error).__module__.startswith(__package__ or "")
-    text = error if ours else f"raised while the record was read ({where(error)})"
-    about = record.__dict__.get
-    say(
-        f"{type(error).__name__}: {text}\n"
-        f'  File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
-    )
+    """Print what was wrong with a record and where it was logged, but none of its contents.
+
+    Never raises, even close to the recursion limit, where it may print nothing.
+    """
+    try:
+        ours = type(error).__module__.startswith(__package__ or "")
+        text = error if ours else f"raised while the record was read ({where(error)})"
+        about = record.__dict__.get
+        say(
+            f"{type(error).__name__}: {text}\n"
+            f'  File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
+        )
+    except Exception:
+        return
 
 
 class Reporter:
-    """Reports each kind of trouble once, until it is over and comes back."""
+    """Reports each kind of trouble once. After it is over, it can be reported again."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def once(self, kind: str, text: str, level: int = logging.WARNING) -> bool:
-        """Report `text`, unless this kind of trouble was reported and is not over yet.
+        """Report `text`, unless this kind of trouble was already reported and is not over.
 
         Returns:
-            Whether it was reported.
+            Whether the text was reported.
         """
         if kind in self._said:
             return False
@@ -99,15 +108,15 @@ class Reporter:
         return True
 
     def over(self, kind: str) -> None:
-        """The trouble is over: when it comes back, it is news."""
+        """Record that a kind of trouble is over, so that it will be reported if it recurs."""
         self._said.discard(kind)
 
 
 class CountReports:
-    """Reports how often something happened: once a minute with a count, never one by one.
+    """Reports how many times something happened, at most once a minute.
 
     Args:
-        text_of: returns what to say of a number of new cases.
+        text_of: returns the text of the report for a number of new cases.
     """
 
     def __init__(self, text_of: Callable[[int], str]) -> None:
@@ -116,14 +125,14 @@ class CountReports:
         self._next = -math.inf
 
     def report(self, number: int, *, now: float) -> float | None:
-        """Report the cases since the last report, unless that was just now.
+        """Report the cases since the last report, unless that was less than a minute ago.
 
         Args:
-            number: how many there were in all.
-            now: seconds, monotonic.
+            number: the total number of cases.
+            now: the monotonic time in seconds.
 
         Returns:
-            When to ask again for what is not reported yet, or None.
+            The time at which to call this again for unreported cases, or None.
         """
         if number == self._reported:
             return None
@@ -134,10 +143,10 @@ class CountReports:
         return None
 
     def report_at_end(self, number: int, *, at_last: bool = False) -> None:
-        """Report them if nobody will ask again.
+        """Report new cases when `report` may not be called again.
 
-        At once, then each time that they have become twice as many, which is not too often, and
-        at last whatever is new.
+        The first report is made at once. Later reports are made each time the number has doubled,
+        which limits their number. If `at_last`, any new cases are reported.
         """
         if number > self._reported and (at_last or number >= 2 * self._reported):
             self._say(number)

@@ -1,14 +1,14 @@
-"""Every exception of the package.
+"""The package's exceptions.
 
     SegmentError
-    ├── InvalidMessage (ValueError)        Segment would drop it, or it cannot be written as JSON
-    │   └── MessageTooLarge                above what one request may carry
-    ├── DeliveryError                      one attempt failed; says whether another may help
-    └── ConfigurationError (ValueError)    an option that cannot work; raised when it is given
-        └── UnknownArgument (TypeError)    a misspelt option or argument
+    ├── InvalidMessage (ValueError)        Segment would drop it, or it cannot be encoded as JSON
+    │   └── MessageTooLarge                it exceeds Segment's size limit
+    ├── DeliveryError                      an attempt to send a request failed
+    └── ConfigurationError (ValueError)    an option has an invalid value
+        └── UnknownArgument (TypeError)    an option or argument does not exist
 
-An error's text names the place of the value, the rule and the way out. It never holds a write key,
-nor what a message holds.
+The text of an error names the invalid field or option, the rule and the solution. It never contains
+a write key or the contents of a message.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing_extensions import override
 
 
 class SegmentError(Exception):
-    """Base of every error that this package raises."""
+    """Base class of all errors that this package raises."""
 
 
 class InvalidMessage(SegmentError, ValueError):
-    """Segment would answer this message with 200 and silently drop it, so it is refused here.
+    """A message that Segment would answer with 200 but drop, or that cannot be encoded as JSON.
 
     Attributes:
-        field: the name of the field at fault, or None if it is the message as a whole.
-        refused: what the message was to be made of, for the dead letters, or None.
+        field: the name of the invalid field, or None if the message as a whole is invalid.
+        refused: the values the message was to be made from, for the dead letters, or None.
     """
 
     def __init__(self, text: str, *, field: str | None = None) -> None:
@@ -38,17 +38,17 @@ class InvalidMessage(SegmentError, ValueError):
 
 
 class MessageTooLarge(InvalidMessage):
-    """A message or a body is above Segment's limit.
+    """A message or a body that exceeds Segment's size limit.
 
     Attributes:
         size_bytes: the encoded size.
-        limit_bytes: the largest size allowed.
+        limit_bytes: the largest allowed size.
     """
 
     def __init__(self, size_bytes: int, limit_bytes: int, what: str = "message") -> None:
         super().__init__(
             f"{what} of {size_bytes:,} bytes is above the limit of {limit_bytes:,}: "
-            "send fewer or shorter values, or a reference to them"
+            "send fewer or shorter values, or references to them"
         )
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
@@ -60,13 +60,13 @@ class MessageTooLarge(InvalidMessage):
 
 
 class DeliveryError(SegmentError):
-    """One attempt to send failed.
+    """A failed attempt to send a request.
 
     Attributes:
-        status: the HTTP status, or None if no answer came.
-        retry_after: seconds that the server asked to wait before the next attempt, or None.
-        retryable: whether the same request may succeed later. If there is a status, the handler
-            goes by that instead.
+        status: the HTTP status, or None if there was no answer.
+        retry_after: how many seconds the server asked to wait before the next attempt, or None.
+        retryable: whether the same request may succeed later. The handler uses this only if there
+            is no status.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class DeliveryError(SegmentError):
 
 
 class ConfigurationError(SegmentError, ValueError):
-    """An option cannot work. Raised when the handler or client is made, never later."""
+    """An invalid option. Raised when the handler or client is created, never later."""
 
 
 class UnknownArgument(ConfigurationError, TypeError):
-    """An option or argument that does not exist, with the one that was probably meant."""
+    """An option or argument that does not exist. The text suggests the one that was meant."""

@@ -1,6 +1,6 @@
-"""Messages as lines of JSON, for an agent (Vector, Fluent Bit) to ship from stdout or a file.
+"""A formatter for lines of JSON that an agent (Vector, Fluent Bit) ships from stdout or a file.
 
-It reads records as the handler does, and delivers nothing.
+It reads records in the same way as the handler, but delivers nothing.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from .errors import InvalidMessage, MessageTooLarge
 
 
 class SegmentJsonFormatter(JsonFormatter):
-    """Writes an event as the very message that Segment takes, and any other record as usual.
+    """Formats an event as the message that Segment accepts, and any other record as usual.
 
-    An event is one JSON object with a `type`, as in a batch. Any other record is what
-    python-json-logger makes of it; add `OnlyEvents` as a filter to leave these out.
+    An event is one JSON object with a `type`, as in a batch. Other records are formatted by
+    python-json-logger. To leave them out, add `OnlyEvents` as a filter.
 
     Args:
-        args: of python-json-logger's `JsonFormatter`, for records that are not events.
-        options: those of `SegmentHandler` that are about records: `capture`, `context`,
-            `integrations`, `include_extras`, `before_send`, `redact`, `hashed`, `allow_events`,
-            `deny_events`, `sample_rate` and `consent`. `redact` and `hashed` hold for other records
-            as well, and an event that these options do not want is such a record. The rest are
-            options of python-json-logger's `JsonFormatter`.
+        args: positional arguments for python-json-logger's `JsonFormatter`, which formats records
+            that are not events.
+        options: `SegmentHandler`'s options for records: `capture`, `context`, `integrations`,
+            `include_extras`, `exclude_extras`, `keep_extras`, `before_send`, `redact`, `hashed`,
+            `allow_events`, `deny_events`, `sample_rate` and `consent`. `redact` and `hashed` also
+            apply to other records. An event that these options exclude is formatted like any other
+            record. All other options are passed to python-json-logger's `JsonFormatter`.
 
     Raises:
-        ConfigurationError: an option cannot work.
+        ConfigurationError: if an option is invalid.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -45,9 +46,9 @@ class SegmentJsonFormatter(JsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return one line. Never raises.
 
-        An event that Segment would drop, and what cannot be written, becomes an ordinary line
-        without extras. Stderr then says why, by the rules of `logging.Handler.handleError`. If this
-        raised instead, `logging` would print all that the record holds.
+        An event that Segment would drop, or a record that cannot be written, becomes an ordinary
+        line without extras. The reason is printed to stderr, unless `logging.raiseExceptions` is
+        False. If this method raised instead, `logging` would print the contents of the record.
         """
         try:
             fields = self._reader.fields_of(record)
@@ -60,7 +61,7 @@ class SegmentJsonFormatter(JsonFormatter):
 
     @override
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Redact an ordinary record as well, by its keys' names before and after renaming."""
+        """Redact an ordinary record as well, by the names of its keys before and after renaming."""
         renamed = super().process_log_record(log_data)
         names = {new: old for old, new in self.rename_fields.items()}
         redacted: dict[str, Any] | None = self._reader.redacted(renamed, names)
@@ -73,9 +74,10 @@ class SegmentJsonFormatter(JsonFormatter):
 
 
 class OnlyEvents(logging.Filter):
-    """A filter that lets only those events pass that Segment takes.
+    """A filter that only passes events that Segment accepts.
 
-    Stderr says what Segment would drop, by the rules of `logging.Handler.handleError`.
+    An event that Segment would drop is reported on stderr, unless `logging.raiseExceptions` is
+    False.
     """
 
     def __init__(self) -> None:
@@ -89,14 +91,14 @@ class OnlyEvents(logging.Filter):
             return fields is not None and self._reader.line_of(record, fields) is not None
         except MessageTooLarge:  # the formatter's own options may make it smaller
             return True
-        except Exception as error:  # if raised here, it would reach the application
+        except Exception as error:  # must not reach the application
             if logging.raiseExceptions:
                 say_refused(record, error)
             return False
 
 
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
-    """Return the record without extras, arguments, traceback, and what a filter broke."""
+    """Return a copy of the record without extras, arguments, traceback or broken attributes."""
     text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     bare = logging.LogRecord("", logging.NOTSET, "", 0, text, None, None)
     for name in ("name", "levelno", "levelname", "pathname", "lineno", "funcName", "created"):

@@ -1,13 +1,14 @@
-"""The `logging.Handler`: takes records in, and hands encoded messages to this process's pipeline.
+"""The `logging.Handler` that turns records into messages and queues them for delivery.
 
-It takes no lock on the caller's way, and raises nothing into the application. What happens behind
-it happens on the pipeline's thread.
+In the caller's thread, it takes no lock and raises no exception into the application. The messages
+are sent by the pipeline's thread.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import Never
 
@@ -27,7 +28,7 @@ from ._process.delivering import deadline_of_delivery
 from ._process.forks import in_forked_child
 from ._process.logging_lock import holds_logging_lock
 from ._process.threads import THREAD_NAME
-from ._records.once import is_first_meeting
+from ._records.once import MESSAGE_ID, is_first_meeting
 from ._records.reader import RecordReader
 from ._reports import report, say_refused
 from .errors import UnknownArgument
@@ -40,70 +41,72 @@ class Keywords(DeliveryKeywords, RecordKeywords, total=False):
 
 
 class SegmentHandler(logging.Handler):
-    """Turns log records that carry analytics keys into Segment calls, delivered in the background.
+    """Turns log records with analytics keys into Segment calls, and sends them in the background.
 
         logger.info("Signup", extra={"user_id": "u-17", "properties": {"plan": "pro"}})
 
-    Every option is a plain value that a dictConfig can hold, or an object for code. All times are
-    in seconds. Making a handler starts no thread and opens no connection or file; the first event
-    does.
+    Most options are plain values that can be written in a dictConfig. All times are in seconds.
+    Creating a handler starts no thread and opens no connection or file. The first event does that.
 
     Args:
-        write_key: of the Segment source; None takes SEGMENT_WRITE_KEY. Without either, nothing is
-            sent, and one warning says so.
-        host: where to send to, scheme and name, with or without `/v1`; None takes SEGMENT_HOST,
-            else the region's host.
-        region: "us" or "eu": where the workspace is.
-        client: what sends, in place of an HttpClient with these options.
-        flush_interval: how long a message may wait for company.
-        max_queue_messages: bound of the memory queue.
-        max_queue_bytes: bound of the memory queue, in encoded bytes.
-        overflow: when the queue is full, "drop" the newest message and count it, or "block" the
+        write_key: the Segment source's write key; None means SEGMENT_WRITE_KEY. Without either,
+            nothing is sent, and one warning is reported.
+        host: base URL of the server, with or without `/v1`; None means SEGMENT_HOST or, if that is
+            not set, the region's host.
+        region: region of the workspace: "us" or "eu".
+        client: client to send with, instead of an HttpClient with these options.
+        flush_interval: how long a message may wait for others to fill its batch.
+        max_queue_messages: maximum number of messages in the memory queue.
+        max_queue_bytes: maximum size of the memory queue, in encoded bytes.
+        overflow: when the queue is full, "drop" the new message and count it, or "block" the
             caller.
-        block_timeout: how long to block at most; after that the message is dropped.
-        journal: directory in which every message is on disk before the logging call returns.
-        journal_sync: when a message survives a power cut: "off" (never for sure), "interval"
-            (0.1 s later), "emit" (at once).
-        max_journal_bytes: bound of the journal; beyond it the memory queue takes over, and then
-            `overflow` decides.
-        dead_letters: path of a JSON-lines file for what can never be delivered, with the reason.
-        max_attempts: how often a batch is tried, including the first time.
-        timeout: to connect and to wait for an answer, or one number for both.
-        gzip: compress request bodies.
-        proxies: scheme to proxy URL; None takes the environment's.
-        oauth: client_id, key_id and private_key (PEM, or its path) of an OAuth application;
-            perhaps server and scope.
-        shutdown_timeout: how long `flush`, `close` and the end of the process wait without an
-            acknowledged batch; with a journal, in all.
-        max_shutdown: how long they wait in all, whatever the server does; None for no limit, and
-            at most 25 after SIGTERM.
-        on_error: called with the error and the messages that are given up, in the delivering
-            thread.
-        capture: "marked": a record is an event if it carries an analytics key; "all": every
-            record is.
-        context: merged under the context of every message.
-        integrations: merged under the integrations of every message.
-        include_extras: whether other extras become properties, or traits of identify and group.
-        exclude_extras: patterns of more extras that do not: those of tracing and cloud loggers
-            never do.
-        keep_extras: patterns of those that do after all, such as "task_id".
-        before_send: called with each message in the caller's thread; returns the message to send,
+        block_timeout: how long to block at most; after that, the message is dropped.
+        journal: directory in which every message is stored before the logging call returns.
+        journal_sync: when messages are synced to disk, to survive a power cut: "off" (left to the
+            operating system), "interval" (0.1 s later) or "emit" (before the logging call returns).
+        max_journal_bytes: maximum size of the journal; beyond it, messages go to the memory queue,
+            and `overflow` applies when that is full.
+        dead_letters: path of a JSON Lines file to which undeliverable messages are written, with
+            the reason.
+        max_attempts: how many times a batch is tried, including the first attempt.
+        timeout: time limits for connecting and for waiting for an answer, or one number for both.
+        gzip: whether to compress request bodies.
+        proxies: proxy URLs by scheme; None means those from the environment.
+        oauth: client_id, key_id and private_key (PEM, or the path of a PEM file) of an OAuth
+            application, and optionally server and scope.
+        shutdown_timeout: how long to wait in `flush` and `close` and at process exit for the next
+            batch to be acknowledged; with a journal, how long to wait in total.
+        max_shutdown: how long to wait in `flush` and `close` and at process exit in total, even
+            while batches are being acknowledged; None means no limit; after SIGTERM, the limit is
+            at most 25.
+        on_error: called in the delivery thread with the error and the abandoned messages.
+        capture: which records are events: "marked" (those with an analytics key) or "all".
+        context: default context for every message; the message's own values win.
+        integrations: default integrations for every message; the message's own values win.
+        include_extras: whether all other extras become properties (or, for identify and group,
+            traits).
+        exclude_extras: patterns of extras to leave out, in addition to those of tracing and cloud
+            loggers.
+        keep_extras: patterns of extras to keep that would otherwise be left out, such as "task_id".
+        before_send: called in the caller's thread with each message; returns the message to send,
             or None.
-        redact: keys to leave out of properties, traits and context: "password", "*.pin",
+        redact: keys to remove from properties, traits and context, such as "password", "*.pin" or
             "context.ip".
-        hashed: keys whose value is replaced by the SHA-256 of its text.
-        allow_events: patterns like "Order *": all other tracks, pages and screens are ignored.
+        hashed: keys whose values are replaced with the SHA-256 of their text.
+        allow_events: patterns of the tracks, pages and screens to send, such as "Order *"; None
+            means all.
         deny_events: patterns of the tracks, pages and screens to ignore.
-        sample_rate: the share of users to keep, with all of their messages: from 0 to 1.
-        consent: category ids to True or False; or a function that returns that, and None if
-            nothing is known.
+        sample_rate: fraction of users to keep, from 0 to 1; all messages of other users are
+            ignored.
+        consent: a mapping of category ids to True or False, or a function that returns one (or None
+            if nothing is known).
 
     Raises:
-        ConfigurationError: an option cannot work, or does not exist; a ValueError that names it.
+        ConfigurationError: an option is invalid or does not exist. This is a ValueError.
     """
 
     takes_no_reports = True
-    """This package's own records never become events."""
+    """Marks this handler as one that ignores the package's own reports."""
 
     @takes_options(*_TABLES)
     def __init__(
@@ -111,7 +114,7 @@ class SegmentHandler(logging.Handler):
     ) -> None:
         if positional:
             raise UnknownArgument(
-                "SegmentHandler takes its options by name: "
+                "SegmentHandler accepts options by name only: "
                 "write SegmentHandler(write_key, host=..., timeout=...)"
             )
         known = ("write_key", *rows_of(*_TABLES))
@@ -128,50 +131,50 @@ class SegmentHandler(logging.Handler):
             report("no write key, so nothing is sent: pass write_key or set SEGMENT_WRITE_KEY")
 
     def _forget(self) -> None:
-        """Be as if new: in no process yet, with nothing counted."""
+        """Reset to the initial state: no pipeline, and all counts at zero."""
         self._own.forget()
-        self._pid = _NO_PROCESS  # whose pipeline `_enqueue` leads into
+        self._pid = _NO_PROCESS  # the process of the pipeline that `_enqueue` belongs to
         self._enqueue: Enqueue | None = None
         self._ignored = 0
         self._invalid = 0
         self._refusals = Refusals(self._own)
 
-    # The caller's way. --------------------------------------------------------------------------
+    # Accepting records, in the caller's thread. -------------------------------------------------
 
     @override
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a record in, without the lock that `logging.Handler` holds meanwhile."""
+        """Filter and emit a record, without the lock that `logging.Handler` would hold."""
         try:
-            if self.filters:
-                passed = self.filter(record)
-                if not passed:
-                    return False
-                if isinstance(passed, logging.LogRecord):  # from 3.12, a filter may replace it
-                    record = passed
+            passed = self.filter(record) if self.filters else True
         except BaseException as error:
             self._reject(record, error)
             return False
-        self.emit(record)
-        return True
+        if passed:  # since Python 3.12, a filter may replace the record
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the record's message on its way, if it is an event. Raises no Exception."""
+        """Queue the record's message if the record is an event. Never raises an `Exception`."""
         line = None
         try:
             fields = self._reader.fields_of(record)
             if fields is None:
                 self._ignored += 1
                 return
-            about = record.__dict__  # a filter may have taken anything out of it
-            # By the thread's name as well: a QueueHandler of the program's may have moved the
-            # record to another thread.
+            about = record.__dict__  # a filter may have removed any attribute
+            # Also check the thread's name, because the program's own QueueHandler may have passed
+            # the record to another thread.
             if deadline_of_delivery.get() is not None or about.get("threadName") == THREAD_NAME:
                 self._ignored += 1
                 return
-            # The record has read the process id already, so we need not pay for that again.
+            # The record contains the process id, so calling os.getpid() again is unnecessary.
             enqueue = self._enqueue if about.get("process") == self._pid else self._open(record)
-            if enqueue is None or not is_first_meeting(record, self._mark):
+            if MESSAGE_ID not in about:
+                about[MESSAGE_ID] = (new_message_id(), self._mark)
+            elif not is_first_meeting(about, self._mark):
+                enqueue = None
+            if enqueue is None:
                 self._ignored += 1
                 return
             line = self._reader.line_of(record, fields)
@@ -186,18 +189,20 @@ class SegmentHandler(logging.Handler):
         self, record: logging.LogRecord, error: BaseException, line: bytes | None = None
     ) -> None:
         self._invalid += 1
-        if not isinstance(error, Exception):  # a `sys.exit` in a hook, or Ctrl-C: the program's own
+        if not isinstance(error, Exception):  # sys.exit in a hook, or Ctrl-C
             raise error
         if diversion.current is None:
-            self._refusals.add(self._reader.refusal_of(record, error, line))
+            with suppress(Exception):  # close to the recursion limit, or with no memory left
+                self._refusals.add(self._reader.refusal_of(record, error, line))
         self.handleError(record)
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say on stderr what was wrong with a record and where it was logged.
+        """Print on stderr what was wrong with a record and where it was logged.
 
-        By the rules of `logging.Handler`: silent if `logging.raiseExceptions` is False, and never
-        raising. Unlike it, without the record's message and arguments, which are personal data.
+        Like `logging.Handler.handleError`, this prints nothing if `logging.raiseExceptions` is
+        False, and it never raises. Unlike it, this does not print the record's message and
+        arguments, which may be personal data.
         """
         error = sys.exc_info()[1]
         if diversion.current is not None and error is not None:
@@ -206,9 +211,9 @@ class SegmentHandler(logging.Handler):
             say_refused(record, error)
 
     def _open(self, record: logging.LogRecord) -> Enqueue | None:
-        """Return the way into this process's pipeline, None without a write key.
+        """Return the function that queues messages in this process, or None without a write key.
 
-        The first event of a process comes here, and so does any record that carries the id of
+        This is called for the first event of a process, and for every record that has the id of
         another process.
         """
         if diversion.current is not None:
@@ -219,27 +224,30 @@ class SegmentHandler(logging.Handler):
         self._enqueue, self._pid = pipeline.enqueue, pipeline.pid
         return self._enqueue
 
-    # What a program asks of it. -----------------------------------------------------------------
+    # Flushing, closing and counting. ------------------------------------------------------------
 
     @override
     def flush(self) -> None:
-        """Send what waits now, and wait for the answers: `shutdown_timeout` without one, at most.
+        """Send the waiting messages and wait until they are delivered or abandoned.
 
-        A batch between two attempts is not hurried, as each attempt counts.
+        This stops waiting after `shutdown_timeout` without an acknowledged batch. It does not cut
+        short the wait between two attempts, because the number of attempts is limited.
         """
         pipeline = self._own.get()
         if pipeline is not None and not holds_logging_lock():
             pipeline.draining.flush()
 
     def drain(self, timeout: float) -> bool:
-        """Wait until every message accepted so far, and what a journal held, is answered for.
+        """Wait until all accepted messages, and those in the journal, are delivered or abandoned.
+
+        Args:
+            timeout: the maximum number of seconds to wait.
 
         Returns:
-            True if each was delivered or became a dead letter, False if `timeout` seconds were
-            over first.
+            False if the time ran out first.
         """
         if self._options.keeps:
-            self._own.open()  # what other processes have left counts as accepted
+            self._own.open()  # so that messages left by other processes count as accepted
         pipeline = self._own.get()
         if pipeline is None:
             return True
@@ -247,10 +255,11 @@ class SegmentHandler(logging.Handler):
 
     @override
     def close(self) -> None:
-        """Deliver what waits, within `shutdown_timeout`. The next record opens it again.
+        """Deliver the waiting messages, waiting as long as `flush` does.
 
-        Inside dictConfig it does not wait, as the delivering thread may need the lock that
-        dictConfig holds; delivery then goes on in the background.
+        Inside dictConfig, this does not wait, because the delivery thread may need the lock that
+        dictConfig holds. Delivery then continues in the background. The next event reopens the
+        handler.
         """
         pipeline = self._own.get()
         if pipeline is not None:
@@ -259,7 +268,7 @@ class SegmentHandler(logging.Handler):
         super().close()
 
     def counts(self) -> Counts:
-        """Return what became of the records that this process logged."""
+        """Return the counts of the records that this process logged, by outcome."""
         pipeline = self._own.get()
         counts = Counts() if pipeline is None else pipeline.count()
         return replace(counts, ignored=self._ignored, invalid=counts.invalid + self._invalid)
@@ -275,18 +284,18 @@ class SegmentHandler(logging.Handler):
         )
 
 
-_NO_PROCESS = -1  # not None, which a record without a process id has
+_NO_PROCESS = -1  # not None, as `process` may be None in a record
 
 
 @diversion.on_change
 def _ask_again() -> None:
-    """The next event of each handler asks for the way again."""
-    for handler in tuple(_handlers.handlers):
+    """Make each handler look up its destination again at the next event."""
+    for handler in _handlers.live_handlers():
         handler._pid = _NO_PROCESS
 
 
 @in_forked_child
 def _leave_parent() -> None:
-    """The pipelines are the parent's, and each handler begins anew."""
-    for handler in tuple(_handlers.handlers):
+    """Reset all handlers, because the pipelines belong to the parent."""
+    for handler in _handlers.live_handlers():
         handler._forget()

@@ -1,7 +1,7 @@
-"""A logger with a method for each of Segment's calls, and with what it is bound to.
+"""A logger with a method for each of Segment's calls, and with values that are bound to it.
 
-It makes records and nothing else. Level, filters and handlers decide about them as always, and
-`_records` reads them. What is bound lies apart on the record, so that it makes none an event.
+It only makes records. Levels, filters and handlers treat them as usual, and `_records` reads them.
+Bound values have their own attribute on the record, so that they do not make it an event.
 """
 
 from __future__ import annotations
@@ -26,32 +26,33 @@ _CALL_OPTIONS = frozenset(CallOptions.__annotations__)
 
 
 class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
-    """Logs Segment's calls, and anything else that a logger does.
+    """A logger adapter with a method for each of Segment's calls.
 
         log = SegmentLogger("shop", context={"app": {"name": "shop"}})
         log = log.bind(user_id=17)
         log.track("Order Completed", properties={"revenue": 29.0})
-        log.info("cache miss")  # an ordinary record, bound or not
+        log.info("cache miss")  # an ordinary record, despite the bound values
 
-    What is bound fills in what a call leaves out. Ids come from the call, else from here, else from
-    `identity()`. Unlike `extra`, it is not for formatters: on a record its name is
-    `_segment_bound`, and those that write every extra leave out such names.
+    Bound values are used for fields that a call leaves out. Ids come from the call, otherwise from
+    this logger, otherwise from `identity()`. Unlike `extra`, bound values are not meant for
+    formatters. They are stored in the record's attribute `_segment_bound`, and formatters that
+    write all extras skip names that begin with an underscore.
 
-    If Segment would drop a call, the handler reports that, and nothing is raised. Only a wrong
-    argument raises.
+    If Segment would drop a call, the handler reports it and nothing is raised. Only a wrong
+    argument raises an exception.
 
     Args:
-        logger: a logger, or its name; None for the root logger.
-        extra: goes onto every record under the call's own, as with `logging.LoggerAdapter`, and
-            so into formatters and, with `include_extras`, into properties or traits. What can be
-            bound by name may be in it as well.
-        bound: `user_id`, `anonymous_id`, `context`, `properties` and `integrations` of every
-            event. `properties` are those of track, page and screen; `context` is merged deeply.
-            Any other name counts as one of `extra`, which is where type checkers want it.
+        logger: a logger or its name; None for the root logger.
+        extra: attributes for every record. A call's own `extra` takes precedence. Formatters see
+            these attributes and, with `include_extras`, they become properties or traits. `extra`
+            may also contain the names that can be bound.
+        bound: `user_id`, `anonymous_id`, `context`, `properties` and `integrations` for every
+            event. `properties` apply to track, page and screen, and `context` is merged deeply.
+            Any other name is treated as part of `extra`, which is where type checkers expect it.
 
     Raises:
-        ConfigurationError: a name belongs to a single call or is reserved by logging, or a value
-            is not an object where one must be.
+        ConfigurationError: if a name belongs to a single call or is reserved by logging, or if a
+            value is not an object where one is required.
     """
 
     def __init__(
@@ -68,14 +69,14 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
         self._add({**(extra or {}), **bound})
 
     def bind(self, extra: Mapping[str, object] | None = None, **more: Unpack[BindOptions]) -> Self:
-        """Return a logger that is bound to more; this one stays as it is.
+        """Return a new logger with additional bound values. This logger does not change.
 
-        Objects are merged with what is bound already. A user other than the bound one does not
-        take over that one's anonymous id.
+        Objects are merged with the values that are already bound. Binding a different user discards
+        the previous user's anonymous id.
 
         Args:
-            extra: as in the constructor.
-            more: what the constructor calls `bound`.
+            extra: the same as in the constructor.
+            more: the same as `bound` in the constructor.
         """
         logger = copy.copy(self)
         logger._add({**(extra or {}), **more})
@@ -84,13 +85,13 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
     def _add(self, more: Mapping[str, Any]) -> None:
         for name in more.keys() & RECORD_ATTRIBUTES:
             raise ConfigurationError(
-                f"{name!r} is part of every record, so no extra may have that name: "
+                f"{name!r} is an attribute of every record, so it cannot be an extra: "
                 "bind it in properties={...}"
             )
         for name in more.keys() & _OF_A_CALL:
             raise ConfigurationError(
-                f"{name!r} belongs to a single call, and bound it would make every record an "
-                "event: pass it where you log"
+                f"{name!r} belongs to a single call, and binding it would make every record an "
+                "event: pass it in the logging call"
             )
         self._bound = bind_more(self._bound, {name: more[name] for name in more.keys() & NAMES})
         self._loose = {**self._loose, **{name: more[name] for name in more.keys() - NAMES}}
@@ -100,7 +101,7 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Put the logger's extra under the call's own."""
+        """Merge the call's own extra over the logger's."""
         own = kwargs.get("extra")
         kwargs["extra"] = {**(self.extra or {}), **own} if own else self.extra
         return msg, kwargs
@@ -117,19 +118,20 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
         """Log what a user did. https://segment.com/docs/connections/spec/track/
 
         Args:
-            event: its name, which is also the text for other handlers; never formatted.
-            properties: of the event; any names.
+            event: the event's name, which is also the text for other handlers. It is never
+                formatted.
+            properties: the event's properties. Any names are allowed.
             call: `user_id`, `anonymous_id`, `context`, `integrations`, `timestamp`, `message_id`,
                 `level` and `stacklevel`.
 
         Raises:
-            UnknownArgument: an argument that this call does not have.
+            UnknownArgument: if this call does not have such an argument.
         """
         _refuse_positional(positional, "track(event, user_id=..., properties={...})")
         name = event.value if isinstance(event, Enum) else event
         fields: dict[str, object] = {"properties": {} if properties is None else properties}
         if not isinstance(name, str):
-            fields["event"], name = name, ""  # for the handler to refuse
+            fields["event"], name = name, ""  # the handler will refuse it
         self._log_call(name, fields, call)
 
     def identify(
@@ -141,11 +143,11 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
         """Log who a user is. https://segment.com/docs/connections/spec/identify/
 
         Args:
-            traits: what to remember about the user; any names.
-            call: as in `track`.
+            traits: the user's traits. Any names are allowed.
+            call: the same as in `track`.
 
         Raises:
-            UnknownArgument: an argument that this call does not have.
+            UnknownArgument: if this call does not have such an argument.
         """
         _refuse_positional(positional, "identify(user_id=..., traits={...})")
         self._log_call("Identify", {"type": "identify", "traits": traits}, call)
@@ -158,16 +160,17 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
         properties: Mapping[str, object] | None = None,
         **call: Unpack[CallOptions],
     ) -> None:
-        """Log which web page a user saw. https://segment.com/docs/connections/spec/page/
+        """Log which web page a user viewed. https://segment.com/docs/connections/spec/page/
 
         Args:
-            name: of the page, also the text for other handlers.
-            category: of the page.
-            properties: as `url`, `path`, `referrer`, `title`; any names.
-            call: as in `track`.
+            name: the page's name, which is also the text for other handlers.
+            category: the page's category.
+            properties: the page's properties, such as `url`, `path`, `referrer` and `title`. Any
+                names are allowed.
+            call: the same as in `track`.
 
         Raises:
-            UnknownArgument: an argument that this call does not have.
+            UnknownArgument: if this call does not have such an argument.
         """
         _refuse_positional(positional, "page(name, category=..., user_id=..., properties={...})")
         fields = {"type": "page", "name": name, "category": category, "properties": properties}
@@ -181,16 +184,16 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
         properties: Mapping[str, object] | None = None,
         **call: Unpack[CallOptions],
     ) -> None:
-        """Log which screen of an app a user saw. https://segment.com/docs/connections/spec/screen/
+        """Log which app screen a user viewed. https://segment.com/docs/connections/spec/screen/
 
         Args:
-            name: of the screen, also the text for other handlers.
-            category: of the screen.
-            properties: of the screen; any names.
-            call: as in `track`.
+            name: the screen's name, which is also the text for other handlers.
+            category: the screen's category.
+            properties: the screen's properties. Any names are allowed.
+            call: the same as in `track`.
 
         Raises:
-            UnknownArgument: an argument that this call does not have.
+            UnknownArgument: if this call does not have such an argument.
         """
         _refuse_positional(positional, "screen(name, category=..., user_id=..., properties={...})")
         fields = {"type": "screen", "name": name, "category": category, "properties": properties}
@@ -206,47 +209,47 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
         """Log which account a user belongs to. https://segment.com/docs/connections/spec/group/
 
         Args:
-            group_id: of the account; at most 500 characters.
-            traits: what to remember about the account; any names.
-            call: as in `track`.
+            group_id: the account's id, with at most 500 characters.
+            traits: the account's traits. Any names are allowed.
+            call: the same as in `track`.
 
         Raises:
-            UnknownArgument: an argument that this call does not have.
+            UnknownArgument: if this call does not have such an argument.
         """
         _refuse_positional(positional, "group(group_id, user_id=..., traits={...})")
         fields = {"type": "group", "group_id": group_id, "traits": traits}
         self._log_call("Group", fields, call)
 
     def alias(self, *positional: Never, previous_id: Id, **call: Unpack[CallOptions]) -> None:
-        """Log that a user had another id. https://segment.com/docs/connections/spec/alias/
+        """Log that a user's id has changed. https://segment.com/docs/connections/spec/alias/
 
         Args:
-            previous_id: what the user was called until now.
-            call: as in `track`.
+            previous_id: the user's previous id.
+            call: the same as in `track`.
 
         Raises:
-            UnknownArgument: an argument that this call does not have.
+            UnknownArgument: if this call does not have such an argument.
         """
         _refuse_positional(positional, "alias(previous_id=..., user_id=...)")
         self._log_call("Alias", {"type": "alias", "previous_id": previous_id}, call)
 
     def _log_call(self, text: str, own: Mapping[str, Any], call: CallOptions) -> None:
-        # Before the level is looked at, so that a mistake shows not only in production.
+        # Before the level is checked, so that a mistake shows up even if the level is disabled.
         if not call.keys() <= _CALL_OPTIONS:
             what = f"{own.get('type', 'track')}()"
             refuse_unknown(what, call, _CALL_OPTIONS, "pass it in properties or traits")
         level = call.pop("level", logging.INFO)
         if not self.logger.isEnabledFor(level):
             return
-        stacklevel = call.pop("stacklevel", 1) + 2  # this method and the one that called it
+        stacklevel = call.pop("stacklevel", 1) + 2  # for this method and its caller
         fields: dict[str, Any] = {**own, **call}
-        if self._bound:  # now, as this is known to be an event: the reader has less to do then
+        if self._bound:  # this is known to be an event, so filling in here saves the reader work
             fill_in(self._bound, fields, FIELDS[fields.get("type", "track")])
         extra = {**self._loose, "segment": fields}
         self.logger.log(level, text, extra=extra, stacklevel=stacklevel)
 
 
 def _refuse_positional(positional: tuple[object, ...], form: str) -> None:
-    """Say how a call is written, to those who use the order of arguments of the official SDK."""
+    """Refuse positional arguments, as in the official SDK, with an error that shows the syntax."""
     if positional:
-        raise UnknownArgument(f"the user goes by name here: write {form}")
+        raise UnknownArgument(f"the user must be passed by keyword: write {form}")

@@ -1,4 +1,4 @@
-"""OAuth 2.0 for sources that demand it; needs `pip install 'segment-logging[oauth]'`.
+"""OAuth 2.0 for sources that require it. This needs `pip install 'segment-logging[oauth]'`.
 
 HttpClient(oauth=OAuth("client id", "key id", "/path/to/private-key.pem"))
 """

@@ -1,7 +1,7 @@
-"""The pytest plugin: the fixture `segment_events`, and a switch that makes sending an error.
+"""The pytest plugin: the `segment_events` fixture, and an option that makes sending an error.
 
-Wherever the package is installed, every run of pytest imports this module. So the module imports
-the rest of the package only when a fixture or an option needs it.
+If the package is installed, pytest imports this module in every run. For that reason, the module
+imports the rest of the package only when a fixture or an option needs it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def segment_events() -> Iterator[Captured]:
-    """Capture what the test logs to Segment; nothing is sent.
+    """Capture what the test logs to Segment. Nothing is sent.
 
-    `segment_events.assert_tracked("Signup", user_id="u-17", properties={"plan": "pro"})` is one of
-    its assertions; the others are `assert_not_tracked`, `assert_identified`, `assert_sent` and
-    `assert_not_sent`. An event that Segment would drop fails the test with the reason.
+    To check for an event, call
+    `segment_events.assert_tracked("Signup", user_id="u-17", properties={"plan": "pro"})`. The other
+    assertions are `assert_not_tracked`, `assert_identified`, `assert_sent` and `assert_not_sent`.
+    An event that Segment would drop fails the test and shows the reason.
     """
     from .testing import capture_segment  # noqa: PLC0415
 
@@ -46,7 +47,7 @@ def segment_events() -> Iterator[Captured]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Have a refused event fail the test itself, and not only its teardown."""
+    """Make a refused event fail the test itself and not just its teardown."""
     result = yield
     captured = getattr(item, "funcargs", {}).get("segment_events")
     assert_valid = getattr(captured, "assert_valid", None)
@@ -59,13 +60,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 class _ForbidSending:
-    """Forbids sending in each phase separately, so that the phase that sends is the one to fail."""
+    """Forbids sending in each phase separately, so that the phase at fault fails."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, Any, Any]:
         try:
             return (yield from _forbidding())
-        except pytest.fail.Exception as error:  # there is no test yet that could fail
+        except pytest.fail.Exception as error:  # there is no test to fail yet
             raise pytest.UsageError(str(error)) from None
 
     @pytest.hookimpl(wrapper=True)

@@ -1,22 +1,25 @@
-"""The project's tests: `python -W error -m tests [pattern]`. They talk to 127.0.0.1 only."""
+"""The project's tests, run by `python -W error -m tests [pattern]`. They use only 127.0.0.1."""
 
 import logging
 import os
 import signal
 from contextlib import suppress
 
-# A proxy of the machine the tests run on must not stand between them and their own servers.
+# The tests must reach their own servers directly, even if a proxy is configured on this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-# Nor may its write key or host reach a handler that a test makes without one.
+# Handlers that tests create without a write key or host must not read one from the environment.
 os.environ.pop("SEGMENT_WRITE_KEY", None)
 os.environ.pop("SEGMENT_HOST", None)
-# What tests log through loggers of their own is not to be shown by logging's last resort.
+# Keep `logging.lastResort` from printing the records that tests log with their own loggers.
 logging.getLogger("tests").addHandler(logging.NullHandler())
 
 
 def _listen_to_signals() -> None:
-    """Undo what a shell does to a command in the background, such as ignoring Ctrl-C: programs
-    that tests start would inherit it, and those are about just such signals."""
+    """Restore the default signal handling.
+
+    Shells make background commands ignore signals such as SIGINT. Programs that the tests start
+    would inherit this, and some tests depend on these signals.
+    """
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:
@@ -26,5 +29,5 @@ def _listen_to_signals() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-with suppress(ValueError):  # not the main thread: whoever imports us there has seen to it
+with suppress(ValueError):  # raised outside the main thread, where signals cannot be set
     _listen_to_signals()

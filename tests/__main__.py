@@ -1,7 +1,8 @@
-"""Runs the tests and ends with one line of counts: `python -W error -m tests [pattern ...]`.
+"""The test runner: `python -W error -m tests [pattern ...]`.
 
-A pattern picks tests whose dotted name contains it, or matches it when it has a `*`. The exit
-status is 1 when a test failed, and when none ran.
+A pattern selects the tests whose dotted name contains it. A pattern with a `*` must match the whole
+name. The last line of output shows the counts. The exit status is 1 if a test failed, if no test
+ran, or if fewer tests passed than `--at-least`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from .suite import Outcome
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the tests that the arguments pick, and return the exit status."""
+    """Run the tests that the arguments select, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests")
-    parser.add_argument("patterns", nargs="*", metavar="pattern", help="of the tests to run")
-    parser.add_argument("--jobs", type=int, help="processes to run modules in; one more than CPUs")
+    parser.add_argument("patterns", nargs="*", metavar="pattern", help="part of the test names")
+    parser.add_argument("--jobs", type=int, help="worker processes; default: CPUs plus one")
     parser.add_argument(
-        "--fast", action="store_true", help="skip what starts a process or a server"
+        "--fast", action="store_true", help="skip tests that start a process or server"
     )
-    parser.add_argument("--at-least", type=int, default=0, help="tests that are to pass")
+    parser.add_argument("--at-least", type=int, default=0, help="tests that must pass")
     parser.add_argument(workers.SERVE, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.serve:
@@ -41,7 +42,7 @@ def _run(options: argparse.Namespace) -> Iterator[tuple[Outcome, str]]:
         _prepare(options)
         for module in suite.modules():
             yield suite.run(module, options.patterns), ""
-        logging.shutdown()  # what it may have to say belongs above the last line
+        logging.shutdown()  # its output, if any, must come before the last line
         return
     own = ["--fast"] * options.fast
     yield from workers.run_in_workers(suite.modules(), [*own, *options.patterns], jobs=jobs)
@@ -53,9 +54,9 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _default_jobs() -> int:
-    if sys.platform == "emscripten":  # where there are no processes
+    if sys.platform == "emscripten":  # which has no processes
         return 1
-    return 1 + (os.cpu_count() or 1)  # there is always a test that only waits
+    return 1 + (os.cpu_count() or 1)  # one more than CPUs, because some tests only wait
 
 
 if __name__ == "__main__":

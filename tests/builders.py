@@ -1,4 +1,4 @@
-"""What tests need, with defaults: a test names only the values it is about."""
+"""Builders with defaults, so that a test names only the values that matter to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_track(event: str = "Signup", **options: Any) -> Track:
 
 
 def each(*values: Any) -> tuple[Any, ...]:
-    """Return the values, of whatever types, to be gone through."""
+    """Return values of any types as a tuple to iterate over."""
     return values
 
 
@@ -45,19 +45,19 @@ def a_record(
     level: int = logging.INFO,
     name: str = "app",
 ) -> logging.LogRecord:
-    """Return a record as `logging` makes it: by the record factory, with `extra` checked."""
+    """Return a record from `Logger.makeRecord`, which uses the record factory and checks extras."""
     return logging.getLogger(name).makeRecord(
         name, level, __file__, 7, msg, args, None, "a_function", extra
     )
 
 
 def delivery_options(**options: Any) -> DeliveryOptions:
-    """Return the handler's options of delivery with their defaults, but with a fake client."""
+    """Return the handler's delivery options with their defaults, except for a fake client."""
     return DeliveryOptions(**{"client": FakeClient(), **options})
 
 
 def messages_of(*records: logging.LogRecord, **options: Any) -> list[Call]:
-    """Return what a SegmentHandler with `options` delivers of the records."""
+    """Return the messages that a SegmentHandler with `options` delivers for the records."""
     client = FakeClient()
     handler = SegmentHandler("key", client=client, **options)
     try:
@@ -71,7 +71,7 @@ def messages_of(*records: logging.LogRecord, **options: Any) -> list[Call]:
 
 
 def message_of(record: logging.LogRecord, **options: Any) -> Any:
-    """Return the one message that a SegmentHandler delivers of the record."""
+    """Return the one message that a SegmentHandler delivers for the record."""
     messages = messages_of(record, **options)
     if len(messages) != 1:
         raise AssertionError(f"expected one message, got {len(messages)}")
@@ -79,7 +79,7 @@ def message_of(record: logging.LogRecord, **options: Any) -> Any:
 
 
 def refusal_of(record: logging.LogRecord, **options: Any) -> str:
-    """Return what a SegmentHandler says on stderr about a record it refuses."""
+    """Return what a SegmentHandler writes to stderr about a record that it refuses."""
     stderr = io.StringIO()
     with redirect_stderr(stderr):
         messages = messages_of(record, **options)
@@ -89,10 +89,10 @@ def refusal_of(record: logging.LogRecord, **options: Any) -> str:
 
 
 class RecordingSession(requests.Session):
-    """A session whose requests go nowhere: each is kept and answered with 200.
+    """A session that sends nothing. It keeps each request and answers it with 200.
 
     Attributes:
-        bodies: of the requests, as they would have gone over the wire.
+        bodies: the request bodies, exactly as they would have been sent.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,8 @@ def run_python(program: str, *, options: Iterable[str] = (), **environment: str)
     """Run a program in a fresh interpreter and return the JSON value that it prints.
 
     Raises:
-        AssertionError: it failed, with its stderr; warnings are errors in it.
+        AssertionError: The program failed; the error contains its stderr. Warnings are errors in
+            the program.
     """
     done = subprocess.run(
         [sys.executable, "-W", "error", *options, "-c", program],
@@ -145,7 +146,7 @@ def run_python(program: str, *, options: Iterable[str] = (), **environment: str)
 
 
 class Syncs:
-    """How often files were synced."""
+    """Counts of file syncs."""
 
     def __init__(self) -> None:
         self.of_data = 0
@@ -157,7 +158,7 @@ class Syncs:
         return self.of_data + self.of_all
 
     def profile(self, frame: Any, event: str, argument: Any) -> None:
-        """What the interpreter tells of every call."""
+        """Count a sync. The interpreter calls this profile function for every call."""
         if event == "c_return" and argument is getattr(os, "fdatasync", None):
             self.of_data += 1
             self.came.set()
@@ -168,7 +169,7 @@ class Syncs:
 
 @contextmanager
 def syncs_counted() -> Iterator[Syncs]:
-    """Count the syncs of this thread and of those started meanwhile."""
+    """Count the syncs of this thread and of threads that are started inside the block."""
     syncs = Syncs()
     threading.setprofile(syncs.profile)
     sys.setprofile(syncs.profile)

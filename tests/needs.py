@@ -1,7 +1,7 @@
-"""What a test needs of its platform: where that is missing, the test is skipped.
+"""Decorators that skip a test on platforms that lack what it needs.
 
-A Python that was compiled for browsers has no threads, say. Processes and servers need no mark, as
-`suite` skips whatever starts one.
+For example, a Python that was compiled for browsers has no threads. Tests that start a process or
+a server need no decorator, because `suite` skips them.
 """
 
 import sys
@@ -15,8 +15,8 @@ threads = unittest.skipIf(_IS_BROWSER, "needs threads")
 event_loop = unittest.skipIf(_IS_BROWSER, "needs an event loop")
 """The test runs a coroutine."""
 
-file_locks = unittest.skipIf(_IS_BROWSER, "needs locks of files")
-"""The test opens a file twice, and one of both is not to get the lock."""
+file_locks = unittest.skipIf(_IS_BROWSER, "needs file locks")
+"""The test opens a file twice and expects only one of the two to get the lock."""
 
-a_limited_stack = unittest.skipIf(_IS_BROWSER, "needs Python's own limit of recursion in C")
-"""The test nests values so deep that an encoder written in C gives up."""
+a_limited_stack = unittest.skipIf(_IS_BROWSER, "needs Python's own limit on C recursion")
+"""The test nests values so deeply that an encoder written in C fails."""

@@ -1,4 +1,4 @@
-"""Tests that end in every way there is. They are for the tests of the runner, and no others."""
+"""Sample tests with every possible outcome, for the tests of the test runner."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import unittest
 
 class Plain(unittest.TestCase):
     def test_passes(self) -> None:
-        """This one passes."""
+        """This test passes."""
 
     def test_fails(self) -> None:
-        """Nothing is right here."""
+        """This test fails."""
         print("before it fails")
         self.assertEqual(1, 2)
 
     def test_raises(self) -> None:
-        """This one raises."""
+        """This test raises."""
         raise LookupError
 
     @unittest.skip("never runs")
     def test_is_skipped(self) -> None:
-        """This one never runs."""
+        """This test never runs."""
 
     def test_parts_are_skipped(self) -> None:
-        """Of this one, two parts never run."""
+        """Two of this test's three parts never run."""
         for part in range(3):
             with self.subTest(part=part):
                 if part:
@@ -36,21 +36,21 @@ class Plain(unittest.TestCase):
 
 class Starting(unittest.TestCase):
     def test_process(self) -> None:
-        """This one starts a process."""
+        """This test starts a process."""
         subprocess.run([sys.executable, "-c", ""], check=True)
 
     def test_fork(self) -> None:
-        """This one forks."""
+        """This test forks."""
         if (child := os.fork()) == 0:
             os._exit(0)
         os.waitpid(child, 0)
 
     def test_server(self) -> None:
-        """This one starts a server."""
+        """This test starts a server."""
         socket.create_server(("127.0.0.1", 0)).close()
 
 
 class Dying(unittest.TestCase):
     def test_dies(self) -> None:
-        """This one ends its process."""
+        """This test ends its process."""
         os._exit(3)

@@ -1,4 +1,4 @@
-"""Real servers on 127.0.0.1 that answer as a script says."""
+"""Real servers on 127.0.0.1 with scripted answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing_extensions import override
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the server answers one request."""
+    """The server's answer to one request."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -25,30 +25,30 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What reached the server."""
+    """A request that reached the server."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
     connection: Any
-    """The peer's address: equal for requests that came over one TCP connection."""
+    """The peer's address, which is equal for requests from the same TCP connection."""
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """The body, decoded from JSON."""
         return json.loads(self.body)
 
 
 class ScriptedServer:
-    """An HTTP server that keeps its requests.
+    """An HTTP server that records its requests.
 
     Args:
-        script: the answers, one for each request in turn, and 200 when they are used up.
+        script: the answers, one per request, in order. Further requests are answered with 200.
 
     Attributes:
-        requests: what arrived, whatever was answered.
-        host: to be given to an HttpClient.
+        requests: all requests that arrived, regardless of their answers.
+        host: the host to pass to an HttpClient.
     """
 
     def __init__(self, script: Iterable[Answer] = ()) -> None:
@@ -95,7 +95,7 @@ def _handler_of(script: Iterable[Answer], requests: list[Request]) -> type[BaseH
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_POST  # what a followed redirect would make of the POST
+        do_GET = do_POST  # following a redirect would turn the POST into a GET
 
         @override
         def log_message(self, format: str, *args: Any) -> None:
@@ -106,14 +106,14 @@ def _handler_of(script: Iterable[Answer], requests: list[Request]) -> type[BaseH
 
 @contextmanager
 def mute_server() -> Iterator[str]:
-    """A host that takes connections and never says a word."""
+    """Yield a host that accepts connections but never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @contextmanager
 def dripping_server(head: bytes) -> Iterator[str]:
-    """A host that answers with `head` at once, and with a body byte by byte, without end."""
+    """Yield a host that sends `head` at once and then an endless body, byte by byte."""
     ended = Event()
 
     def answer() -> None:
@@ -136,7 +136,7 @@ def dripping_server(head: bytes) -> Iterator[str]:
 
 
 def dead_host() -> str:
-    """A host where nobody listens."""
+    """Return a host that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     return f"http://127.0.0.1:{port}"

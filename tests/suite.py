@@ -1,6 +1,6 @@
-"""Finds the test modules, and runs them one at a time.
+"""Functions that find the test modules and run them one at a time.
 
-Nothing here starts a process: that is what `workers` is for.
+Nothing in this module starts a process; `workers` does that.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ HERE = Path(__file__).parent
 _PROCESSES_AND_SERVERS = frozenset(
     ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "socket.bind")
 )
-"""Audit events: whoever starts a process or a server raises one of them."""
+"""Audit events. Starting a process or a server raises one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of the tests of a module.
+    """The outcome of a module's tests.
 
     Attributes:
-        module: its dotted name.
-        report: of what failed, for people; empty if nothing did.
-        seconds: that it took.
+        module: the module's dotted name.
+        report: a description of the failures, or an empty string if there were none.
+        seconds: the time that the tests took.
     """
 
     module: str
@@ -44,7 +44,7 @@ class Outcome:
 
     @property
     def count(self) -> int:
-        """How many tests the module has."""
+        """The number of tests in the module."""
         return self.passed + self.failed + self.skipped
 
     @override
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def modules() -> list[str]:
-    """Return the names of all test modules. Those with processes come first: they take longest."""
+    """Return the names of all test modules, with the slowest ones (`tests.faults`) first."""
     paths = [path.relative_to(HERE.parent) for path in HERE.rglob("test_*.py")]
     names = sorted(".".join(path.with_suffix("").parts) for path in paths)
     return sorted(names, key=lambda name: not name.startswith("tests.faults."))
@@ -63,9 +63,9 @@ def run(module: str, patterns: Sequence[str] = ()) -> Outcome:
     """Run the tests of a module.
 
     Args:
-        module: its dotted name.
-        patterns: parts of the names of the tests to run; all if there are none. With a `*`, such a
-            pattern is to match the whole name.
+        module: the module's dotted name.
+        patterns: parts of the names of the tests to run. If empty, all tests run. A pattern with
+            a `*` must match the whole name.
     """
     began = time.perf_counter()
     result = Counting()
@@ -83,11 +83,11 @@ def run(module: str, patterns: Sequence[str] = ()) -> Outcome:
 
 
 def show(outcomes: Iterable[tuple[Outcome, str]], *, at_least: int = 0) -> int:
-    """Show what became of each module, what failed in any, and the sum.
+    """Print the outcome of each module, the failures and the totals.
 
     Args:
-        outcomes: of modules, each with what its tests wrote.
-        at_least: how many tests are to pass.
+        outcomes: the modules' outcomes, each with the output of the module's tests.
+        at_least: the number of tests that must pass.
 
     Returns:
         The exit status.
@@ -106,13 +106,13 @@ def show(outcomes: Iterable[tuple[Outcome, str]], *, at_least: int = 0) -> int:
         skipped=sum(outcome.skipped for outcome in every),
     )
     if total.passed < at_least:
-        print(f"too few tests passed: at least {at_least} are to", file=sys.stderr, flush=True)
+        print(f"too few tests passed; the minimum is {at_least}", file=sys.stderr, flush=True)
     print(total, flush=True)
     return 1 if total.failed or not total.count or total.passed < at_least else 0
 
 
 def skip_processes() -> None:
-    """From now on, skip every test that starts a process or a server. Cannot be undone."""
+    """From now on, skip every test that starts a process or a server. This cannot be undone."""
 
     def refuse(event: str, arguments: Any) -> None:
         if event in _PROCESSES_AND_SERVERS:
@@ -134,7 +134,7 @@ def _load(module: str, patterns: Sequence[str]) -> unittest.TestSuite:
 
 
 class _Unloaded(unittest.TestCase):
-    """Stands for a module that could not be imported."""
+    """A placeholder for a module that could not be imported."""
 
     def __init__(self, module: str, error: Exception) -> None:
         super().__init__("fail_to_load")
@@ -150,12 +150,12 @@ class _Unloaded(unittest.TestCase):
         return self._module
 
     def fail_to_load(self) -> None:
-        """Raise what the import raised."""
+        """Raise the exception that the import raised."""
         raise self._error
 
 
 class Counting(unittest.TestResult):
-    """Counts what passed, too, and each test that was skipped once, however many subtests were."""
+    """A result that also counts passed tests. A test with skipped subtests counts as one skip."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,17 +193,17 @@ class Counting(unittest.TestResult):
             super().addSubTest(test, subtest, err)
 
     def reports(self) -> Iterator[str]:
-        """What failed, and why."""
+        """Yield a description of each failure."""
         for kind, failed in (("FAILED", self.failures), ("ERROR", self.errors)):
             for test, reason in failed:
                 told = test.shortDescription() or ""
                 yield f"\n{'=' * 70}\n{kind}: {test}\n{told}\n{'-' * 70}\n{reason}"
         for test in self.unexpectedSuccesses:
-            yield f"\n{'=' * 70}\nPASSED, though it was to fail: {test}\n"
+            yield f"\n{'=' * 70}\nPASSED, but should have failed: {test}\n"
 
 
 def _missing_here(error: BaseException) -> str | None:
-    """Return what this platform lacks, if an error says no more than that."""
+    """Return what this platform lacks if that caused the error, and None otherwise."""
     if sys.platform != "emscripten":
         return None
     if isinstance(error, ModuleNotFoundError):

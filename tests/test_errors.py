@@ -1,4 +1,4 @@
-"""The exceptions: what a caller can catch, ask and read."""
+"""Tests for the exceptions: their base classes, attributes and texts."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class TestErrors(unittest.TestCase):
             self.assertTrue(issubclass(kind, SegmentError), kind)
 
     def test_value_errors(self) -> None:
-        """What the caller got wrong is a ValueError, what the network did is none."""
+        """A caller's mistake is a ValueError; a network failure is not."""
         for kind in (ConfigurationError, InvalidMessage, MessageTooLarge):
             self.assertTrue(issubclass(kind, ValueError), kind)
         self.assertFalse(issubclass(DeliveryError, ValueError))
 
     def test_too_large_is_invalid(self) -> None:
-        """One except clause catches all that can never be sent."""
+        """One except clause catches every message that can never be sent."""
         self.assertTrue(issubclass(MessageTooLarge, InvalidMessage))
 
     def test_too_large_says_sizes(self) -> None:
-        """A MessageTooLarge has the size and the limit, as numbers and in its text."""
+        """A MessageTooLarge holds the size and the limit, as attributes and in its text."""
         error = MessageTooLarge(33_000, 32_000)
         self.assertEqual((error.size_bytes, error.limit_bytes), (33_000, 32_000))
         self.assertIn("message of 33,000 bytes", str(error))
@@ -44,12 +44,12 @@ class TestErrors(unittest.TestCase):
         self.assertEqual(InvalidMessage("no", field="event").field, "event")
 
     def test_delivery_error_defaults(self) -> None:
-        """A DeliveryError without more is a fault of the network, which may pass."""
+        """By default, a DeliveryError is a network failure and can be retried."""
         error = DeliveryError("no answer")
         self.assertEqual((error.status, error.retry_after, error.retryable), (None, None, True))
 
     def test_pickled_and_copied(self) -> None:
-        """Errors pass between processes, as multiprocessing and celery hand them over."""
+        """Errors can be copied, and can be pickled to pass them between processes."""
         for error in (
             InvalidMessage("no", field="event"),
             DeliveryError("no", status=429, retry_after=3.0, retryable=True),

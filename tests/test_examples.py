@@ -1,4 +1,4 @@
-"""Every example runs as its reader would run it, and what it promises arrives."""
+"""Tests that run every example the way a reader would, and check what it sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLES = ROOT / "examples"
 
 
 class Examples(unittest.TestCase):
-    """Each in a process of its own, against a collector."""
+    """Each example runs in its own process and sends to a collector."""
 
     @override
     def setUp(self) -> None:
@@ -31,7 +31,7 @@ class Examples(unittest.TestCase):
         self.directory = Path(directory.name)
 
     def run_example(self, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run one with the collector as its Segment, in an empty directory."""
+        """Run an example in an empty directory, with the collector in place of Segment."""
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         return subprocess.run(
             [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
@@ -50,19 +50,19 @@ class Examples(unittest.TestCase):
         )
 
     def assert_well(self, ended: subprocess.CompletedProcess[str]) -> None:
-        """It ended with 0 and complained of nothing; nothing would be dropped."""
+        """Assert that it exited with 0, printed no errors and sent only valid messages."""
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         self.assertEqual(self.collector.dropped, [])
         self.assertEqual({one.write_key for one in self.collector.requests}, {"example-key"})
 
     def write_events(self, *lines: str) -> Path:
-        """A file of the lines."""
+        """Write the lines to a file and return its path."""
         path = self.directory / "events.jsonl"
         path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         return path
 
     def test_no_logger_is_silenced(self) -> None:
-        """Whatever configures logging says `disable_existing_loggers: False`, README included."""
+        """Every logging configuration sets `disable_existing_loggers: False`, README included."""
         for path in (ROOT / "README.md", *EXAMPLES.glob("*.py")):
             text = path.read_text(encoding="utf-8")
             configured, said = text.count('"version": 1,'), text.count('existing_loggers": False')
@@ -75,7 +75,7 @@ class Examples(unittest.TestCase):
         self.assertEqual((message["type"], message["event"]), ("track", "Report Exported"))
 
     def test_etl_file_that_comes_along(self) -> None:
-        """The file beside the examples arrives whole, in one batch, without a warning on a call."""
+        """The events file that ships with the examples is delivered completely and in order."""
         for name in ("etl.py", "etl_auto_batch.py"):
             with self.subTest(name=name):
                 before = len(self.collector.messages)
@@ -86,7 +86,7 @@ class Examples(unittest.TestCase):
                 )
 
     def test_etl_batches_and_dead_letters(self) -> None:
-        """Full batches are sent, the rest at the end; what cannot be sent is a dead letter."""
+        """Two batches are sent, and messages that cannot be sent become dead letters."""
         good = [
             json.dumps(
                 {
@@ -120,7 +120,7 @@ class Examples(unittest.TestCase):
                 self.assertIn("event_not_defined", reasons[1])
 
     def test_signup_app(self) -> None:
-        """The application's messages of all six types arrive at its end, none worth a warning."""
+        """The application sends messages of all six types, and none causes a warning."""
         ended = self.run_example("signup_app.py")
         self.assert_well(ended)
         types = Counter(message["type"] for message in self.collector.messages)
@@ -131,13 +131,13 @@ class Examples(unittest.TestCase):
         self.assertIn("INFO signup_app: Open for business", ended.stdout)
 
     def test_signup_app_context(self) -> None:
-        """The dictConfig's context stands in every message."""
+        """Every message contains the context from the dictConfig."""
         self.assert_well(self.run_example("signup_app.py"))
         for message in self.collector.messages:
             self.assertEqual(message["context"]["app"]["name"], "signup-app")
 
     def test_demo(self) -> None:
-        """demo.py shows a row for every message and ends with 0."""
+        """demo.py prints a row for every message and exits with 0."""
         ended = self.run_example("demo.py")
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         table = ended.stdout.partition("What arrived at the collector:")[2]
@@ -148,7 +148,7 @@ class Examples(unittest.TestCase):
         self.assertIn("Segment would drop 0", table)
 
     def test_demo_that_fails(self) -> None:
-        """demo.py ends with 1 and names what is missing when messages do not arrive."""
+        """If messages do not arrive, demo.py exits with 1 and prints what is missing."""
         (self.directory / "demo.py").write_bytes((EXAMPLES / "demo.py").read_bytes())
         (self.directory / "signup_app.py").write_text("", encoding="utf-8")
         ended = self.run_example(str(self.directory / "demo.py"))

@@ -1,4 +1,4 @@
-"""Events as lines of JSON, for an agent to ship."""
+"""Tests for the formatter, which writes events as lines of JSON for a log shipper."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TestFormatter(unittest.TestCase):
         return json.loads(text)
 
     def test_event(self) -> None:
-        """An event is the very message that the handler delivers."""
+        """An event is formatted as the same message that the handler delivers."""
         record = a_record(
             extra={"user_id": 17, "properties": {"plan": "pro"}, "ref": "ad", "message_id": "m"}
         )
@@ -38,12 +38,12 @@ class TestFormatter(unittest.TestCase):
         self.assertIsInstance(Message.from_dict(line), Track)
 
     def test_other_records(self) -> None:
-        """Any other record is what python-json-logger makes of it."""
+        """Any other record is formatted by python-json-logger."""
         line = self.line({"tenant": "t"}, "cache miss", fmt="%(levelname)s %(message)s")
         self.assertEqual(line, {"levelname": "INFO", "message": "cache miss", "tenant": "t"})
 
     def test_options(self) -> None:
-        """It has the handler's options for reading records."""
+        """The formatter accepts the handler's options for reading records."""
         line = self.line({"user_id": "u", "email": "a@b.c", "pin": 1}, context={"app": {"n": 1}},
                          redact=["pin"], hashed=["email"], consent={"ads": False})  # fmt: skip
         self.assertEqual(line["context"]["app"], {"n": 1})
@@ -54,26 +54,25 @@ class TestFormatter(unittest.TestCase):
             SegmentJsonFormatter(capture="some")
 
     def test_redacts_other_records(self) -> None:
-        """What is redacted stays out of ordinary records as well."""
+        """Redacted extras are removed from ordinary records as well."""
         line = self.line({"pin": 1, "a": 2}, redact=["pin"])
         self.assertEqual(line, {"message": "Signup", "a": 2})
 
     def test_hashed_once(self) -> None:
-        """A hash is that of the value, in an ordinary record, too, renamed or not."""
+        """A value in an ordinary record is hashed exactly once, even if its key is renamed."""
         for renamed in ({}, {"email": "mail"}):
             line = self.line({"email": "a@b"}, rename_fields=renamed, hashed=["email"])
             self.assertEqual(line[renamed.get("email", "email")], sha256(b"a@b").hexdigest())
 
     def test_broken_record(self) -> None:
-        """What a filter took from a record keeps the formatter from nothing."""
+        """A record from which a filter removed standard attributes is still formatted."""
         record = a_record(extra={"user_id": ""})
         for name in ("levelno", "created", "funcName", "msecs", "pathname", "name"):
             del record.__dict__[name]
         self.assertEqual(self.lines(record)[0], [{"message": "Signup"}])
 
     def test_same_patterns(self) -> None:
-        """A pattern says the same of an ordinary record as of an event: its extras would be
-        properties."""
+        """A pattern matches the extras of an ordinary record like the properties of an event."""
         for pattern in ("*.pin", "properties.pin", "pin"):
             for more in ({}, {"user_id": "u"}):
                 line = self.line({"pin": 1, "a": 2, **more}, redact=[pattern])
@@ -81,14 +80,14 @@ class TestFormatter(unittest.TestCase):
                 self.assertNotIn("pin", line.get("properties", line), pattern)
 
     def test_redacts_renamed(self) -> None:
-        """A key that is renamed is redacted by either name."""
+        """A renamed key is redacted under both its old and its new name."""
         for pattern in ("password", "pw"):
             line = self.line({"password": "S3CRET", "a": 2}, rename_fields={"password": "pw"},
                              redact=[pattern])  # fmt: skip
             self.assertEqual(line, {"message": "Signup", "a": 2}, pattern)
 
     def lines(self, *records: logging.LogRecord, **options: Any) -> tuple[list[Any], str]:
-        """Return what a StreamHandler writes of the records, and what stderr says meanwhile."""
+        """Return the lines that a StreamHandler writes for the records, and the stderr output."""
         stream = io.StringIO()
         handler = logging.StreamHandler(stream)
         handler.setFormatter(SegmentJsonFormatter(**options))
@@ -98,7 +97,7 @@ class TestFormatter(unittest.TestCase):
         return list(map(json.loads, stream.getvalue().splitlines())), stderr.getvalue()
 
     def test_what_cannot_be_written(self) -> None:
-        """What cannot be written is a bare line, and stderr says so without what it holds."""
+        """A record that cannot be encoded is reduced to its message, and stderr reports it."""
 
         class Rude:
             @override
@@ -114,14 +113,14 @@ class TestFormatter(unittest.TestCase):
             self.assertNotIn("S3CRET", said)
 
     def test_invalid(self) -> None:
-        """An event that Segment would drop is a bare line, and stderr says why and where."""
+        """An invalid event is reduced to its message, and stderr shows the reason."""
         lines, said = self.lines(a_record(extra={"user_id": "", "plan": "pro"}))
         self.assertEqual(lines, [{"message": "Signup"}])
         self.assertIn("user_id is empty", said)
         self.assertIn("builders.py", said)
 
     def test_refused_and_redacted(self) -> None:
-        """What is redacted shows nowhere, wherever a refused event holds it."""
+        """A redacted value in a refused event appears neither in the line nor on stderr."""
         secret = {"password": "S3CRET"}
         for record in (
             a_record({"event": "Signup", "properties": secret, "user_id": ""}),
@@ -134,7 +133,7 @@ class TestFormatter(unittest.TestCase):
             self.assertTrue(said)
 
     def test_raise_exceptions(self) -> None:
-        """It is silent when `logging.raiseExceptions` is False."""
+        """Nothing is reported if `logging.raiseExceptions` is False."""
         self.addCleanup(setattr, logging, "raiseExceptions", logging.raiseExceptions)
         logging.raiseExceptions = False
         self.assertEqual(self.lines(a_record(extra={"user_id": ""}))[1], "")
@@ -142,7 +141,7 @@ class TestFormatter(unittest.TestCase):
 
 class TestReservedNames(unittest.TestCase):
     def test_same_as_python_json_logger(self) -> None:
-        """What python-json-logger keeps out of extras, the handler does, too."""
+        """The handler excludes the same attributes from extras as python-json-logger."""
         record = a_record(extra={"user_id": "u"})
         record.__dict__.update(dict.fromkeys(RESERVED_ATTRS, None), user_id="u", plan="pro")
         record.__dict__.update(a_record().__dict__)
@@ -151,7 +150,7 @@ class TestReservedNames(unittest.TestCase):
 
 class TestOnlyEvents(unittest.TestCase):
     def test_dict_config(self) -> None:
-        """With the filter, stdout has events and nothing else; all of it from dictConfig."""
+        """With OnlyEvents, set up by dictConfig, a handler writes only events."""
         stream = io.StringIO()
         logging.config.dictConfig(
             {
@@ -178,17 +177,17 @@ class TestOnlyEvents(unittest.TestCase):
         self.assertEqual(json.loads(line)["event"], "Signup")
 
     def test_size_is_the_formatters(self) -> None:
-        """An event that is too large only without the formatter's own options passes."""
+        """The filter ignores an event's size, which depends on the formatter's options."""
         record = a_record(extra={"user_id": "u", "blob": "x" * 40_000})
         self.assertTrue(OnlyEvents().filter(record))
 
     def test_plain_records(self) -> None:
-        """A record that is not an event does not pass."""
+        """A record that is not an event does not pass the filter."""
         self.assertFalse(OnlyEvents().filter(a_record("x")))
         self.assertTrue(OnlyEvents().filter(a_record("x", extra={"user_id": "u"})))
 
     def test_refused(self) -> None:
-        """What Segment would drop does not pass; stderr says why, and nothing of what it holds."""
+        """An invalid event does not pass the filter; stderr reports it without its values."""
 
         class Broken(Mapping[str, Any]):
             @override

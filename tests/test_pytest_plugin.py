@@ -1,4 +1,4 @@
-"""The pytest plugin, in pytest itself."""
+"""Tests that run the pytest plugin in pytest itself."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TestPlugin(unittest.TestCase):
         self.directory = Path(directory.name)
 
     def run_pytest(self, tests: str, *options: str, ini: str = "") -> tuple[int, str]:
-        """Run a file of tests and return the exit status and what pytest prints."""
+        """Run a file of tests, and return pytest's exit status and output."""
         (self.directory / "test_app.py").write_text(tests, encoding="utf-8")
         (self.directory / "pytest.ini").write_text(f"[pytest]\n{ini}\n", encoding="utf-8")
         done = subprocess.run(
@@ -99,7 +99,7 @@ class TestPlugin(unittest.TestCase):
             env={
                 **os.environ,
                 "PYTHONPATH": str(PROJECT),
-                # Where the project is installed, its entry point would load the plugin again.
+                # If the project is installed, its entry point would load the plugin again.
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTHONDONTWRITEBYTECODE": "1",
             },
@@ -111,7 +111,7 @@ class TestPlugin(unittest.TestCase):
         return done.returncode, done.stdout + done.stderr
 
     def test_fixture(self) -> None:
-        """The fixture captures; what Segment would drop fails the test, and not its teardown."""
+        """The fixture captures events, and an invalid event fails the test, not its teardown."""
         status, shown = self.run_pytest(TESTS, "-k", WITHOUT_SENDING)
         self.assertEqual(outcomes(shown), {
             "PASSED": {"test_tracked", "test_other_name", "test_case"},
@@ -120,12 +120,12 @@ class TestPlugin(unittest.TestCase):
         })  # fmt: skip
         self.assertEqual(status, 1)
         self.assertIn("[0] track 'Login' user_id='u'", shown)
-        self.assertIn("Segment would drop what was logged", shown)
-        # Of a traceback, the test's own line alone is shown.
+        self.assertIn("Segment would drop these events", shown)
+        # The traceback shows only the test's own lines.
         self.assertNotIn("captured.py", shown)
 
     def test_forbid_sending(self) -> None:
-        """With the option, a test that sends fails, in the phase that does."""
+        """With the option, a test that sends fails in the phase that sends."""
         for options, ini in (
             (["--segment-forbid-sending"], ""),
             ([], "segment_forbid_sending = true"),
@@ -140,7 +140,7 @@ class TestPlugin(unittest.TestCase):
                 self.assertIn("track 'Signup' user_id='u'", shown)
 
     def test_forbid_sending_at_import(self) -> None:
-        """With the option, no test runs when a file sends as it is imported."""
+        """With the option, no test runs if a test file sends while it is imported."""
         status, shown = self.run_pytest(TESTS + "\ntest_sending()\n", "--segment-forbid-sending")
         self.assertEqual((status, outcomes(shown)), (4, {}))
         self.assertIn("ERROR: 1 message would have been sent to Segment", shown)
@@ -152,14 +152,14 @@ class TestPlugin(unittest.TestCase):
         self.assertEqual((status, len(outcomes(shown)["PASSED"])), (0, 4))
 
     def test_listed(self) -> None:
-        """The fixture and the options are explained by pytest's own help."""
+        """pytest's help lists the fixture and the options."""
         self.assertIn("segment_events", self.run_pytest("", "--fixtures")[1])
         shown = self.run_pytest("", "--help")[1]
         self.assertIn("--segment-forbid-sending", shown)
         self.assertIn("segment_forbid_sending (bool)", shown)
 
     def test_import(self) -> None:
-        """Loading the plugin, which every run of pytest does, loads nothing that it may need."""
+        """Loading the plugin, which happens in every pytest run, loads no other module."""
         loaded = run_python(
             """
 import json, sys
@@ -175,7 +175,7 @@ print(json.dumps(sorted(set(sys.modules) - with_pytest)))
 
 
 def outcomes(shown: str) -> dict[str, set[str]]:
-    """Outcome to the names of tests, from pytest's summary."""
+    """Return the names of tests by outcome, read from pytest's summary."""
     found: dict[str, set[str]] = {}
     for outcome, name in re.findall(r"^(PASSED|FAILED|ERROR) \S*::(\w+)", shown, re.MULTILINE):
         found.setdefault(outcome, set()).add(name)

@@ -1,4 +1,4 @@
-"""Reports: once, with a count, and never one by one."""
+"""Tests for reports, which are rate-limited and contain counts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from segment_logging._reports import CountReports, counted
 
 class TestCounted(unittest.TestCase):
     def test_number(self) -> None:
-        """One of a thing is singular."""
+        """A count of one takes the singular."""
         self.assertEqual(counted(0, "message"), "0 messages")
         self.assertEqual(counted(1, "message"), "1 message")
         self.assertEqual(counted(46_171, "line"), "46171 lines")
 
 
 def said(drops: CountReports, dropped: int, now: float) -> str:
-    """Return what is reported at that moment."""
+    """Return the text that is reported at time `now`."""
     stderr = io.StringIO()
     with redirect_stderr(stderr):
         drops.report(dropped, now=now)
@@ -28,7 +28,7 @@ def said(drops: CountReports, dropped: int, now: float) -> str:
 
 class TestCountReports(unittest.TestCase):
     def test_once_a_minute(self) -> None:
-        """There is one report a minute, and the numbers in them add up."""
+        """At most one report is written per minute, and the reported numbers add up."""
         drops = CountReports(_of_drops)
         texts = [
             said(drops, dropped, now)
@@ -39,7 +39,7 @@ class TestCountReports(unittest.TestCase):
         self.assertIn(" 900 messages were dropped", texts[4])
 
     def test_comes_back(self) -> None:
-        """What is not reported yet has a time to be reported at; nothing else has."""
+        """`report` returns the time of the next report if one is pending, and None otherwise."""
         drops = CountReports(_of_drops)
         self.assertIsNone(drops.report(0, now=0.0))
         said(drops, 1, 1.0)

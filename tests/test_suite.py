@@ -1,4 +1,4 @@
-"""The runner of these tests: what it counts, shows and skips."""
+"""Tests for the test runner: what it counts, shows and skips."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ SAMPLES = "tests.samples"
 
 
 def run_in_a_worker(*arguments: str) -> tuple[Outcome, str]:
-    """Return what became of the samples, and what they wrote."""
+    """Run the samples in a worker, and return their outcome and output."""
     outcomes = list(run_in_workers([SAMPLES], arguments, jobs=1))
     return outcomes[0]
 
 
 class TestRun(unittest.TestCase):
     def test_counts(self) -> None:
-        """Each test counts once, whatever became of its parts."""
+        """Each test counts once, regardless of its subtests."""
         with redirect_stdout(io.StringIO()):
             outcome = run(SAMPLES, ["Plain"])
         self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (1, 2, 2))
 
     def test_report(self) -> None:
-        """A failure is reported with its name, its sentence and its line."""
+        """A failure is reported with the test's name, its docstring and the failing line."""
         with redirect_stdout(io.StringIO()):
             report = run(SAMPLES, ["*.test_fails"]).report
-        self.assertIn("FAILED: test_fails (tests.samples.Plain.test_fails)\nNothing is", report)
+        self.assertIn("FAILED: test_fails (tests.samples.Plain.test_fails)\nThis test", report)
         self.assertIn("self.assertEqual(1, 2)", report)
 
     def test_not_importable(self) -> None:
-        """A module that cannot be imported has failed."""
+        """A module that cannot be imported counts as a failure."""
         outcome = run("tests.no_such_module", ["a pattern"])
         self.assertEqual((outcome.failed, outcome.passed), (1, 0))
         self.assertIn("No module named", outcome.report)
 
     def test_modules(self) -> None:
-        """Every file of tests is found, and nothing else."""
+        """All test modules are found, and no other modules."""
         self.assertIn(__name__, modules())
         self.assertNotIn(SAMPLES, modules())
 
@@ -52,12 +52,12 @@ class TestShow(unittest.TestCase):
         return status, stdout.getvalue().splitlines()[-1]
 
     def test_sum(self) -> None:
-        """The last line is the sum over all modules."""
+        """The last line shows the totals of all modules."""
         one = Outcome(module="one", passed=3, skipped=1)
         self.assertEqual(self.shown(one, one), (0, "6 passed, 0 failed, 2 skipped"))
 
     def test_status(self) -> None:
-        """The exit status is 1 if a test failed, if none ran, or if too few passed."""
+        """The exit status is 1 if a test failed, if no test ran, or if too few passed."""
         passed = Outcome(module="one", passed=3)
         self.assertEqual(self.shown(passed, Outcome(module="two", failed=1))[0], 1)
         self.assertEqual(self.shown(Outcome(module="none"))[0], 1)
@@ -67,13 +67,13 @@ class TestShow(unittest.TestCase):
 
 class TestWorkers(unittest.TestCase):
     def test_what_is_written(self) -> None:
-        """What a test prints comes with its outcome."""
+        """A test's output is returned with its outcome."""
         outcome, written = run_in_a_worker("Plain")
         self.assertEqual((outcome.passed, outcome.failed, outcome.skipped), (1, 2, 2))
         self.assertEqual(written, "before it fails\n")
 
     def test_death(self) -> None:
-        """A test that ends its process has failed, and another process runs what is left."""
+        """A test that ends its process counts as a failure, and a new process runs the rest."""
         outcomes = [one for one, _ in run_in_workers([SAMPLES] * 2, ["Dying"], jobs=1)]
         self.assertEqual([outcome.failed for outcome in outcomes], [1, 1])
         self.assertIn("exit status 3", outcomes[0].report)

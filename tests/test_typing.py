@@ -1,4 +1,4 @@
-"""Programs of the package's users that are right, and those that are wrong; see `typing.check`."""
+"""Tests for the programs that type checkers must accept or reject; see `typing.check`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ ACCEPTED, REJECTED = PROGRAMS / "accepted.py", PROGRAMS / "rejected.py"
 
 
 def wrong_lines(program: Path) -> frozenset[int]:
-    """Return the numbers of the lines that are marked as wrong."""
+    """Return the numbers of the lines that are marked as errors."""
     lines = program.read_text(encoding="utf-8").splitlines()
     return frozenset(n for n, line in enumerate(lines, 1) if line.endswith("  # error"))
 
 
 class TestPrograms(unittest.TestCase):
     def test_marked(self) -> None:
-        """The marks are found, and a right program has none."""
+        """The marks are found, and the accepted program has none."""
         self.assertGreater(len(wrong_lines(REJECTED)), 30)
         self.assertEqual(wrong_lines(ACCEPTED), frozenset())
 
     def test_runs(self) -> None:
-        """What type checkers accept also runs, without a complaint of the handler's."""
+        """The program that type checkers accept also runs, without invalid messages."""
         counts = run_python(
             f"""
 import json, logging, runpy

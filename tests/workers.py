@@ -1,8 +1,7 @@
-"""Runs test modules side by side, in several processes that live as long as the run.
+"""Worker processes, which run test modules in parallel.
 
-A worker reads the name of a module from its stdin, runs it, and answers with one line of JSON on
-its stdout. What the tests themselves write to stdout and stderr goes to a file, for whoever started
-the worker.
+A worker reads the name of a module from stdin, runs it, and writes one line of JSON to stdout. The
+tests' own output to stdout and stderr goes to a temporary file, and is returned with the outcome.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from typing import IO
 from .suite import Outcome
 
 SERVE = "--serve"
-"""Makes `python -m tests` a worker."""
+"""The option that makes `python -m tests` a worker."""
 
 
 def run_in_workers(
     modules: Iterable[str], arguments: Iterable[str], *, jobs: int
 ) -> Iterator[tuple[Outcome, str]]:
-    """Run modules, and yield what became of each as soon as it is known, with what it wrote.
+    """Run modules, and yield the outcome and output of each one as soon as it ends.
 
     Args:
-        modules: their names.
-        arguments: of each worker, besides `SERVE`.
-        jobs: how many workers there are.
+        modules: the modules' names.
+        arguments: the arguments of each worker, besides `SERVE`.
+        jobs: the number of workers.
     """
     names = iter(modules)
     with ExitStack() as stack:
@@ -65,11 +64,11 @@ def run_in_workers(
 
 
 class _Worker:
-    """A worker, as seen from outside.
+    """A worker process, seen from the process that started it.
 
     Args:
-        arguments: besides `SERVE`.
-        written: takes what its tests write.
+        arguments: the worker's arguments, besides `SERVE`.
+        written: the file that receives the output of the tests.
     """
 
     def __init__(self, arguments: Iterable[str], written: IO[bytes]) -> None:
@@ -88,20 +87,20 @@ class _Worker:
         self._requests, self._answers = self._process.stdin, self._process.stdout
         self._module = ""
         self.lives = True
-        """Whether it can run another module."""
+        """Whether the worker can run another module."""
 
     def fileno(self) -> int:
-        """What becomes readable with an answer."""
+        """Return the file descriptor that becomes readable when the worker answers."""
         return self._answers.fileno()
 
     def begin(self, module: str) -> None:
-        """Have it run a module."""
+        """Start running a module in the worker."""
         self._module = module
         self._requests.write(f"{module}\n")
         self._requests.flush()
 
     def finish(self) -> tuple[Outcome, str]:
-        """Return what became of the module, and what it wrote."""
+        """Return the module's outcome and output."""
         answer = self._answers.readline()
         if answer:
             fields, written = json.loads(answer)
@@ -110,10 +109,10 @@ class _Worker:
         return self._died(f"{self._module} ended its process"), self._read()
 
     def end(self) -> tuple[Outcome, str]:
-        """Have it end, and return how it did."""
+        """Stop the worker, and return how it exited, with its remaining output."""
         self._requests.close()
         if self._process.wait(60):
-            return self._died("a process failed as it ended"), self._read()
+            return self._died("a process failed at its end"), self._read()
         return Outcome(module="the end of a process"), self._read()
 
     def _died(self, what: str) -> Outcome:
@@ -125,7 +124,7 @@ class _Worker:
         return self._written.read().decode(errors="replace")
 
     def kill(self) -> None:
-        """Leave nothing of it."""
+        """Kill the process and close its pipes."""
         self._process.kill()
         self._process.wait()
         self._requests.close()
@@ -133,14 +132,14 @@ class _Worker:
 
 
 def serve(run: Callable[[str], Outcome]) -> None:
-    """Be a worker.
+    """Run as a worker.
 
     Args:
-        run: runs a module.
+        run: the function that runs a module.
     """
     names, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # else a program that a test starts could read our names
+    os.dup2(nothing, 0)  # otherwise, a program that a test starts could read our module names
     os.close(nothing)
     os.dup2(2, 1)
     faulthandler.enable()

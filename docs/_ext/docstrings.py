@@ -1,7 +1,8 @@
-"""Has autodoc read docstrings as they are meant: plain text with `code`, examples and sections.
+"""Converts docstrings to reStructuredText.
 
-reStructuredText sees markup in a `*` or a `_`, and a quotation in an indented example. Sphinx's own
-napoleon understands the sections, but leaves all of that as it is.
+The package's docstrings are plain text with `code`, examples and sections. Without a conversion,
+reStructuredText would treat `*` and `_` as markup, and indented examples as quotations.
+Sphinx's napoleon extension only handles the sections.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _FIELDS = {"Args": "param", "Attributes": "ivar", "Raises": "raises"}
-"""Sections whose entries are names with what there is to say about them."""
+"""Sections whose entries are names with descriptions, and the Sphinx fields that they become."""
 _SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Options\b.*):")
 _ENTRY = re.compile(r" {4}(\w+(?:, \w+)*): (.*)")
 _MARKUP = re.compile(r"[*|]|_(?=\W|$)")
 
 
 def to_rst(lines: list[str]) -> list[str]:
-    """Return the lines of a docstring as reStructuredText."""
+    """Convert the lines of a docstring to reStructuredText."""
     return list(_as_rst(lines))
 
 
@@ -81,7 +82,7 @@ def _on_signature(
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Tell Sphinx to ask us."""
+    """Register the event handlers with Sphinx."""
     app.connect("autodoc-process-docstring", _on_docstring)
     app.connect("autodoc-process-signature", _on_signature)
     return {"version": "1", "parallel_read_safe": True}

@@ -1,4 +1,4 @@
-"""The directive `generated`, which puts a table of `tables` into a page."""
+"""The `generated` directive, which inserts a table from `tables` into a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Generated(SphinxDirective):
-    """Stands for the table that its only argument names."""
+    """Inserts the table that its argument names."""
 
     required_arguments: ClassVar[int] = 1
 
@@ -27,6 +27,6 @@ class Generated(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Tell Sphinx of the directive."""
+    """Register the directive with Sphinx."""
     app.add_directive("generated", Generated)
     return {"version": "1", "parallel_read_safe": True}

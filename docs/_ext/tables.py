@@ -1,6 +1,7 @@
-"""Tables of the documentation that are made from the package, as Markdown. Knows nothing of Sphinx.
+"""Tables in the documentation that are generated from the package, as Markdown.
 
-They are made whenever the pages are built, so they cannot differ from what the package does.
+They are generated each time the pages are built, so they always match the package. This module does
+not depend on Sphinx.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from segment_logging._records.attributes import LEFT_OUT
 
 
 def options() -> str:
-    """Return the handler's options: name, default, and the sentence from the table of options."""
+    """Return the handler's options: names, defaults, and descriptions from the table of options."""
     about_write_key = _sentences_in(SegmentHandler, "Args")["write_key"]
     rows = [("`write_key`", "`None`", _plain(about_write_key))]
     for name, row in rows_of(DeliveryOptions, RecordOptions).items():
@@ -41,7 +42,7 @@ def fields() -> str:
 
 
 def _sentences_in(kind: type, section: str) -> dict[str, str]:
-    """Return what a section of a class's docstring says, by the names that it explains."""
+    """Return the entries of a section in a class's docstring, by name."""
     docstring = inspect.getdoc(kind) or ""
     lines = docstring.partition(f"\n{section}:\n")[2].partition("\n\n")[0]
     found = re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", lines, re.MULTILINE)
@@ -49,7 +50,7 @@ def _sentences_in(kind: type, section: str) -> dict[str, str]:
 
 
 def rules() -> str:
-    """Return the lifecycle of a pipeline: what happens in which situation, and what follows."""
+    """Return the lifecycle of a pipeline: what happens in each situation."""
     rows = [
         (
             _any_of(rule.events, Event),
@@ -61,32 +62,32 @@ def rules() -> str:
         )
         for rule in RULES
     ]
-    header = ("event", "while it is", "and the thread is", "it is then", "the thread is then", "do")
+    header = ("event", "stage", "thread state", "new stage", "new thread state", "action")
     return _table(header, rows)
 
 
 def stages() -> str:
-    """Return what the stages of a pipeline mean."""
+    """Return the stages of a pipeline and their meanings."""
     return _words(Stage)
 
 
 def doings() -> str:
-    """Return what the states of the delivering thread mean."""
+    """Return the states of the delivery thread and their meanings."""
     return _words(Doing)
 
 
 def events() -> str:
-    """Return what the events in the life of a pipeline mean."""
+    """Return the events in the lifecycle of a pipeline and their meanings."""
     return _words(Event)
 
 
 def actions() -> str:
-    """Return what the actions mean."""
+    """Return the actions and their meanings."""
     return _words(Action)
 
 
 def _words(kind: type[Enum]) -> str:
-    """Return the members of an enum with the sentence that stands below each in its source."""
+    """Return the members of an enum with their docstrings, which are read from the source."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(definition, ast.ClassDef)
     sentences = {member.name: "" for member in kind}
@@ -101,12 +102,12 @@ def _words(kind: type[Enum]) -> str:
 
 
 def _any_of(members: Collection[Enum], kind: type[Enum]) -> str:
-    """Return which members of an enum are meant, in as few words as possible."""
+    """Return a short description of a set of members of an enum."""
     others = [member for member in kind if member not in members]
     if not others:
         return "any"
     if len(others) < len(members):
-        return f"any but {_names_of(others)}"
+        return f"any except {_names_of(others)}"
     return _names_of([member for member in kind if member in members])
 
 
@@ -124,7 +125,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a sentence with nothing in it that Markdown would read as more than text."""
+    """Return a text on one line, with Markdown's special characters escaped."""
     parts = re.split("(`[^`]+`)", re.sub(r"\s+", " ", text).strip())
     return "".join(
         part if part.startswith("`") else re.sub(r"([*_<>\[\]|\\])", r"\\\1", part)
@@ -133,7 +134,7 @@ def _plain(text: str) -> str:
 
 
 def left_out() -> str:
-    """Return the patterns of the extras that are left out of properties, as one paragraph."""
+    """Return the patterns of the extras that are left out of properties, as a paragraph."""
     return ", ".join(f"`{pattern}`" for pattern in LEFT_OUT if pattern != "_*")
 
 
@@ -141,4 +142,4 @@ TABLES = {
     make.__name__: make
     for make in (options, fields, rules, stages, doings, events, actions, left_out)
 }
-"""The tables by the names that pages ask for them."""
+"""The functions that generate the tables, by the names that pages use."""

@@ -1,1 +1,1 @@
-"""One POST: what is sent, where to, and what the answer means."""
+"""The HTTP client: requests, connections and the meaning of answers."""

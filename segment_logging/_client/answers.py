@@ -1,10 +1,10 @@
-"""What an answer means. Pure: no clock, no thread, no socket.
+"""The meaning of answers. Pure: no clock, no thread, no socket.
 
-The table of statuses, as Segment's own server SDKs agree on it:
+Segment's own server SDKs agree on these statuses:
 
     2xx                                              delivered
     408, 410, 429, 460, 5xx except 501 and 505       may succeed later
-    400, 413                                         something in the request is at fault
+    400, 413                                         the request is at fault
     3xx, 401, 403, 404, other 4xx, 501, 505          the configuration is at fault
 """
 
@@ -23,7 +23,7 @@ from ..errors import DeliveryError
 
 
 class Answer(NamedTuple):
-    """What a server answered: the status, the headers in any case, the first 4 KiB of the body."""
+    """A server's answer: status, case-insensitive headers, and the first 4 KiB of the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,18 +31,18 @@ class Answer(NamedTuple):
 
 
 class Fault(Enum):
-    """Whose fault a failed attempt is."""
+    """The cause of a failed attempt."""
 
     NETWORK = auto()
-    """Nobody's here: the same request may succeed later."""
+    """The network or the server: the same request may succeed later."""
     MESSAGE = auto()
-    """Some message in the request: the others can be delivered without it."""
+    """A message in the request: the other messages can be delivered without it."""
     CONFIGURATION = auto()
-    """The write key, the host or a proxy: nothing can be delivered until somebody mends it."""
+    """The write key, the host or a proxy: nothing can be delivered until it is fixed."""
 
 
 def fault_of(status: int | None, *, retryable: bool = False) -> Fault:
-    """Return whose fault an answer with `status` is; without a status `retryable` decides."""
+    """Return the fault that a status indicates. If there is no status, `retryable` decides."""
     if status is None:
         return Fault.NETWORK if retryable else Fault.CONFIGURATION
     if status in (408, 410, 429, 460) or (status >= 500 and status not in (501, 505)):
@@ -53,12 +53,12 @@ def fault_of(status: int | None, *, retryable: bool = False) -> Fault:
 
 
 def check_answer(base: str, answer: Answer, *, now: float) -> None:
-    """Return if the answer says that the request was delivered.
+    """Raise an error unless the answer means that the request was delivered.
 
     Args:
-        base: the host that answered, for the error's text.
-        answer: what it said.
-        now: seconds since the epoch, to read a Retry-After that is a date.
+        base: the host that answered, for the error text.
+        answer: the host's answer.
+        now: seconds since the epoch, for a Retry-After that is a date.
 
     Raises:
         DeliveryError: the request was not delivered.
@@ -68,7 +68,7 @@ def check_answer(base: str, answer: Answer, *, now: float) -> None:
         if answer.start.lstrip(_BEFORE_TEXT)[:1] == b"<":
             raise DeliveryError(
                 f"{base} answered {status} with a web page, which Segment never does: "
-                "check for a captive portal or a proxy in between"
+                "check for a captive portal or a proxy"
             )
         return
     try:
@@ -87,22 +87,23 @@ def check_answer(base: str, answer: Answer, *, now: float) -> None:
     )
 
 
-_BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and white space
+_BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and whitespace
 
 _WAY_OUT = {
     Fault.NETWORK: "the same request may succeed later",
-    Fault.MESSAGE: "something in the request cannot be read, so look at what it holds",
+    Fault.MESSAGE: "part of the request is invalid, so check its contents",
     Fault.CONFIGURATION: "check the write key, the region and the host",
 }
 
 
 def parse_retry_after(value: str | None, *, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait, at most 300.
+    """Return the wait that a Retry-After header requests, in seconds and at most 300.
+
+    Return None if the header is missing or malformed, or if the wait would not be above zero.
 
     Args:
-        value: the header: whole or fractional seconds, or an HTTP date. None, garbage, a date in
-            the past and anything that is not above zero give None.
-        now: seconds since the epoch, for the date.
+        value: the header: a whole or fractional number of seconds, or an HTTP date.
+        now: seconds since the epoch, for a header that is a date.
     """
     if value is None:
         return None
@@ -111,7 +112,7 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-            if moment.tzinfo is None:  # no zone, or `-0000`: HTTP has only UTC
+            if moment.tzinfo is None:  # no zone, or `-0000`: HTTP dates are in UTC
                 moment = moment.replace(tzinfo=UTC)
             seconds = moment.timestamp() - now
         except (ValueError, TypeError, OverflowError):

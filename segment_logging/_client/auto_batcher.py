@@ -1,4 +1,4 @@
-"""`AutoBatcher`: sends a batch whenever the next message does not fit into it any more."""
+"""`AutoBatcher`: a batcher that sends a batch when it is full."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ class AutoBatcher:
     """A Batcher that sends its batch when the next message does not fit.
 
     A failed send loses nothing: the batch is kept, in order, for the next `flush`. Messages
-    without an id are given one, so that Segment recognises what it has already received. There is
-    no timer: call `flush` from time to time, or use it as a context manager, which flushes at its
-    end.
+    without an id get one, so that Segment recognises messages that it has already received. There
+    is no timer: call `flush` from time to time, or use the object as a context manager, which
+    flushes on exit.
 
-    One thread at a time.
+    It is not thread-safe.
 
     Args:
-        client: sends the batches.
-        batcher: collects the messages.
-        write_key: of the Segment source.
+        client: the client that sends the batches.
+        batcher: the batcher that collects the messages.
+        write_key: the write key of the Segment source.
     """
 
     def __init__(self, client: _Sender, batcher: Batcher, write_key: str) -> None:
         self._client = client
         self._batcher = batcher
         self._write_key = write_key
-        self._full: list[Batch] = []  # taken from the batcher, and not delivered yet
+        self._full: list[Batch] = []  # taken from the batcher, but not delivered yet
 
     def push(self, message: Message) -> None:
-        """Take the message in. If it does not fit, send the batch first.
+        """Add a message. If it does not fit in the current batch, send that batch.
 
         Raises:
-            MessageTooLarge, InvalidMessage: the message is refused, and the batch is as it was.
-            DeliveryError: the message *was* taken in; the full batch could not be sent and waits
-                for the next `flush`.
+            MessageTooLarge, InvalidMessage: the message is refused, and the batch is unchanged.
+            DeliveryError: the full batch could not be sent, and is kept for the next `flush`. The
+                message *was* added.
         """
         handed_back = self._put(message)
         if handed_back is None:
@@ -63,13 +63,14 @@ class AutoBatcher:
         try:
             return self._batcher.push(replace(message, message_id=new_message_id()))
         except MessageTooLarge:
-            return self._batcher.push(message)  # it may only be the id that does not fit
+            return self._batcher.push(message)  # it may fit without the id
 
     def flush(self) -> None:
-        """Send everything that was taken in. Does nothing if there is nothing to send.
+        """Send all messages that were added. Do nothing if there are none.
 
         Raises:
-            DeliveryError: what could not be sent waits for the next `flush`.
+            DeliveryError: a batch could not be sent. All unsent messages are kept for the next
+                `flush`.
         """
         self._send_full()
         if self._batcher.is_empty:
@@ -105,6 +106,6 @@ class AutoBatcher:
     ) -> None:
         try:
             self.flush()
-        except Exception:  # nothing is lost: it waits for the next flush
-            if error is None:  # the error of the block itself says more
+        except Exception:  # nothing is lost: the next `flush` tries again
+            if error is None:  # an error in the block itself matters more
                 raise

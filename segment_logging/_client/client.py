@@ -1,4 +1,4 @@
-"""The seam to the network: what the handler needs of a client, and what a client needs of OAuth."""
+"""The interface between the handler and a client, and between a client and OAuth."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from .answers import Answer
 @public_in("segment_logging")
 @runtime_checkable
 class Client(Protocol):
-    """Sends one message or batch, once. The handler needs nothing else of a client."""
+    """Sends one message or batch, once. The handler requires nothing else of a client."""
 
     def send(self, write_key: str, message: Message) -> None:
-        """Send `message`, and return once it was answered with a 2xx.
+        """Send `message`, and return once the server has answered with a 2xx.
 
         Raises:
-            DeliveryError: it was not; `status`, `retry_after` and `retryable` say more. Any other
-                exception counts as a network fault, and the message is sent again.
+            DeliveryError: the message was not delivered. `status`, `retry_after` and `retryable`
+                give the details. Any other exception counts as a network fault, and the message
+                is sent again.
         """
 
     def close(self) -> None:
-        """Release what the client holds; the next `send` may open it again."""
+        """Release the client's resources. The next `send` may acquire them again."""
 
 
 class Tokens(Protocol):
-    """Provides the tokens to authenticate with: `segment_logging.oauth.OAuth`."""
+    """Provides the tokens to authenticate with, like `segment_logging.oauth.OAuth`."""
 
     def token(self, post: Callable[[str, Mapping[str, str]], Answer]) -> str: ...
     def forget(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Where to send: Segment's hosts, and what a host may look like."""
+"""Segment's hosts, and checks of the hosts that are passed in."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..errors import ConfigurationError
 
 US_HOST = "https://api.segment.io"
 EU_HOST = "https://events.eu1.segmentapis.com"
-"""Segment's two regions ("Regional Segment"): the workspace decides which one takes its events."""
+"""The hosts of Segment's two regions ("Regional Segment"). Each workspace belongs to one region."""
 
 
 def host_of(host: str | None, region: str) -> str:
-    """Return the host to send to: `host` if there is one, else SEGMENT_HOST's, else the region's.
+    """Return `host` if it is given, or else SEGMENT_HOST if it is set, or else the region's host.
 
     Raises:
-        ConfigurationError: Segment has no such region.
+        ConfigurationError: the region does not exist.
     """
     try:
         host_of_region = {"us": US_HOST, "eu": EU_HOST}[region]
@@ -28,32 +28,32 @@ def host_of(host: str | None, region: str) -> str:
 
 
 def base_of(host: str) -> str:
-    """Return a host as the beginning of the URLs to post to, without a slash at its end.
+    """Return the base of the URLs to post to, without a trailing slash.
 
     Args:
-        host: scheme and name, with or without `/v1` behind them.
+        host: the scheme and name of the host, with or without `/v1`.
 
     Raises:
-        ConfigurationError: no path can be added to it.
+        ConfigurationError: `host` is not a URL that a path can be added to.
     """
     base = host.rstrip("/").removesuffix("/v1").rstrip("/") if isinstance(host, str) else ""
     if not is_base(base):
-        shown = "" if "@" in str(host) else f", not {host!r}"  # a password stands before an @
+        shown = "" if "@" in str(host) else f", not {host!r}"  # it may contain a password
         raise ConfigurationError(
-            f"host must be a scheme and a name{shown}: write it like {US_HOST!r}"
+            f"host must be a URL with only a scheme and a name{shown}: use the form {US_HOST!r}"
         )
     return base
 
 
 def is_base(text: str) -> bool:
-    """Whether adding a path to `text` makes the URL of a request."""
+    """Return whether adding a path to `text` makes a valid URL for requests."""
     try:
         url = urlsplit(text)
-        _ = url.port  # raises when it is not a number
+        _ = url.port  # raises ValueError if it is not a number
     except ValueError:
         return False
     is_http = url.scheme in ("http", "https") and bool(url.hostname)
     is_endpoint = "/v1/" in f"{url.path}/"  # `/v1/batch` would be added to it
-    # Looked for in the text, as `urlsplit` drops a trailing newline and an empty query.
+    # Check the text itself, since `urlsplit` drops a trailing newline and an empty query.
     has_more = any(one.isspace() or one in "?#" for one in text)
     return is_http and not (is_endpoint or has_more or url.username or url.password)

@@ -1,6 +1,6 @@
-"""`HttpClient`: one message, or one batch, to Segment's HTTP Tracking API.
+"""`HttpClient`: sends messages and batches to Segment's HTTP Tracking API.
 
-One `send` is one attempt; whether and when there is another is decided elsewhere.
+Each `send` is one attempt. The delivery decides whether and when to try again.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from .hosts import US_HOST, base_of
 class HttpClient:
     """Posts each kind of message to its own endpoint of Segment's HTTP Tracking API.
 
-    These are `/v1/identify`, `/v1/track`, `/v1/page`, `/v1/screen`, `/v1/group`, `/v1/alias` and
-    `/v1/batch`, with Basic auth and the write key as the user name. Redirects are never followed,
-    as a followed POST becomes a GET whose 200 would count as delivered, and `.netrc` is never
-    read. A message that failed and is sent again carries `X-Retry-Count`, the number of attempts
-    before this one.
+    The endpoints are `/v1/identify`, `/v1/track`, `/v1/page`, `/v1/screen`, `/v1/group`,
+    `/v1/alias` and `/v1/batch`, with Basic auth and the write key as the user name. Redirects are
+    never followed: a followed POST becomes a GET, whose 200 would count as a delivery. `.netrc` is
+    never read. If a message failed and is sent again, the request has an `X-Retry-Count` header
+    with the number of previous attempts.
 
-    In a `with` block, it closes its connections at the end.
+    As a context manager, it closes its connections on exit.
 
     Args:
         host: scheme and name, with or without `/v1`.
-        session: a `requests.Session` to send with; None makes one with the first `send`. A forked
-            child does not share its sockets, but opens its own.
+        session: a `requests.Session` to send with; None means that the first `send` creates one.
+            A forked child opens its own sockets instead of sharing the parent's.
         timeout: seconds to connect and seconds to wait for an answer, or one number for both.
-        gzip: compress bodies, at level 1.
-        proxies: scheme to proxy URL, as requests takes them; None takes the environment's.
+        gzip: whether to compress bodies, at level 1.
+        proxies: proxy URLs by scheme, as in requests; None means those from the environment.
         oauth: a `segment_logging.oauth.OAuth`, which provides the tokens to authenticate with.
 
     Raises:
@@ -67,28 +67,29 @@ class HttpClient:
         self._connections = Connections(session, timeout, proxies)
         self._gzip = gzip
         self._oauth = oauth
-        self._is_token_refused = False  # the last one was, and no token was accepted since
-        self._failed: dict[int, tuple[Message, int]] = {}  # by `id`, with the attempts so far
+        # Whether the last token was refused, and no token has been accepted since.
+        self._is_token_refused = False
+        self._failed: dict[int, tuple[Message, int]] = {}  # by `id`, with the attempts made
 
     def send(self, write_key: str, message: Message) -> None:
-        """Send one message or batch, once, and return when Segment has taken it.
+        """Send one message or batch, once. Return when Segment has accepted it.
 
         Raises:
-            DeliveryError: no answer came, or it was not a 2xx.
-            MessageTooLarge: the message is above 32,000 bytes, or the batch above 500,000; nothing
-                was sent.
-            InvalidMessage: this is not a message.
+            DeliveryError: there was no answer, or it was not a 2xx.
+            MessageTooLarge: the message is above 32,000 bytes, or the batch is above 500,000 bytes.
+                Nothing was sent.
+            InvalidMessage: `message` is not a message.
         """
         if not isinstance(message, Message):
             raise InvalidMessage(
                 f"a client sends messages, not {type(message).__name__}: "
-                "pass a Track or the like, or Message.from_dict() of it"
+                "pass a Track or another message, or use Message.from_dict()"
             )
         if _instead is not None:
             _instead(message)
             return
         _, attempts = self._failed.pop(id(message), (message, 0))
-        # With a token, the body has to say which source it is for.
+        # With a token, the write key in the body identifies the source.
         also = {} if self._oauth is None else {"writeKey": write_key}
         try:
             self._post(write_key, message.type, _body_of(message, also), attempts)
@@ -99,7 +100,7 @@ class HttpClient:
             raise
 
     def close(self) -> None:
-        """Close the connections; the next `send` opens new ones."""
+        """Close the connections. The next `send` opens new ones."""
         self._connections.close()
 
     def __enter__(self) -> Self:
@@ -110,7 +111,7 @@ class HttpClient:
 
     @property
     def host(self) -> str:
-        """Where it sends to: scheme and name."""
+        """The scheme and name of the host that messages are sent to."""
         return self._base
 
     def _post(self, write_key: str, kind: str, body: bytes, attempts: int) -> None:
@@ -122,7 +123,7 @@ class HttpClient:
             headers["X-Retry-Count"] = str(attempts)
         if self._gzip:
             headers["Content-Encoding"] = "gzip"
-            packer = zlib.compressobj(1, wbits=31)  # 31: the format of gzip
+            packer = zlib.compressobj(1, wbits=31)  # 31 selects the gzip format
             body = packer.compress(body) + packer.flush()
         token = None if self._oauth is None else self._oauth.token(self._post_form)
         authorization = _basic(write_key) if token is None else f"Bearer {token}"
@@ -137,18 +138,18 @@ class HttpClient:
         self._is_token_refused = False
 
     def _refusal_of_token(self, error: DeliveryError) -> DeliveryError:
-        """Return what a refused token means.
+        """Return the error for a refused token.
 
-        It may have been revoked, so another one is worth a try. If that is refused as well, the
-        token is not to blame.
+        The token may have been revoked, so a new one is worth a try. If the new token is refused as
+        well, the cause is something else.
         """
         if not self._is_token_refused:
             self._is_token_refused = True
             return DeliveryError(f"{self._base} no longer accepts the token: renewing it")
         return DeliveryError(
-            f"{self._base} accepts no token of this OAuth application ({error.status}): check that "
-            "it belongs to the source, that the source has OAuth enabled, the write key and the "
-            "region",
+            f"{self._base} accepts no token from this OAuth application ({error.status}): check "
+            "that it belongs to the source, that the source has OAuth enabled, and that the write "
+            "key and the region are correct",
             status=error.status,
             retryable=error.retryable,
         )
@@ -161,13 +162,13 @@ _instead: Callable[[Message], None] | None = None
 
 
 def divert_sending(instead: Callable[[Message], None] | None) -> Callable[[Message], None] | None:
-    """Have every `HttpClient` hand its messages to `instead` and send nothing, for tests.
+    """Make every `HttpClient` pass its messages to `instead` and send nothing, for tests.
 
     Args:
-        instead: takes the messages; None goes back to sending.
+        instead: a function that receives the messages; None turns sending on again.
 
     Returns:
-        What took the messages until now.
+        The previous value of `instead`.
     """
     global _instead
     before, _instead = _instead, instead
@@ -175,7 +176,7 @@ def divert_sending(instead: Callable[[Message], None] | None) -> Callable[[Messa
 
 
 _TOKEN_REFUSED = (401, 403, 511)
-_MAX_FAILED = 16  # messages whose attempts are counted: one for each handler that shares the client
+_MAX_FAILED = 16  # messages whose attempts are counted, one for each handler that shares a client
 
 
 def _basic(write_key: str) -> str:
@@ -194,7 +195,7 @@ def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:
         return body
     assert isinstance(message, Call)
     form = message.wire_form()
-    del form["type"]  # the endpoint says it
+    del form["type"]  # the endpoint implies it
     body = encode({**form, **also, "sentAt": write_timestamp(now)})
     if len(body) > MAX_MESSAGE_BYTES:
         raise MessageTooLarge(len(body), MAX_MESSAGE_BYTES)

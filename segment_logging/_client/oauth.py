@@ -1,10 +1,10 @@
 """Bearer tokens instead of the write key, for sources that have "Enable OAuth" switched on.
 
 The client signs a short-lived assertion with its private key and exchanges it for a token that
-lasts for days. Source: Segment's "OAuth 2.0" page, and what its own SDKs do. Needs the extra
-`oauth`; nothing imports this module unless the option is used.
+lasts for days. Sources: Segment's "OAuth 2.0" page, and the code of Segment's own SDKs. This needs
+the extra `oauth`. The module is imported only if the option is used.
 
-This file only decides and signs. The request itself is made by the HTTP client, with its
+This module only makes decisions and signs. The HTTP client makes the requests, with its own
 connections, proxies and timeouts.
 """
 
@@ -27,37 +27,37 @@ from .hosts import is_base
 
 try:
     import jwt
-except ImportError:  # the extra is not installed; making an OAuth says so
+except ImportError:  # the extra is not installed, so `OAuth()` raises an error
     jwt = None  # type: ignore[assignment]
 
 US_SERVER = "https://oauth2.segment.io"
 EU_SERVER = "https://oauth2.eu1.segmentapis.com"
 
-_ASSERTED_FOR = 60.0  # seconds; Segment takes no assertion that is valid for longer
+_ASSERTED_FOR = 60.0  # seconds; Segment refuses assertions that are valid for longer
 _SKEW_ALLOWED = 5.0  # seconds by which the assertion is backdated
-_LIFETIME = 60.0  # seconds, for a token whose answer does not say how long it lasts
-_RENEWAL_PAUSE = 60.0  # seconds between attempts while the old token holds: each may time out
+_LIFETIME = 60.0  # seconds, for an answer without `expires_in`
+_RENEWAL_PAUSE = 60.0  # seconds between attempts while the old token is valid
 
 Post = Callable[[str, Mapping[str, str]], Answer]
-"""Posts a form to a URL. Raises DeliveryError when no answer comes."""
+"""Posts a form to a URL. Raises DeliveryError if there is no answer."""
 
 
 @public_in("segment_logging.oauth")
 class OAuth:
-    """Gets a token, keeps it, and replaces it halfway through its life.
+    """Gets a token, keeps it, and replaces it halfway through its lifetime.
 
-    If the token endpoint is down while the token still holds, that costs one request a minute.
+    If the token endpoint is down while the token is still valid, it is tried once a minute.
 
     Args:
-        client_id: of the OAuth application in the workspace.
-        key_id: of its public key.
-        private_key: the private half of that key: PEM text, or the path of a file that holds it.
-        server: the authorization server; it must be in the same region as the host.
-        scope: what the token is for.
-        clock: seconds since the epoch.
+        client_id: the id of the OAuth application in the workspace.
+        key_id: the id of the application's public key.
+        private_key: the matching private key, as PEM text or as the path of a PEM file.
+        server: the authorization server, which must be in the same region as the host.
+        scope: the scope of the token.
+        clock: returns seconds since the epoch.
 
     Raises:
-        ConfigurationError: the key cannot sign, or the extra is not installed.
+        ConfigurationError: an argument is wrong, or the extra is not installed.
     """
 
     def __init__(
@@ -76,10 +76,12 @@ class OAuth:
             )
         for name, value in (("client_id", client_id), ("key_id", key_id), ("server", server)):
             if not isinstance(value, str) or not value:
-                raise ConfigurationError(f"oauth {name} must be text: copy it from the workspace")
+                raise ConfigurationError(
+                    f"oauth {name} must be a string: copy it from the workspace"
+                )
         if not is_base(server):
             raise ConfigurationError(
-                f"oauth server must be a scheme and a name: write it like {US_SERVER!r}"
+                f"oauth server must be a URL without a path: use the form {US_SERVER!r}"
             )
         self._client_id = client_id
         self._key_id = key_id
@@ -91,7 +93,7 @@ class OAuth:
         self._renew_at = 0.0
         self._ends_at = 0.0
         self._skew = 0.0  # how far the server's clock is ahead of ours
-        self._assertion()  # a wrong key fails here, at start-up
+        self._assertion()  # so that a wrong key fails at start-up
 
     @override
     def __repr__(self) -> str:
@@ -101,10 +103,10 @@ class OAuth:
         """Return a token that is valid now.
 
         Args:
-            post: makes the request, if one is needed.
+            post: posts the form, if a new token is needed.
 
         Raises:
-            DeliveryError: no token can be had now.
+            DeliveryError: no token is available now.
         """
         now = self._clock()
         if now >= self._renew_at:
@@ -117,13 +119,13 @@ class OAuth:
         return self._token
 
     def forget(self) -> None:
-        """Forget the token: Segment refused it."""
+        """Forget the token, because Segment refused it."""
         self._token, self._renew_at, self._ends_at = "", 0.0, 0.0
 
     def _renew(self, post: Post) -> None:
         answer = self._ask(post)
         if self._set_clock_by(answer.headers) and answer.status != 200:
-            answer = self._ask(post)  # the assertion had the wrong time; now it has the server's
+            answer = self._ask(post)  # the first assertion had the wrong time
         if answer.status != 200:
             raise self._refusal(answer)
         try:
@@ -162,14 +164,14 @@ class OAuth:
             return jwt.encode(
                 claims, self._private_key, algorithm="RS256", headers={"kid": self._key_id}
             )
-        except Exception as error:  # of several packages, and they may quote the key
+        except Exception as error:  # from any of several packages; it may quote the key
             raise ConfigurationError(
                 f"oauth private_key cannot sign ({type(error).__name__}): "
-                "pass an RSA key in PEM, or the path of a file that holds one"
+                "pass an RSA key in PEM format, or the path of a PEM file"
             ) from None
 
     def _set_clock_by(self, headers: Mapping[str, str]) -> bool:
-        """Adopt the server's time, and return whether ours was wrong."""
+        """Adopt the server's time. Return whether our time was wrong."""
         before = self._skew
         try:
             self._skew = parsedate_to_datetime(headers["Date"]).timestamp() - self._clock()
@@ -178,16 +180,16 @@ class OAuth:
         return abs(self._skew - before) > _SKEW_ALLOWED
 
     def _refusal(self, answer: Answer) -> DeliveryError:
-        # No message is to blame for a 400 or 413 from here, so no batch may be halved for it.
+        # A 400 or 413 from this server is not a message's fault, and must not halve a batch.
         passing = fault_of(answer.status) is Fault.NETWORK
         wait = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("Retry-After")
         way_out = (
-            "it may succeed later"
+            "the same request may succeed later"
             if passing
             else "check client_id, key_id, private_key and scope, and the computer's clock"
         )
         return DeliveryError(
-            f"{self._server} gave no token ({answer.status}): {way_out}",
+            f"{self._server} returned no token ({answer.status}): {way_out}",
             status=answer.status if passing else 401,
             retry_after=parse_retry_after(wait, now=self._clock()) if passing else None,
             retryable=passing,
@@ -203,5 +205,5 @@ def _pem_of(private_key: str | os.PathLike[str]) -> str:
     except (OSError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"oauth private_key cannot be read ({type(error).__name__}): "
-            "pass PEM text, or the path of a file that holds it"
+            "pass PEM text, or the path of a PEM file"
         ) from None

@@ -1,1 +1,1 @@
-"""From a batch to its answer: attempts, waits, halving, dead letters, and what callers wait for."""
+"""Delivery of batches: attempts, retries, halving, dead letters, and waiting for the outcome."""

@@ -1,16 +1,15 @@
-"""From a batch to its answer, one attempt at a time: what was sent, what is tried again, halving,
-dead letters.
+"""Delivery of one batch: attempts, retries, halving and dead letters.
 
-What an answer means is decided in `_client.answers`, and how long to wait in `retries`. Nothing
-here waits: whoever makes the attempts sleeps in between.
+`_client.answers` decides what an answer means, and `retries` decides how long to wait. Nothing in
+this module sleeps. The listener, which makes the attempts, sleeps between them.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from random import SystemRandom
 from typing import Any, Protocol
 
 from .._client.answers import Fault, fault_of
@@ -24,25 +23,26 @@ from ..errors import DeliveryError, MessageTooLarge, SegmentError
 from .outcomes import Answered, Halved, Kept, Outcome, Tally, TryAgain
 from .retries import Progress, RetryPolicy
 
+_random = SystemRandom().random  # leaves the program's own random numbers alone
+
 
 class _DeadLetters(Protocol):
     def write(self, messages: Sequence[Any], error: SegmentError) -> None:
-        """Append the messages with their reason. Raises OSError if they are not on disk."""
+        """Append messages with the reason. Raises OSError if they could not be written."""
 
 
 class Delivery:
-    """Sends batches through a client until each message is answered for.
+    """Sends batches through a client until each message is delivered, abandoned or kept for later.
 
     Args:
         client: sends one batch, once.
-        write_key: of the Segment source.
-        policy: how often and how long.
-        random: a number from 0 to 1, for the jitter.
-        keeps: whether the queue outlives the process, so that what cannot be delivered now is kept
-            for later and not given up.
-        kept_in: where that is, for people.
-        dead_letters: takes what is given up; None only counts it.
-        on_error: told of what is given up; None for nobody.
+        write_key: the Segment source's write key.
+        policy: the number of attempts, and the time between them.
+        random: returns a number from 0 to 1, for the jitter.
+        kept_in: where messages that cannot be delivered now are kept for later, for reports. None
+            means that they become dead letters.
+        dead_letters: stores messages that are abandoned. If None, they are only counted.
+        on_error: called with messages that are abandoned, if not None.
     """
 
     def __init__(
@@ -51,9 +51,8 @@ class Delivery:
         write_key: str,
         *,
         policy: RetryPolicy,
-        random: Callable[[], float] = random.random,
-        keeps: bool = False,
-        kept_in: str = "the journal",
+        random: Callable[[], float] = _random,
+        kept_in: str | None = None,
         dead_letters: _DeadLetters | None = None,
         on_error: OnError | None = None,
     ) -> None:
@@ -61,60 +60,59 @@ class Delivery:
         self._write_key = write_key
         self._policy = policy
         self._random = random
-        self._keeps = keeps
         self._kept_in = kept_in
         self._dead_letters = dead_letters
         self._on_error = on_error
         self._reporter = Reporter()
-        self._put_back: list[Batch] = []  # to be tried again from the start: one for each lane
+        self._put_back: list[Batch] = []  # batches to try again, one for each lane
         self._given_up = 0
-        self._told_of = 0  # of those given up
+        self._told_of = 0  # how many of those have been reported
         self.tally = Tally()
-        """What became of all messages; replaced as a whole, so that any thread may read it."""
+        """The totals for all messages. Replaced as a whole, so any thread may read it."""
         self.trouble: SegmentError | None = None
-        """Why the last attempt failed; None if it did not."""
+        """The reason why the last attempt failed, or None if it succeeded."""
 
     def attempts_at(self, batch: Batch) -> Attempts:
-        """Return the attempts at a batch, none of which is made yet."""
+        """Return an `Attempts` object for a batch, without making an attempt."""
         was_tried = any(one is batch for one in self._put_back)
         self._put_back = [one for one in self._put_back if one is not batch]
         return Attempts(self, batch, was_tried=was_tried)
 
     def expect_again(self, batch: Batch) -> None:
-        """A batch was put back: the next attempt at it is not the first."""
+        """Remember that a batch was put back, so that the next attempt counts as a retry."""
         self._put_back.append(batch)
 
     def close(self) -> None:
-        """Close the client's connections until the next attempt. Never raises."""
+        """Close the client's connections. The next attempt opens them again. Never raises."""
         self._put_back.clear()
         try:
             self._client.close()
         except Exception as error:
-            what = f"client.close failed ({type(error).__name__} in {where(error)}): mend it"
+            what = f"client.close failed ({type(error).__name__} in {where(error)}): fix it"
             self._reporter.once("close", what)
 
     def sum_up(self) -> None:
-        """Report how many messages were given up, if there are more than was reported."""
+        """Report the total number of abandoned messages, if it has grown since the last report."""
         if self._given_up > self._told_of:
             report(
-                f"{counted(self._given_up, 'message')} in all {were(self._given_up)} given up: "
-                "see the report of the first"
+                f"{counted(self._given_up, 'message')} {were(self._given_up)} abandoned in total: "
+                "see the first report for the reason"
             )
             self._told_of = self._given_up
 
     # For `Attempts`. ----------------------------------------------------------------------------
 
     def send(self, batch: Batch) -> SegmentError | None:
-        """Send a batch once, and return why that failed, None if it did not."""
+        """Send a batch once. Return the error if that failed, or None if it succeeded."""
         try:
             self._client.send(self._write_key, batch)
         except (DeliveryError, MessageTooLarge) as error:
             self.trouble = error
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a client of the user's may raise anything
+        except BaseException as error:  # the user's own client may raise anything
             self.trouble = DeliveryError(
-                f"client failed ({type(error).__name__} in {where(error)}): mend its `send`, "
+                f"client failed ({type(error).__name__} in {where(error)}): fix its `send`, "
                 "or have it raise DeliveryError"
             )
             self.trouble.__cause__ = error
@@ -125,23 +123,26 @@ class Delivery:
         return self.trouble
 
     def wait_after(self, error: SegmentError, progress: Progress) -> TryAgain | None:
-        """Return how long to wait before another attempt, None if there is to be none."""
+        """Return how long to wait before another attempt, or None if there will be none."""
         if progress.counted == _ATTEMPTS_BEFORE_A_WORD:
-            self._reporter.once("trying", f"{error}; trying again, messages wait meanwhile")
+            self._reporter.once("trying", f"{error}; trying again while messages wait")
         seconds = self._policy.wait_before(progress, random=self._random())
         if seconds is None:
             return None
         return TryAgain(seconds=seconds, is_asked=progress.retry_after is not None)
 
     def keep(self, error: SegmentError) -> bool:
-        """Whether what cannot be delivered now is kept. If so, that is reported."""
-        if self._keeps:
-            self._reporter.once("kept", f"{error}; messages wait in {self._kept_in}")
-        return self._keeps
+        """Return whether a batch that cannot be delivered now is kept, and report it if so."""
+        if self._kept_in is not None:
+            self._reporter.once("kept", f"{error}; messages are waiting in {self._kept_in}")
+        return self._kept_in is not None
 
     def give_up(self, batch: Batch, error: SegmentError) -> bool:
-        """Make dead letters of a batch. Return whether it is to be set aside instead."""
-        what_became = "given up: set dead_letters or a journal to keep such messages"
+        """Turn a batch into dead letters. Return whether to set it aside instead.
+
+        A batch is set aside if the queue keeps messages and its dead letters cannot be written.
+        """
+        what_became = "abandoned: set dead_letters or a journal to keep such messages"
         is_written = True
         if self._dead_letters is not None:
             try:
@@ -149,7 +150,7 @@ class Delivery:
                 what_became = f"now {'a dead letter' if len(batch) == 1 else 'dead letters'}"
             except OSError as fault:
                 is_written = False
-                what_became = "in the journal's quarantine" if self._keeps else "given up"
+                what_became = f"set aside in {self._kept_in}" if self._kept_in else "abandoned"
                 self._reporter.once("dead letters", cannot_write_dead_letters(fault))
         self._given_up += len(batch)
         is_or_are = "is" if len(batch) == 1 else "are"
@@ -157,51 +158,51 @@ class Delivery:
         if self._reporter.once("given up", told):
             self._told_of = self._given_up
         self._tell_on_error(batch, error)
-        return self._keeps and not is_written
+        return self._kept_in is not None and not is_written
 
     def _tell_on_error(self, batch: Batch, error: SegmentError) -> None:
         if self._on_error is None:
             return
         try:
             self._on_error(error, _readable_of(batch))
-        except BaseException as fault:  # a sys.exit there would end the thread, not the program
+        except BaseException as fault:  # sys.exit in on_error would only end this thread
             self._reporter.once(
-                "on_error", f"on_error raised {type(fault).__name__}: mend it; delivery goes on"
+                "on_error", f"on_error raised {type(fault).__name__}: fix it; delivery continues"
             )
 
     def count(self, **more: int) -> None:
-        """Add to the tally."""
+        """Add numbers to the tally."""
         self.tally = replace(
             self.tally, **{name: getattr(self.tally, name) + added for name, added in more.items()}
         )
 
 
 class Attempts:
-    """The attempts at one batch, one `make` at a time.
+    """The attempts at one batch. Each call to `make` is one attempt.
 
-    A batch that Segment cannot read is halved until the guilty message stands alone; the others
-    are delivered. Messages are answered for in the order of the batch.
+    If Segment rejects a batch as unreadable, it is halved repeatedly until the bad message is
+    isolated, and the other messages are delivered. Messages are settled in the batch's order.
 
     Args:
-        delivery: sends, and gives up.
-        batch: what to send.
-        was_tried: whether the first attempt made here is not the batch's first.
+        delivery: sends batches, and abandons those that cannot be delivered.
+        batch: the batch to send.
+        was_tried: whether the batch has been tried before, so that the first attempt is a retry.
     """
 
     def __init__(self, delivery: Delivery, batch: Batch, *, was_tried: bool = False) -> None:
         self._delivery = delivery
         self._batch = batch
-        self._parts = [batch]  # what is left of it, the last one first
-        self._progress = Progress()  # of the part that is next
+        self._parts = [batch]  # the remaining parts, in reverse order
+        self._progress = Progress()  # of the next part
         self._is_retry = was_tried
 
     @property
     def are_over(self) -> bool:
-        """Whether every message of the batch is answered for."""
+        """Whether every message of the batch was delivered or abandoned."""
         return not self._parts
 
     def make(self) -> Outcome:
-        """Make the next attempt, and return what became of it."""
+        """Make the next attempt and return its outcome."""
         part = self._parts[-1]
         if self._is_retry:
             self._delivery.count(retried=1)
@@ -236,35 +237,35 @@ class Attempts:
         self._is_retry = False
 
     def break_off(self) -> None:
-        """Make no more: what is left of the batch goes back to its queue."""
+        """Stop making attempts, because the rest of the batch returns to its queue."""
         if self._parts and self._parts[0] is self._batch:
             self._delivery.expect_again(self._batch)
 
 
-_ATTEMPTS_BEFORE_A_WORD = 4  # they take a second and a half: a mere hiccup is over by then
+_ATTEMPTS_BEFORE_A_WORD = 4  # reached after about 1.5 s; a brief hiccup is over by then
 
 
 def cannot_write_dead_letters(fault: OSError) -> str:
-    """Return the report of a dead-letter file that takes nothing."""
+    """Return the text of the report that dead letters cannot be written."""
     path = f" {fault.filename}" if fault.filename else ""
-    return f"dead letters cannot be written ({fault.strerror}): mend the place of the file{path}"
+    return f"dead letters cannot be written ({fault.strerror}): make the file{path} writable"
 
 
 def _whose_fault(error: SegmentError) -> Fault:
     if isinstance(error, DeliveryError):
         return fault_of(error.status, retryable=error.retryable)
-    return Fault.MESSAGE  # the client refused the size
+    return Fault.MESSAGE  # MessageTooLarge from the client
 
 
 def _value_of(line: bytes) -> Any:
     try:
         return decode(line)
-    except (ValueError, RecursionError):  # damaged on disk
+    except (ValueError, RecursionError):  # the line was damaged on disk
         return line.decode(errors="replace")
 
 
 def _readable_of(batch: Batch) -> Sequence[Message]:
-    """Return the messages of a batch. Lines that others wrote or a disk damaged are skipped."""
+    """Return a batch's messages, skipping foreign or damaged lines."""
     readable: list[Message] = []
     for line in batch.lines:
         with suppress(ValueError, RecursionError):  # not JSON, or InvalidMessage

@@ -1,6 +1,6 @@
-"""What became of a handler's messages, in numbers."""
+"""Counts of a handler's messages, by outcome."""
 
-# No `from __future__ import annotations`, for the reason that `_messages.calls` gives.
+# No `from __future__ import annotations`, for the reason given in `_messages.calls`.
 
 from dataclasses import dataclass
 
@@ -10,21 +10,22 @@ from .._public import public_in
 @public_in("segment_logging")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What became of a handler's messages in this process.
+    """The number of a handler's messages in this process, by outcome.
 
-    It always adds up: `accepted == delivered + dead_lettered + dropped + pending`.
+    The counts always add up: `accepted == delivered + dead_lettered + dropped + pending`.
 
     Attributes:
-        accepted: messages that were valid events; with a journal, also those that processes which
-            are gone have left in it.
-        delivered: answered with a 2xx.
-        dead_lettered: given up, with a reason: in the `dead_letters` file if there is one.
-        dropped: lost, because the queue was full or because the process ended first.
-        pending: not answered for yet.
+        accepted: valid events. With a journal, this includes messages that earlier processes left
+            in it.
+        delivered: messages that were answered with a 2xx.
+        dead_lettered: messages that were abandoned. They are written to the `dead_letters` file if
+            there is one.
+        dropped: messages that were lost because the queue was full or the process ended too soon.
+        pending: messages that are not yet settled.
         ignored: records that were not events.
-        invalid: events that Segment would have dropped, refused before the queue.
+        invalid: events that were refused because Segment would have dropped them.
         retried: attempts after the first.
-        batches: requests answered with a 2xx.
+        batches: requests that were answered with a 2xx.
     """
 
     accepted: int = 0

@@ -1,10 +1,10 @@
-"""A file of what can never be delivered, with the reason: one JSON object a line.
+"""A file of messages that can never be delivered, as one JSON object per line.
 
     {"reason": "...", "status": 400, "time": "2026-11-23T08:00:00.123Z", "message": {...}}
 
-`message` is the call as it was to be sent, so that people can mend what `status` and `reason` say
-and send it again. The file has mode 0600, as it holds personal data. Any number of processes may
-share it.
+`message` is the complete call. Fix the problem that `status` and `reason` describe, and send it
+again. The file has mode 0600, because it contains personal data. Any number of processes may share
+it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..errors import InvalidMessage, SegmentError
 
 
 class DeadLetters:
-    """Appends to the file at `path`, which it opens anew each time, so that it may be rotated.
+    """Appends dead letters to a file. It opens the file for each write, so the file can be rotated.
 
     Args:
-        path: of the file; the first dead letter makes it, with mode 0600.
-        clock: seconds since the epoch.
+        path: the file's path. The first dead letter creates the file, with mode 0600.
+        clock: returns the time in seconds since the epoch.
     """
 
     def __init__(self, path: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -37,9 +37,10 @@ class DeadLetters:
         """Append one line for each message.
 
         Args:
-            messages: calls in wire form, as dicts. What cannot be written as JSON becomes null.
-            error: why they can never be delivered.
-            sync: return only when they survive a power cut.
+            messages: calls in wire form, as dicts. A message that cannot be encoded as JSON is
+                written as null.
+            error: the reason why the messages can never be delivered.
+            sync: whether to wait until the lines would survive a power cut.
 
         Raises:
             OSError: nothing was written.
@@ -55,8 +56,8 @@ class DeadLetters:
         is_new = not os.path.exists(self.path)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            # One write, which other processes' writes cannot cut into. No lock, which a process
-            # that is stopped would hold for ever.
+            # A single write, so that writes of other processes cannot interleave with it. There is
+            # no lock, because a stopped process could hold it forever.
             written = os.write(file, lines)
             if written != len(lines):
                 _undo(file, written)
@@ -78,7 +79,7 @@ def _sync(file: int) -> None:
 
 
 def _undo(file: int, written: int) -> None:
-    """Take back what a full disk took of a write, unless somebody has written after it."""
+    """Undo a partial write to a full disk, unless another process has written after it."""
     end = os.lseek(file, 0, os.SEEK_CUR)
     if os.fstat(file).st_size == end:
         os.ftruncate(file, end - written)

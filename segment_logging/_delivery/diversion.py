@@ -1,4 +1,4 @@
-"""Where messages go in place of the pipelines, while a test captures them."""
+"""Diversion of messages from the pipelines, for tests that capture them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Callable
 from typing import Protocol
 
 Enqueue = Callable[[bytes], None]
-"""Takes in an encoded message."""
+"""A function that accepts an encoded message."""
 
 
 class Diversion(Protocol):
-    """Takes the messages of every handler in the process."""
+    """Receives the messages from every handler in the process."""
 
     def take(self, record: logging.LogRecord) -> Enqueue:
-        """Return what takes the record's encoded message."""
+        """Return the function that will receive the record's encoded message."""
 
     def reject(self, record: logging.LogRecord, error: BaseException) -> None:
-        """Take note that a record made no message, and why."""
+        """Store the error for a record that could not be turned into a message."""
 
 
 current: Diversion | None = None
-"""Where messages go now; None for the pipelines."""
+"""The active diversion. None if messages go to the pipelines."""
 
 _askers: list[Callable[[], None]] = []
 
 
 def on_change(ask_again: Callable[[], None]) -> Callable[[], None]:
-    """Have a function called whenever messages are to go elsewhere."""
+    """Register a function to be called whenever the diversion changes."""
     _askers.append(ask_again)
     return ask_again
 
 
 def divert(diversion: Diversion | None) -> None:
-    """Lead every handler's messages there; None leads them back into the pipelines."""
+    """Divert every handler's messages. If None, send them to the pipelines again."""
     global current
     current = diversion
     for ask_again in _askers:

@@ -1,4 +1,4 @@
-"""Having everything sent that a pipeline accepted so far, while somebody waits for the answers."""
+"""Flushing and draining: callers wait until a pipeline has settled all accepted messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from .._process.clock import monotonic
 from .._process.delivering import is_delivering
 from .._process.life import Life
-from .._process.lifecycle import Action, Event
+from .._process.lifecycle import Action, Event, Stage
 from .._process.shutdown import exit_clock
 from .._queues.message_queue import MessageQueue
 from .counts import Counts
@@ -20,15 +20,17 @@ from .waiters import Until
 
 
 class Draining:
-    """How callers wait for a pipeline, and for how long. Any thread.
+    """Lets callers wait until a pipeline's messages are settled: delivered or abandoned.
+
+    All methods are thread-safe.
 
     Args:
-        queue: of the pipeline.
-        listener: of the pipeline.
-        life: of the pipeline.
-        patience: how long they wait without an acknowledged batch.
-        max_shutdown: seconds that they wait in all; None for no limit.
-        count: returns what became of the pipeline's messages.
+        queue: the pipeline's queue.
+        listener: the pipeline's listener.
+        life: the pipeline's lifecycle state.
+        patience: how long callers wait without an acknowledged batch.
+        max_shutdown: how many seconds callers wait in total. None means no limit.
+        count: returns the counts of the pipeline's messages.
     """
 
     def __init__(
@@ -49,61 +51,67 @@ class Draining:
         self._count = count
 
     def drain(self, timeout: float, *, backlog: bool = False) -> bool:
-        """Wait until everything accepted so far is answered for.
+        """Wait until all messages accepted so far are settled. Return False on a timeout.
 
         Args:
-            timeout: seconds to wait at most.
-            backlog: wait for what processes that are gone have left, too.
+            timeout: the maximum number of seconds to wait.
+            backlog: whether to wait for messages left by earlier processes, too.
         """
         deadline = monotonic() + timeout
         return self.until_answered(lambda: deadline, backlog=backlog)
 
-    def flush(self) -> bool:
-        """Wait until everything accepted so far is answered for.
+    def flush(self, until: Until | None = None) -> bool:
+        """Wait until all messages accepted so far are settled.
 
-        It waits `shutdown_timeout` without an acknowledged batch, and `max_shutdown` in all.
+        Stop waiting after `shutdown_timeout` without an acknowledged batch, or after `max_shutdown`
+        in total.
+
+        Args:
+            until: the result of `begin`. None means that the wait begins now.
 
         Returns:
-            False if something is not answered for.
+            False if some messages are not settled.
         """
+        began = monotonic()
         with exit_clock.running():
-            is_answered = self.until_answered(self.begin())
+            is_answered = self.until_answered(until or self.begin())
         if not is_answered:
-            self.give_up()
+            self.give_up(began)
         return is_answered
 
     @contextmanager
     def watching(self, until: Until) -> Iterator[Callable[[], bool]]:
-        """Have everything accepted so far sent, and tell whether it is answered for.
+        """Send all accepted messages, and yield a function that returns whether they are settled.
 
-        For those who wait in a way of their own, as coroutines do.
+        This is for callers that wait in their own way, such as coroutines.
 
         Args:
-            until: when the calling thread is to stop delivering, if no other can be started.
+            until: when the calling thread must stop delivering, if no thread can be started.
         """
-        with self._listener.waiters.wanting(backlog=self._queue.keeps) as is_answered:
-            self.see_to_it(until, backlog=self._queue.keeps)
+        with self._listener.waiters.wanting(backlog=self._queue.kept_in is not None) as is_answered:
+            self.see_to_it(until, backlog=self._queue.kept_in is not None)
             yield is_answered
 
     def until_answered(self, until: Until, *, backlog: bool = False) -> bool:
-        """Wait until everything accepted so far is answered for; see `drain`."""
+        """Wait until all messages accepted so far are settled. See `drain`."""
         while True:
             if self.see_to_it(until, backlog=backlog) and monotonic() < until():
-                backlog = False  # it has looked for that; to look again would begin it anew
+                backlog = False  # already searched for; searching again would start over
             if self._listener.waiters.wait_until_answered(until, backlog=backlog):
                 return True
-            # Somebody else may have closed in the middle of it, and so ended the thread.
+            # Another caller may have closed the pipeline and so ended the thread.
             has_ended = backlog and not self._listener.is_running and not is_delivering()
             if not has_ended or monotonic() >= until():
                 return False
             time.sleep(0.001)
 
     def see_to_it(self, until: Until, *, backlog: bool = False) -> bool:
-        """See that somebody delivers what waits, be it the calling thread.
+        """Make sure that a thread delivers the waiting messages, if necessary the calling thread.
 
         Returns:
-            Whether it was the calling thread, as no other can be started.
+            Whether the calling thread delivered them because no thread could be started.
         """
+        self._listener.replace_outdated(until)
         something_waits = (backlog and self._queue.has_backlog) or self._count().pending > 0
         if not something_waits or self._life.on(Event.FLUSH) is not Action.START:
             return False
@@ -114,18 +122,29 @@ class Draining:
         return True
 
     def begin(self) -> Until:
-        """Begin to wait, and return what says until when."""
+        """Begin to wait. Return a function that returns the time at which to stop waiting."""
         began, waited, counts = monotonic(), exit_clock.waited, self._count()
-        if self._patience.is_exhausted(began, accepted=counts.accepted, pending=counts.pending):
+        # After the exit, only daemon threads have messages that nobody has waited for.
+        is_over = self._life.stage is Stage.ENDED
+        if is_over or self._patience.is_exhausted(
+            began, accepted=counts.accepted, pending=counts.pending
+        ):
             return lambda: began
-        if exit_clock.has_begun:
-            return lambda: self._patience.until(
-                began, exit_clock.limit(self._max_shutdown), waited=waited
-            )
-        limit = began + (math.inf if self._max_shutdown is None else self._max_shutdown)
-        return lambda: self._patience.until(began, limit)
 
-    def give_up(self) -> None:
-        """Somebody has waited in vain: the next one need not, unless something changes."""
+        def until() -> float:
+            limit = exit_clock.limit(self._max_shutdown, since=began)
+            ends_at = self._patience.until(began, limit, waited=waited)
+            # There is no point in waiting if a Retry-After ends later.
+            return -math.inf if self._listener.asked_to_wait_until > ends_at else ends_at
+
+        return until
+
+    def give_up(self, began: float) -> None:
+        """Record that a caller gave up. The next one waits only if the counts have changed.
+
+        Args:
+            began: when the caller began to wait. If the process exits soon, the exit began then.
+        """
         counts = self._count()
         self._patience.give_up(monotonic(), accepted=counts.accepted, pending=counts.pending)
+        exit_clock.foresee(began)

@@ -1,13 +1,14 @@
-"""The delivering half of the stdlib pair: a QueueListener, privately.
+"""The delivery thread: a private subclass of the standard library's QueueListener.
 
-It overrides what the stock one gets wrong for us: an exception from `dequeue` or `handle` ends its
-thread for good, a second `start` hangs, and `stop` joins without a limit.
+It overrides some behaviour of the base class. There, an exception from `dequeue` or `handle` ends
+the thread for good, a second `start` hangs, and `stop` joins the thread without a timeout.
 
-What the thread does next is decided in `_process.lifecycle`; here it is carried out.
+The table in `_process.lifecycle` decides what the thread does next. This module carries it out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from logging.handlers import QueueListener
 from queue import Empty
@@ -18,38 +19,38 @@ from typing_extensions import override
 from .._messages.batch import Batch
 from .._process.bell import Bell
 from .._process.clock import monotonic
-from .._process.delivering import delivering_by
+from .._process.delivering import delivering_by, is_delivering
 from .._process.life import Life
 from .._process.lifecycle import Action, Doing, Event
-from .._process.threads import OneThread
+from .._process.threads import OneThread, patch_detector
 from .._queues.message_queue import MessageQueue
 from .._reports import Reporter, report
 from .attempts import Attempts, Delivery
 from .outcomes import Answered, Halved, Kept, TryAgain
-from .waiters import Waiters
+from .waiters import Until, Waiters
 
 KEPT_PAUSE = 60.0
-"""Seconds until a batch that was kept is tried again."""
+"""Seconds until a kept batch is tried again."""
 
 
 class Listener(QueueListener):
-    """Waits until a batch is due, has it answered, and acknowledges it.
+    """Waits until a batch is due, sends it, and acknowledges its messages.
 
-    It has one thread, which starts with the first message. That thread wakes for the first message
-    of a batch, and again when the batch is due: because it is full, because `flush_interval` has
-    passed, or because somebody waits. It does not wake for each message, as every wake-up takes
-    the interpreter's lock from the callers.
+    The listener has one thread, which is started by the first message. The thread wakes up for the
+    first message of a batch, and again when the batch is due. A batch is due when it is full, when
+    `flush_interval` has passed, or when a caller waits for it. The thread does not wake up for each
+    message, because every wake-up takes the interpreter lock from the callers.
 
     Args:
-        queue: where the messages wait.
-        delivery: has a batch answered.
-        life: decides what the thread does.
-        ring: what the queue is to call when the thread may have something to do.
-        flush_interval: seconds that a message waits for company.
-        chores: done from time to time, also while waiting. Takes the clock's time, and returns
-            when it wants to be called again, or None.
-        on_acknowledged: called when messages were acknowledged, with what the table has to say.
-        clock: seconds, monotonic.
+        queue: the queue of waiting messages.
+        delivery: sends batches.
+        life: decides what the thread does next.
+        ring: the queue calls this when the thread may have something to do.
+        flush_interval: how many seconds a message waits for others to fill its batch.
+        chores: called from time to time, even during waits. It is passed the current time, and
+            returns the time at which to call it again, or None.
+        on_acknowledged: called with the table's action when messages have been acknowledged.
+        clock: returns the monotonic time in seconds.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class Listener(QueueListener):
         self.waiters = Waiters(
             queue, self._bell, is_running=lambda: self._one.is_running, clock=clock
         )
-        """Whoever waits for the thread."""
-        self._first_seen: float | None = None  # when what waits now was found
+        """The callers that wait for the thread."""
+        self._first_seen: float | None = None  # when the waiting messages were first seen
+        self._paused_until = -math.inf  # the end of the thread's last pause
         self._reporter = Reporter()
         self._watch_for_the_next()
 
@@ -87,45 +89,59 @@ class Listener(QueueListener):
 
     @property
     def is_running(self) -> bool:
-        """Whether a thread delivers."""
+        """Whether a thread is delivering."""
         return self._one.is_running
 
+    @property
+    def asked_to_wait_until(self) -> float:
+        """When the Retry-After that the thread waits for ends; -inf if it waits for none."""
+        return self._paused_until if self._life.doing is Doing.ASKED_TO_WAIT else -math.inf
+
     def wake(self) -> None:
-        """Have the thread look again at what there is to do."""
+        """Wake the thread, so that it checks for work."""
         self._bell.ring()
 
     @override
     def start(self) -> None:
-        """Start the thread unless it runs. Where none can be started, `run_here` is the way."""
+        """Start the thread unless it is running. If that fails, use `run_here` instead."""
         self._bell.ring()
         self._one.start()
 
     @override
     def stop(self) -> None:
-        """Ask the thread to end once everything is answered for. Does not wait for it."""
+        """Ask the thread to end once all messages are settled. Does not wait for it."""
         self._life.on(Event.CLOSE)
         self._bell.ring()
 
     def run_here(self, deadline: float) -> None:
-        """Deliver what waits in the calling thread, for when no other can be started."""
+        """Deliver waiting messages in the calling thread, if no thread can be started."""
         self._life.on(Event.DRAIN_HERE, deadline=deadline)
         self._one.run_here()
+
+    def replace_outdated(self, until: Until) -> None:
+        """Wait until a thread that gevent or eventlet has outdated has ended."""
+        if self._one.is_outdated and not is_delivering():
+            self._bell.ring()
+            self._one.replace_outdated(until() - self._clock())
 
     # The listener's thread. ---------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        """Deliver until the thread is to end."""
+        """Deliver until the thread must end."""
+        was_patched = patch_detector()
+        self._bell.renew()
         try:
             with delivering_by(lambda: self._life.deadline):
                 while True:
                     self._life.on(Event.BEGIN)
                     if self._has_let_go(self._deliver_until_over()):
                         return
-        except BaseException:  # Ctrl-C, where the thread of a caller delivers
+        except BaseException:  # Ctrl-C, when a caller's thread delivers
             self._life.on(Event.TIME_UP)
             raise
         finally:
-            self.waiters.look()
+            if not was_patched():  # else another thread may be delivering already
+                self.waiters.look()
 
     def _deliver_until_over(self) -> Action:
         try:
@@ -135,12 +151,13 @@ class Listener(QueueListener):
             return over.action
 
     def _has_let_go(self, action: Action) -> bool:
-        """Let go of what others could use. False if there is more to do after all."""
-        self._messages.release()
-        if action is Action.CLOSE_AND_END:
+        """Release the journal and connections. Return False if more messages have arrived."""
+        if action is not Action.HAND_OVER:
+            self._messages.release()
+        if action is not Action.END:
             self._delivery.close()
         self._one.end()
-        # Whoever put in a message just now saw a running thread, and started none.
+        # A caller that has just put in a message may have seen a running thread and started none.
         has_more = self._life.doing is not Doing.STOPPED and not self._messages.is_empty
         return not (has_more and self._one.resume())
 
@@ -149,15 +166,15 @@ class Listener(QueueListener):
         """Wait until a batch is due, and return it.
 
         Raises:
-            queue.Empty: the thread is to end.
+            queue.Empty: the thread must end.
         """
         while True:
             try:
                 batch = self._next_batch()
             except _Over:
                 raise
-            except Exception as error:  # the stock loop would end, silently and for good
-                what = f"taking a batch failed ({type(error).__name__}): trying again each second"
+            except Exception as error:  # would silently end the base class's loop
+                what = f"taking a batch failed ({type(error).__name__}): trying again every second"
                 self._reporter.once("taking", what)
                 self._life.on(Event.KEPT)
                 self._pause(1.0)
@@ -168,9 +185,10 @@ class Listener(QueueListener):
     def _next_batch(self) -> Batch:
         messages = self._messages
         while True:
+            self._end_if_outdated()
             wake_at = self._chores(self._clock())
-            self.waiters.look()  # it may have been the chores that they waited for
-            messages.watch(self._ring, collecting=False)  # first, as a message may come meanwhile
+            self.waiters.look()  # the chores may have done what they were waiting for
+            messages.watch(self._ring, collecting=False)  # before the check, or it could miss one
             if messages.is_empty:
                 action = self._life.on(Event.NOTHING_LEFT)
                 if action is not Action.PAUSE:
@@ -186,12 +204,12 @@ class Listener(QueueListener):
                     if batch is not None:
                         self._life.on(Event.TAKEN)
                         return batch
-                    continue  # there was nothing in what was found
+                    continue  # the queue held no valid message
                 wake_at = due_at if wake_at is None else min(wake_at, due_at)
             self._bell.wait(None if wake_at is None else wake_at - self._clock())
 
     def _due_at(self) -> float:
-        """Return the moment at which what waits is to be sent."""
+        """Return the time at which the waiting messages must be sent."""
         now = self._clock()
         if self._first_seen is None:
             self._first_seen = now
@@ -202,10 +220,10 @@ class Listener(QueueListener):
 
     @override
     def handle(self, record: Any) -> None:
-        """Have a batch answered, and acknowledge it. One that is kept is tried again later.
+        """Send a batch and acknowledge its messages. If the batch is kept, pause before returning.
 
         Raises:
-            queue.Empty: the thread is to end, as there is no time for another attempt.
+            queue.Empty: the thread must end, because there is no time for another attempt.
         """
         attempts = self._delivery.attempts_at(record)
         try:
@@ -218,7 +236,8 @@ class Listener(QueueListener):
             if not attempts.are_over:
                 attempts.break_off()
                 self._messages.put_back()
-            self.waiters.look()
+            if not self._one.is_outdated:
+                self.waiters.look()
         if attempts.are_over:
             self._life.on(Event.DONE)
         else:
@@ -226,7 +245,7 @@ class Listener(QueueListener):
             self._pause(KEPT_PAUSE)
 
     def _make(self, attempts: Attempts) -> None:
-        """Make attempts, with a pause between them, until they are over or the batch is kept."""
+        """Make attempts, pausing between them, until the batch is settled or kept."""
         while not attempts.are_over:
             match attempts.make():
                 case Answered() as answer:
@@ -242,13 +261,15 @@ class Listener(QueueListener):
                     return
 
     def _pause(self, seconds: float) -> None:
-        """Sleep, doing chores, unless somebody cuts the pause short.
+        """Sleep while doing chores. Return early if another thread cuts the pause short.
 
         Raises:
-            queue.Empty: the deadline comes before its end.
+            queue.Empty: the deadline comes before the end of the pause.
         """
-        end = self._clock() + seconds
+        self._paused_until = end = self._clock() + seconds
         while self._life.is_paused:
+            self._end_if_outdated()
+            self.waiters.look()  # the pause may be too long for them
             now = self._clock()
             deadline = self._life.deadline
             if deadline is not None and deadline < end:
@@ -260,18 +281,22 @@ class Listener(QueueListener):
             if self._life.is_paused:  # a chore may have cut the pause short
                 self._bell.wait((end if wake_at is None else min(end, wake_at)) - now)
 
+    def _end_if_outdated(self) -> None:
+        if self._one.is_outdated:
+            raise _Over(self._life.on(Event.OUTDATED))
+
     @property
     def _is_time_up(self) -> bool:
         deadline = self._life.deadline
         return deadline is not None and self._clock() >= deadline
 
     def _watch_for_the_next(self) -> None:
-        """Have the next message ring, as no thread looks for it."""
+        """Make the next message ring, because no thread checks for messages now."""
         self._messages.watch(self._ring, collecting=False)
 
 
 class _Over(Empty):
-    """The thread is to end, in the way that the action says."""
+    """Raised in the listener's thread when it must end, with the action to carry out."""
 
     def __init__(self, action: Action) -> None:
         super().__init__()

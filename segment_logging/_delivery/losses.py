@@ -1,4 +1,4 @@
-"""What people are told of messages that are dropped, lost, or left in a journal."""
+"""Reports of messages that were dropped, lost or left in a journal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..errors import SegmentError
 
 
 class Losses:
-    """Says what is lost.
+    """Reports lost messages.
 
     Args:
-        queue: of a pipeline.
-        intake: of the same.
-        options: those of its handler.
+        queue: the pipeline's queue.
+        intake: the pipeline's intake.
+        options: the handler's options.
     """
 
     def __init__(self, queue: MessageQueue, intake: Intake, options: DeliveryOptions) -> None:
@@ -26,19 +26,19 @@ class Losses:
         self._said_lost = self._said_kept = 0
 
     def tell_of_drops(self, now: float) -> float | None:
-        """Report messages that were dropped; see `CountReports.report`."""
+        """Report dropped messages. See `CountReports.report`."""
         return self._drops.report(self._intake.dropped, now=now)
 
     def tell(self, pending: int, trouble: SegmentError | None, *, at_last: bool = False) -> None:
-        """At the end of the process, say what is lost and what stays in the journal.
+        """Report at exit how many messages are lost, and how many stay in the journal.
 
-        Say it again when it has become twice as much, which does not flood anybody if other exit
-        functions go on logging; and `at_last`, when `logging.shutdown` closes the handler.
+        Report again when a number has doubled. This limits the output if other exit functions keep
+        logging. Report every new loss if `at_last`, when `logging.shutdown` closes the handler.
 
         Args:
-            pending: messages that are not answered for.
-            trouble: why the last attempt failed.
-            at_last: whether there is no later chance.
+            pending: how many messages are not settled.
+            trouble: the error of the last attempt.
+            at_last: whether this is the last chance to report.
         """
         self._drops.report_at_end(self._intake.dropped, at_last=at_last)
         lost = self._queue.perishable
@@ -46,16 +46,16 @@ class Losses:
             self._said_lost = lost
             say(
                 f"{counted(lost, 'message')} {were(lost)} not delivered before the process ended, "
-                f"and {'is' if lost == 1 else 'are'} lost ({trouble or 'no answer came in time'}): "
+                f"and {'is' if lost == 1 else 'are'} lost ({trouble or 'no answer in time'}): "
                 f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or set a journal "
-                "to keep them for the next start"
+                "to keep such messages for the next start"
             )
-        kept = pending - lost if self._queue.keeps else 0
+        kept = pending - lost if self._queue.kept_in is not None else 0
         if _is_news(kept, self._said_kept, at_last=at_last):
             self._said_kept = kept
             say(
-                f"{counted(kept, 'message')} {'stays' if kept == 1 else 'stay'} in the journal "
-                f"{self._options.journal}: the next process that uses it will deliver "
+                f"{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
+                f"{self._queue.kept_in}: the next process that uses it will deliver "
                 f"{'it' if kept == 1 else 'them'}"
             )
 

@@ -1,4 +1,4 @@
-"""What one attempt at a batch leads to, and the tally of many. Pure."""
+"""The possible outcomes of an attempt at a batch, and the totals. This module is pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """The next messages of the batch were delivered or became dead letters.
+    """The batch's next messages were delivered or became dead letters.
 
     Attributes:
-        messages: how many, in the order of the batch.
-        is_set_aside: they were given up and could not be written to the dead letters, so what is
-            on disk of the batch is to be kept for people.
+        messages: how many messages, starting with the first one that is not yet settled.
+        is_set_aside: whether they were abandoned but could not be written to the dead letters. If
+            so, the batch's file on disk is kept for manual inspection.
     """
 
     messages: int
@@ -25,8 +25,8 @@ class TryAgain:
     """The attempt failed, and another one may help.
 
     Attributes:
-        seconds: to wait before it.
-        is_asked: whether the server asked for this wait, so that it must not be cut short.
+        seconds: how long to wait before the next attempt.
+        is_asked: whether the server asked for this wait. If so, it must not be cut short.
     """
 
     seconds: float
@@ -35,12 +35,12 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Halved:
-    """Segment cannot read the batch, so its halves are sent one by one. Go on at once."""
+    """Segment could not read the batch, so its halves are sent separately, without a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is left of the batch cannot be delivered now, and its queue keeps it for later."""
+    """The rest of the batch cannot be delivered now, and its queue keeps it for later."""
 
 
 Outcome: TypeAlias = Answered | TryAgain | Halved | Kept
@@ -48,7 +48,7 @@ Outcome: TypeAlias = Answered | TryAgain | Halved | Kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What became of messages so far. See `Counts`."""
+    """The totals of the messages handled so far. See `Counts`."""
 
     delivered: int = 0
     dead_lettered: int = 0

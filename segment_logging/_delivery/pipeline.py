@@ -1,8 +1,8 @@
-"""One process's way from the caller to Segment: queue, pair, delivery, and who waits for them.
+"""The pipeline of one handler in one process: everything between the caller and Segment.
 
-A pipeline is made with the first event of a process, and of a handler that is opened again. `close`
-throws it away, and so does a fork: the first event of a child makes one of its own, and the
-parent's stays the parent's.
+A process creates its pipeline with its first event. `close` ends the pipeline's thread, and the
+next event starts it again. A forked child leaves its parent's pipeline alone, and its first event
+creates a new one.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from .waiters import Until
 
 
 class Pipeline:
-    """Queue, pair and delivery of one handler in one process.
+    """The queue, intake, listener and delivery of one handler in one process.
 
     Args:
         options: the handler's options.
-        write_key: of the Segment source.
+        write_key: the Segment source's write key.
     """
 
     def __init__(self, options: DeliveryOptions, write_key: str) -> None:
@@ -49,16 +49,19 @@ class Pipeline:
         path = options.dead_letters_path
         self._dead_letters = None if path is None else DeadLetters(path)
         self._queue = queue_for(write_key, options)
-        # What is left in a journal is safe, so nobody needs to wait for all of it.
-        self._patience = Patience(options.shutdown_timeout, renews=not self._queue.keeps)
+        # Messages in a journal are safe, so callers need not wait for all of them.
+        self._patience = Patience(options.shutdown_timeout, renews=self._queue.kept_in is None)
         self._intake = Intake(
-            self._queue, overflow=options.overflow, block_timeout=options.block_timeout
+            self._queue,
+            overflow=options.overflow,
+            block_timeout=options.block_timeout,
+            make_room=self._make_room,
         )
         self._delivery = Delivery(
             options.new_client(),
             write_key,
             policy=RetryPolicy(max_attempts=options.max_attempts),
-            keeps=self._queue.keeps,
+            kept_in=self._queue.kept_in,
             dead_letters=self._dead_letters,
             on_error=options.on_error,
         )
@@ -80,18 +83,18 @@ class Pipeline:
             max_shutdown=options.max_shutdown,
             count=self.count,
         )
-        """For those who wait for it."""
-        self._awaited = self._waiters.accepted  # at the end of the process
+        """Used by callers that wait for delivery."""
+        self._awaited = self._waiters.accepted  # what to wait for at exit
         self._ends_at: Until = lambda: math.inf
         self._losses = Losses(self._queue, self._intake, options)
         self._reporter = Reporter()
         self.enqueue: Callable[[bytes], None] = self._intake.enqueue
-        """Take in an encoded message. Any thread."""
+        """Accept an encoded message. Thread-safe."""
         shutdown.add(self)
         warn_without_threads()
 
     def _on_message(self) -> None:
-        """See that somebody delivers what was just put into the queue."""
+        """Make sure that a thread delivers the message that was just put into the queue."""
         is_last = self._life.is_ending and not is_daemon()
         match self._life.on(Event.LAST_WORDS if is_last else Event.MESSAGE):
             case Action.START:
@@ -99,33 +102,40 @@ class Pipeline:
             case Action.WAKE:
                 self._listener.wake()
             case Action.DELIVER_AND_WAIT if sys.is_finalizing():
-                # The modules that could send it are being taken down.
+                # The modules needed to send it are being torn down.
                 if self._queue.perishable:
-                    say("1 message is lost, as the interpreter is being taken down")
+                    say("1 message is lost, because the interpreter is shutting down")
                     self._queue.watch(self._on_message, collecting=False)
             case Action.DELIVER_AND_WAIT:
-                self._await_all()
-                self.end_exit()
+                with shutdown.until_ctrl_c([self]):
+                    self._await_all()
+                    self.end_exit()
+
+    def _make_room(self, end: float) -> None:
+        """Make sure that a thread delivers, if necessary the calling thread, until `end`."""
+        self._listener.wake()
+        self.draining.see_to_it(lambda: end)
 
     def _on_acknowledged(self, action: Action) -> None:
-        """A batch was acknowledged, and whoever waits goes on waiting. Listener's thread."""
+        """Extend the time that callers wait. Called in the listener's thread."""
         self._patience.acknowledged(monotonic(), waited=exit_clock.waited)
         if action is Action.PUT_OFF_AND_GO_ON:
             self._life.put_off(self._ends_at())
 
     def _do_chores(self, now: float) -> float | None:
-        """Do what the listener is to do from time to time; return when it is to come back."""
+        """Do the listener's periodic tasks. Return the time at which to call this again."""
         if exit_clock.is_terminated and self._life.is_patient:
             self._life.on(Event.TERMINATE)
         moments = (self._losses.tell_of_drops(now), self._queue.tend(now))
         return min((moment for moment in moments if moment is not None), default=None)
 
     def hurry(self) -> None:
-        """Deliver at once: SIGTERM came. Takes no lock: a signal handler calls."""
+        """Deliver at once after SIGTERM. Lock-free, because a signal handler calls this."""
         self._listener.wake()
+        self._waiters.look()  # the time that they wait is shorter now
 
     def refuse(self, error: InvalidMessage) -> None:
-        """Write a message that was refused before the queue to the dead letters, unsynced."""
+        """Write a message that was refused as invalid to the dead letters, without syncing."""
         if self._dead_letters is None:
             return
         try:
@@ -134,32 +144,34 @@ class Pipeline:
             self._reporter.once("dead letters", cannot_write_dead_letters(fault))
 
     def abandon(self) -> None:
-        """In a forked child: close what is the parent's, and touch nothing of it."""
+        """In a forked child, close the inherited descriptors and leave the parent's files alone."""
         self._life.on(Event.FORK)
         self._queue.abandon()
 
-    # Closing, and the end of the process. -------------------------------------------------------
+    # Closing, and process exit. -----------------------------------------------------------------
 
     def close(self, *, wait: bool = True) -> None:
-        """Deliver what waits and end the thread; the next message starts it again.
+        """Deliver waiting messages and end the thread. The next message starts it again.
 
-        It waits as long as `flush` does. What takes longer goes on in the background for as long as
-        the process lives, and is reported.
+        This waits as long as `flush` does. If delivery takes longer, that is reported, and delivery
+        continues in the background until the process ends.
 
         Args:
-            wait: False to return at once, as when the caller holds a lock that others need.
+            wait: whether to wait. Pass False if the caller holds a lock that other threads need.
         """
         action = self._life.on(Event.CLOSE)
         self._listener.wake()
         if wait:
             with exit_clock.running():
-                self._wait_until_closed(self.draining.begin())
+                self._wait_until_closed()
         if action is Action.TELL_LOSSES:
             self._losses.tell(self._pending, self._delivery.trouble, at_last=True)
 
-    def _wait_until_closed(self, until: Until) -> None:
+    def _wait_until_closed(self) -> None:
+        began, until = monotonic(), self.draining.begin()
         accepted = self._queue.accepted
-        # What is in memory goes on being delivered in the background; what is on disk is safe.
+        # Messages in memory are still delivered in the background. Those on disk are safe, so
+        # their delivery may stop.
         if not self._queue.perishable:
             self._life.put_off(until())
         self.draining.see_to_it(until)
@@ -167,53 +179,55 @@ class Pipeline:
         self._waiters.wait_until_ended(until, unless_above=accepted if is_answered else math.inf)
         if self._life.is_ending or not self._listener.is_running:
             return
-        if is_answered:  # others log on, and theirs is not ours to cut short
+        if is_answered:  # other threads keep logging, so the pipeline stays open
             self._life.on(Event.MESSAGE)
             return
         pending = self._pending
         report(
             f"{counted(pending, 'message')} {were(pending)} not delivered within shutdown_timeout "
-            f"({self._patience.timeout:g} s); delivery goes on until the process ends"
+            f"({self._patience.timeout:g} s); delivery continues until the process ends"
         )
-        self.draining.give_up()
+        self.draining.give_up(began)
 
     def begin_exit(self) -> None:
-        """The process ends: from now on, there is a deadline."""
+        """Start delivering with a deadline, because the process is exiting."""
         self._await_all()
+        self._listener.replace_outdated(self._ends_at)
         action = self._life.on(Event.EXIT, deadline=self._ends_at())
         if action is Action.START and self._pending:
             self._listener.start()
         self._listener.wake()
 
     def _await_all(self) -> None:
-        """The end of the process waits for what is accepted so far, and not for what follows."""
+        """Wait at exit for the messages accepted so far, but not for later ones."""
         self._awaited = self._waiters.accepted
         self._ends_at = self.draining.begin()
 
-    def wait_for_exit(self, at_most: float) -> int:
-        """Wait for what `begin_exit` began; return how many messages are still on their way.
+    def wait_for_exit(self, until: Until) -> int:
+        """Wait for the delivery that `begin_exit` started. Return how many messages it still has.
 
         Args:
-            at_most: seconds.
+            until: when to stop waiting.
         """
-        limit = monotonic() + at_most
         with exit_clock.running():
             if self._waiters.wait_until_answered(
-                lambda: min(limit, self._ends_at()), target=self._awaited
+                lambda: min(until(), self._ends_at()), target=self._awaited
             ):
                 return 0
-        return self._pending if monotonic() < self._ends_at() else 0
+        has_time = self._listener.is_running and monotonic() < self._ends_at()
+        return self._pending if has_time else 0
 
     def end_exit(self) -> None:
-        """Wait for what `begin_exit` began, and say what is lost."""
+        """Wait until the delivery that `begin_exit` started is over, and report lost messages."""
+        began = monotonic()
         with exit_clock.running():
             self._life.put_off(self._ends_at())
-            if self._ends_at() > monotonic():
+            if self._ends_at() > began:
                 self.draining.see_to_it(self._ends_at)
             self._listener.wake()
             if self._waiters.wait_until_answered(self._ends_at, target=self._awaited):
                 self._waiters.wait_until_ended(self._ends_at, unless_above=sum(self._awaited))
-        self.draining.give_up()  # `logging.shutdown` comes after us, and has nothing to wait for
+        self.draining.give_up(began)  # `logging.shutdown` runs next, and should not wait again
         self._intake.block_timeout = 0.0
         if self._life.on(Event.EXIT_OVER) is Action.TELL_LOSSES:
             self._delivery.sum_up()
@@ -222,8 +236,8 @@ class Pipeline:
     # Counting. ----------------------------------------------------------------------------------
 
     def count(self) -> Counts:
-        """Return what became of this pipeline's messages."""
-        tally = self._delivery.tally  # before `accepted`, which then is never too small
+        """Return the counts of this pipeline's messages."""
+        tally = self._delivery.tally  # read before `accepted`, so that `pending` is never negative
         accepted, lost, dropped = self._queue.accepted, self._queue.lost, self._intake.dropped
         return Counts(
             accepted=accepted + dropped,

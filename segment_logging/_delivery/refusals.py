@@ -1,4 +1,4 @@
-"""What is refused before the queue: counted, told, and written to the dead letters."""
+"""Messages that are refused as invalid: counted, reported, and written to the dead letters."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .own import OwnPipeline
 
 
 class Refusals:
-    """The refused messages of one handler, in one process. Any thread.
+    """Handles the refused messages from one handler in one process. Thread-safe.
 
     Args:
-        own: has the dead letters.
+        own: the handler's pipeline, which writes the dead letters.
     """
 
     def __init__(self, own: OwnPipeline) -> None:
@@ -21,7 +21,7 @@ class Refusals:
         self._reports = CountReports(_of_nobody)
 
     def add(self, refusal: InvalidMessage) -> None:
-        """Take note of a message that Segment would drop, or that cannot even be written."""
+        """Record a message that Segment would drop or that cannot be encoded."""
         if _is_about_nobody(refusal):
             self._about_nobody += 1
             self._reports.report(self._about_nobody, now=monotonic())
@@ -31,18 +31,18 @@ class Refusals:
                 pipeline.refuse(refusal)
 
     def tell_at_last(self) -> None:
-        """Tell what is not told yet, as there may be no later chance."""
+        """Report refusals that are not reported yet, because there may be no later chance."""
         self._reports.report_at_end(self._about_nobody, at_last=True)
 
 
 def _is_about_nobody(refusal: InvalidMessage) -> bool:
-    has_id = not {"userId", "anonymousId"}.isdisjoint(refusal.refused or ())
-    return refusal.field == "user_id" and not has_id
+    ids = map((refusal.refused or {}).get, ("userId", "anonymousId"))
+    return refusal.field == "user_id" and all(one is None for one in ids)
 
 
 def _of_nobody(number: int) -> str:
     return (
         f"{counted(number, 'event')} had neither a user_id nor an anonymous_id, and {were(number)} "
-        "refused: bind who it is with identity() or the middleware of a web framework, or pass "
+        "refused: bind the user with identity() or a web framework's middleware, or pass "
         "extra={'user_id': ...}"
     )

@@ -1,4 +1,4 @@
-"""How long to wait before another attempt, and when to give up. Pure: decisions only."""
+"""The retry policy: how long to wait between attempts, and when to give up. Pure functions only."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from .._messages.limits import MAX_RETRY_AFTER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and for how long one batch is tried. All times are seconds.
+    """How many times and for how long one batch is tried. All times are in seconds.
 
     Attributes:
-        max_attempts: attempts that may fail, including the first. Those that the server answered
-            with a Retry-After do not count.
-        max_rate_limited: what the Retry-After waits of one batch may add up to.
+        max_attempts: the maximum number of attempts, including the first. Attempts that the server
+            answered with a Retry-After do not count.
+        max_rate_limited: the maximum total of a batch's Retry-After waits.
     """
 
     max_attempts: int = 11
     max_rate_limited: float = 1800.0
 
     def wait_before(self, progress: Progress, *, random: float) -> float | None:
-        """Return the seconds to wait before the next attempt, None to give up.
+        """Return the seconds to wait before the next attempt, or None to give up.
 
-        After a Retry-After, exactly that long. Otherwise, before attempt n + 1:
+        After a Retry-After, the wait is exactly that long. Otherwise, the wait before attempt n + 1
+        is:
 
-            0                                           n = 1
-            min(60, 0.5 * 2 ** (n - 2)) * (1 + random / 10)    n > 1
+            0                                                  for n = 1
+            min(60, 0.5 * 2 ** (n - 2)) * (1 + random / 10)    for n > 1
 
-        that is at once, then 0.5, 1, 2, 4, 8, 16, 32, 60, 60 …, each up to a tenth longer, so that
-        many processes do not come back in step.
+        The waits are thus 0, 0.5, 1, 2, 4, 8, 16, 32, 60, 60, … seconds, each plus up to 10%, so
+        that many processes do not retry at the same time.
 
         Args:
-            progress: of the batch, after `failed`.
-            random: from 0 to 1.
+            progress: the batch's progress, after `failed`.
+            random: a random number from 0 to 1.
         """
         if progress.retry_after is not None:
             within = progress.rate_limited <= self.max_rate_limited
@@ -47,12 +48,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What became of one batch so far.
+    """The failed attempts at one batch so far.
 
     Attributes:
-        counted: failed attempts without a Retry-After to speak of.
-        rate_limited: seconds of Retry-After, added up.
-        retry_after: that of the last attempt, None if it had none.
+        counted: the number of failed attempts without a Retry-After of at least one second.
+        rate_limited: the total of all Retry-After waits, in seconds.
+        retry_after: the last attempt's Retry-After in seconds, or None.
     """
 
     counted: int = 0
@@ -63,12 +64,12 @@ class Progress:
         """Return the progress after one more failed attempt.
 
         Args:
-            retry_after: what the answer asked for, in seconds. Less than one would have us try
-                without end and without a pause, so that counts as any other attempt.
+            retry_after: the answer's Retry-After in seconds, or None. A Retry-After of less than
+                one second is ignored, as it would cause endless attempts without a pause.
         """
-        if retry_after is None or not retry_after >= 1.0:  # nor NaN
+        if retry_after is None or not retry_after >= 1.0:  # also true for NaN
             return Progress(counted=self.counted + 1, rate_limited=self.rate_limited)
-        retry_after = min(retry_after, MAX_RETRY_AFTER)  # a client may pass anything
+        retry_after = min(retry_after, MAX_RETRY_AFTER)  # a custom client may pass any value
         return Progress(
             counted=self.counted,
             rate_limited=self.rate_limited + retry_after,

@@ -1,4 +1,4 @@
-"""Whoever waits for the delivering thread, with a limit: for answers, or for its end."""
+"""Callers that wait, with a time limit, until messages are settled or the thread has ended."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .._process.delivering import is_delivering
 from .._queues.message_queue import MessageQueue
 
 Until = Callable[[], float]
-"""Says at which moment of the clock a wait ends, as far as is known now."""
+"""A function that returns the time at which a wait ends. The result may change during the wait."""
 
 Target = tuple[int, ...]
-"""How many messages of each lane are to be answered for."""
+"""How many messages of each lane must be settled. See `MessageQueue.lanes`."""
 
 
 class Waiters:
-    """The callers that wait. Any thread.
+    """The callers that are waiting. All methods are thread-safe.
 
     Args:
-        queue: what it has accepted and what was acknowledged is what they wait for.
-        thread: the bell of the delivering thread, which is to look at what they want.
-        is_running: whether there is such a thread.
-        clock: seconds, monotonic.
+        queue: the queue whose messages the callers wait for.
+        thread: the delivery thread's bell, which tells it that a caller is waiting.
+        is_running: returns whether there is a delivery thread.
+        clock: returns the monotonic time in seconds.
     """
 
     def __init__(
@@ -40,25 +40,25 @@ class Waiters:
         self._is_running = is_running
         self._clock = clock
         self._bells: list[Bell] = []
-        self._targets: list[Target] = []  # what of each lane is to be answered for
+        self._targets: list[Target] = []  # what each caller waits for
 
     @property
     def accepted(self) -> Target:
-        """How many messages were accepted in each lane so far: what one can wait for."""
+        """How many messages each lane has accepted so far."""
         return tuple(accepted for accepted, _ in self._queue.lanes)
 
     def wait_until_answered(
         self, until: Until, *, target: Target | None = None, backlog: bool = False
     ) -> bool:
-        """Wait until messages are answered for.
+        """Wait until messages are settled: delivered or abandoned.
 
         Args:
             until: when to stop waiting.
-            target: which ones; None for all that are accepted so far.
-            backlog: wait for what processes that are gone have left, too.
+            target: which messages to wait for. None means all that have been accepted so far.
+            backlog: whether to wait for messages left by earlier processes, too.
 
         Returns:
-            False if it was time to stop first.
+            False if the time ran out first.
         """
         with self.wanting(target, backlog=backlog) as are_answered:
             return self._wait_until(are_answered, until)
@@ -67,11 +67,13 @@ class Waiters:
     def wanting(
         self, target: Target | None = None, *, backlog: bool = False
     ) -> Iterator[Callable[[], bool]]:
-        """Have messages sent without waiting for company, and tell whether they are answered for.
+        """Have messages sent without waiting for full batches.
+
+        Yields a function that returns whether the messages are settled.
 
         Args:
-            target: as in `wait_until_answered`.
-            backlog: as in `wait_until_answered`.
+            target: see `wait_until_answered`.
+            backlog: see `wait_until_answered`.
         """
         wanted = self.accepted if target is None else target
         found: list[Target] = []
@@ -79,7 +81,7 @@ class Waiters:
         def are_answered() -> bool:
             if backlog and self._queue.has_backlog:
                 return False
-            if not found:  # only now, as what was found of others counts as accepted, too
+            if not found:  # only now, because adopted messages also count as accepted
                 found.append(self.accepted if target is None else target)
             return self._are_answered(found[0])
 
@@ -95,10 +97,11 @@ class Waiters:
 
         Args:
             until: when to stop waiting.
-            unless_above: do not wait once more messages than this were accepted: it has to go on.
+            unless_above: stop waiting once more messages than this were accepted, because the
+                thread then keeps running.
 
         Returns:
-            False if it has not ended.
+            False if the thread has not ended.
         """
         self._wait_until(
             lambda: not self._is_running() or self._queue.accepted > unless_above, until
@@ -107,11 +110,11 @@ class Waiters:
 
     @property
     def want_answers(self) -> bool:
-        """Whether somebody waits for a message that is not answered for."""
+        """Whether a caller waits for a message that is not settled."""
         return not all(map(self._are_answered, tuple(self._targets)))
 
     def look(self) -> None:
-        """Have all of them look whether what they wait for has come. The thread's turn."""
+        """Make all callers check whether they can stop waiting. The thread calls this."""
         for bell in tuple(self._bells):
             bell.ring()
 

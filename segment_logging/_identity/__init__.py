@@ -1,1 +1,1 @@
-"""Who it was: what is bound to the current context or to a logger, and how bindings combine."""
+"""Identities that are bound to the current context or to a logger, and how they are combined."""

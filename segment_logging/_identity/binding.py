@@ -1,8 +1,8 @@
-"""Who it was, said once for all events of a thread, a task or a request: `bind` and `identity`.
+"""`bind` and `identity`: set the identity for all events of a thread, a task or a request.
 
-It is kept in a context variable, read in the caller's thread (the listener's does not see it), and
-read only for a record that is an event, as finding it out may be costly. Being bound never makes a
-record an event.
+The identity is kept in a context variable. It is read in the caller's thread, because the
+listener's thread does not see it, and only for events, because determining it may be expensive. A
+bound identity never turns a record into an event.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Whom a context is about, and what is left of that at the end of what bound it.
+    """The identity that is bound to a context, and the data needed to restore it.
 
     Attributes:
-        identity: who it is.
-        lasting: what `unbind` goes back to: `identity` without what `bind` has added.
+        identity: the bound identity.
+        lasting: the identity that `unbind` restores: `identity` excluding what `bind` added.
         blocks: the `identity` blocks that were entered and not left yet. The references are weak,
-            or a task that starts its own successor inside a block would pile them up.
+            because a task that starts its successor inside a block would accumulate blocks.
     """
 
     identity: Identity
@@ -41,7 +41,7 @@ class Binding:
 
 
 class _Block:
-    """An `identity` block that was entered, with what was bound around it."""
+    """An `identity` block that was entered, with the binding outside the block."""
 
     __slots__ = ("__weakref__", "around")
 
@@ -52,11 +52,11 @@ class _Block:
 _UNBOUND = Binding(NOBODY, NOBODY)
 
 current_binding: ContextVar[Binding] = ContextVar("segment_logging.identity", default=_UNBOUND)
-"""What is bound in the current thread or task."""
+"""The binding of the current thread or task."""
 
 
 def current_identity() -> Identity:
-    """Return whom the current context is about."""
+    """Return the identity that is bound to the current context."""
     return current_binding.get().identity
 
 
@@ -69,14 +69,15 @@ def bind(
 ) -> None:
     """Fill in the identity of every event that is logged in this context from now on.
 
-    What is None stays as it was bound; `context` is merged. A context is a thread, an asyncio
-    task or an `asyncio.to_thread`; `run_in_executor` starts without one. `unbind` ends it; an
-    `identity` block ends by itself.
+    Arguments that are None keep their previous values. `context` is merged into the previous one. A
+    context is a thread, an asyncio task or an `asyncio.to_thread` call. Functions run by
+    `run_in_executor` start without an identity. The binding lasts until `unbind` is called. To
+    limit it to a block, use `identity`.
 
     Args:
-        user_id: text, a number or a UUID.
-        anonymous_id: text, a number or a UUID.
-        context: merged into Segment's context object of every event.
+        user_id: a string, a number or a UUID.
+        anonymous_id: a string, a number or a UUID.
+        context: an object to merge into the Segment context of every event.
 
     Raises:
         ConfigurationError: the context is not an object.
@@ -88,9 +89,9 @@ def bind(
 
 @public_in("segment_logging")
 def unbind() -> None:
-    """Forget what `bind` has bound in this context.
+    """Remove what `bind` has bound in this context.
 
-    What an `identity` block or a framework's request has bound stays until that ends.
+    Bindings of an `identity` block or a framework's request stay until the block or request ends.
     """
     before = current_binding.get()
     current_binding.set(Binding(before.lasting, before.lasting, before.blocks))
@@ -98,7 +99,7 @@ def unbind() -> None:
 
 @contextmanager
 def only_identity(bound: Identity | Binding) -> Iterator[None]:
-    """Have exactly `bound` in force inside the `with` block, whatever is bound around it."""
+    """Bind exactly `bound` inside the `with` block, regardless of what is bound outside it."""
     before = current_binding.get()
     current_binding.set(bound if isinstance(bound, Binding) else Binding(bound, bound))
     try:
@@ -108,17 +109,18 @@ def only_identity(bound: Identity | Binding) -> Iterator[None]:
 
 
 @public_in("segment_logging")
-class identity:  # in lower case, as it is used like a function: see `contextlib.suppress`
-    """Fill in the identity of every event that is logged inside the `with` block; see `bind`.
+class identity:  # lower case, like `contextlib.suppress`, because it is used like a function
+    """Fill in the identity of every event that is logged inside the `with` block. See `bind`.
 
-    It also decorates functions, async or not. As with any context variable, what a generator binds
-    is visible between its steps to whoever asks for them. It ends with the block, and takes nobody
-    else's binding along, wherever and in whatever order generators are closed.
+    It also works as a decorator of functions, async or not. If a generator yields inside the block,
+    the code that iterates over it sees the identity too, as with any context variable. The binding
+    ends with the block. It does not affect other bindings, regardless of where and in which order
+    generators are closed.
 
     Args:
-        user_id: text, a number or a UUID.
-        anonymous_id: text, a number or a UUID.
-        context: merged into Segment's context object of every event.
+        user_id: a string, a number or a UUID.
+        anonymous_id: a string, a number or a UUID.
+        context: an object to merge into the Segment context of every event.
 
     Raises:
         ConfigurationError: the context is not an object, or a generator function is decorated.
@@ -132,7 +134,7 @@ class identity:  # in lower case, as it is used like a function: see `contextlib
         context: Mapping[str, Any] | None = None,
     ) -> None:
         self._added = _identity_of(user_id, anonymous_id, context)
-        self._entered: list[_Block] = []  # by any thread or task, if it is used more than once
+        self._entered: list[_Block] = []  # by any thread or task, since an object may be reused
 
     def __enter__(self) -> None:
         around = current_binding.get()
@@ -143,8 +145,9 @@ class identity:  # in lower case, as it is used like a function: see `contextlib
         current_binding.set(Binding(bound, bound, (*outer, weakref.ref(block))))
 
     def __exit__(self, *_: object) -> None:
-        # Not by token, and not simply back: a generator may end in another context, where its
-        # block was never entered, or after the block around it.
+        # Do not reset the variable by its token or restore the outer binding unconditionally. A
+        # generator may be closed in another context, in which its block was never entered, or after
+        # the outer block has ended.
         here = [entered() for entered in current_binding.get().blocks]
         for block in reversed(tuple(self._entered)):
             if block in here:
@@ -155,8 +158,8 @@ class identity:  # in lower case, as it is used like a function: see `contextlib
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise ConfigurationError(
-                "identity cannot decorate a generator, as others run between its steps: "
-                "use a `with` block inside it that holds no `yield`"
+                "identity cannot decorate a generator, since other code runs between its steps: "
+                "use a `with` block without a `yield` inside the generator"
             )
         if inspect.iscoroutinefunction(function):
 

@@ -1,7 +1,7 @@
-"""What a logger is bound to: merged when it is bound, filled in where a call leaves it out.
+"""Values that are bound to a logger, and filled in where a call has none.
 
-On a record it lies apart from the extras, under one name of its own, so that it makes no record an
-event. Pure.
+On a record, they are kept in a separate attribute and not among the extras, so that they do not
+turn the record into an event. Pure.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from .merge import merge
 from .who import KnownIdentity
 
 LOGGER_BINDING = "_segment_bound"
-"""Where a record carries it. Formatters that write extras leave out names of this kind."""
+"""The name of that attribute. Formatters that write extras skip names with a leading underscore."""
 
 _IDS = ("user_id", "anonymous_id")
 _OBJECTS = ("properties", "context", "integrations")
 
 NAMES = frozenset({*_IDS, *_OBJECTS})
-"""What can be bound to a logger."""
+"""The names of the values that can be bound to a logger."""
 
 
 def bind_more(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is bound once `more` is: names to values, none of which is None.
+    """Return the values that are bound once `more` is added. Values that are None are left out.
 
     Raises:
-        ConfigurationError: a value is not an object where one must be.
+        ConfigurationError: a value that must be an object is not one.
     """
     bound = dict(more)
     for name in _OBJECTS:
@@ -43,12 +43,12 @@ def bind_more(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, A
 def fill_in(
     bound: Mapping[str, Any], fields: dict[str, Any], own_keys: Collection[str] = NAMES
 ) -> None:
-    """Put what is bound under what the fields of a call say. Only `fields` itself is changed.
+    """Fill in the fields of a call with bound values. Objects inside `fields` are not changed.
 
     Args:
-        bound: what `bind_more` returned.
-        fields: of the call.
-        own_keys: names of the fields that this type of call has.
+        bound: the bound values, as returned by `bind_more`.
+        fields: the fields of the call, which take precedence.
+        own_keys: the names of the fields that this type of call has.
     """
     ids = fields.get("user_id"), fields.get("anonymous_id")
     context = bound.get("context")
@@ -66,7 +66,7 @@ def fill_in(
             upper = fields.get(name)
             if upper is None:
                 fields[name] = lower
-            elif isinstance(upper, Mapping):  # anything else is left for the rules to refuse
-                # A call's properties replace bound ones of the same name as a whole.
+            elif isinstance(upper, Mapping):  # other values are refused later
+                # A call's property replaces the bound one of the same name; they are not merged.
                 deep = name != "properties"
                 fields[name] = merge(lower, upper) if deep else {**lower, **dict(upper.items())}

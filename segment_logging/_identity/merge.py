@@ -1,4 +1,4 @@
-"""Two objects as one."""
+"""The merging of two objects."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 _WHOLE = "library"
-"""A key at the top whose object is taken whole: a name beside another's version is neither's."""
+"""A top-level key that is not merged, so that a library's name never gets another's version."""
 
 
 def merge(
     lower: Mapping[str, Any] | None, upper: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """Return both as one, merging the objects inside them as well. `upper` wins.
+    """Return the two objects merged, including the objects inside them. `upper` wins.
 
-    Neither of the two is changed.
+    Neither object is changed.
     """
     if not lower or not upper:
         return upper or lower
@@ -28,7 +28,7 @@ def _merge_deeply(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[st
     merged = dict(lower.items())
     for key, value in upper.items():
         below = merged.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
+        if below is not None and isinstance(below, Mapping) and isinstance(value, Mapping):
             merged[key] = _merge_deeply(below, value)
         else:
             merged[key] = value

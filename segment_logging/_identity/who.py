@@ -1,4 +1,4 @@
-"""Whom an event is about: what can be bound, and what one binding on top of another means. Pure."""
+"""Identities: the user that an event is about, and how two identities are combined. Pure."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any, Protocol
 from .merge import merge
 
 _PERSONAL = frozenset({"traits", "groupId", "externalIds"})
-# All else in a context is of the request or the program: address, page, browser, language, app.
+# Other keys describe the request or the program: address, page, browser, language, app.
 
 
 class Identity(Protocol):
-    """What can be bound to a context."""
+    """An identity that can be bound to a context."""
 
     def known(self) -> KnownIdentity:
-        """Return who it is now. Asked for each event, in the thread that logs it."""
+        """Return the current identity. Called for each event, in the thread that logs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownIdentity:
-    """What is known of the user whom the current context is about.
+    """An identity whose values are known.
 
     Attributes:
-        user_id: None if nobody is logged in.
-        anonymous_id: of the visitor.
-        context: what goes under the context of an event.
+        user_id: the user's id, or None if nobody is logged in.
+        anonymous_id: the visitor's id, or None.
+        context: defaults for the context of an event, or None.
     """
 
     user_id: Any = None
@@ -37,11 +37,13 @@ class KnownIdentity:
         return self
 
     def of(self, user_id: Any, anonymous_id: Any) -> KnownIdentity:
-        """Return whom an event with these ids is about, where None is filled in from here.
+        """Return the identity of an event with these ids. Ids that are None are filled in.
 
-        If that is somebody else, neither the anonymous id nor anything personal in the context is
-        theirs: Segment would take the two for the same person.
+        If the ids belong to someone else, neither the anonymous id nor the personal parts of the
+        context are filled in, because Segment would take the two for the same person.
         """
+        if user_id is None and anonymous_id is None:
+            return self
         if self.is_not(user_id, anonymous_id):
             return KnownIdentity(
                 user_id=user_id,
@@ -55,20 +57,20 @@ class KnownIdentity:
         )
 
     def is_not(self, user_id: Any, anonymous_id: Any) -> bool:
-        """Whether these ids are somebody else's."""
+        """Return whether these ids belong to someone else."""
         if self.user_id is not None:
             return user_id is not None and _differ(self.user_id, user_id)
         visitors = self.anonymous_id, anonymous_id
         return None not in visitors and user_id is None and _differ(*visitors)
 
     def over(self, below: Identity) -> Identity:
-        """Return what is bound once this is added to `below`, which is not asked before it must."""
+        """Return the result of adding this identity to `below`, without calling `below.known()`."""
         if isinstance(below, KnownIdentity):
             return self.over_known(below)
         return below.add(self) if isinstance(below, _Layers) else _Layers(below=below, above=self)
 
     def over_known(self, below: KnownIdentity) -> KnownIdentity:
-        """The same, where it is known what is below."""
+        """Return the result of adding this identity to a known one."""
         whom = below.of(self.user_id, self.anonymous_id)
         return KnownIdentity(
             user_id=whom.user_id,
@@ -79,18 +81,18 @@ class KnownIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layers:
-    """A known identity on top of one that is asked only when an event is logged.
+    """A known identity on top of one that is determined only when an event is logged.
 
-    Adding to it has the effect of binding one by one to a known identity. However often something
-    is added, there are at most four layers: a connection may last for days.
+    Adding identities to it has the same effect as adding them one by one to a known identity. There
+    are at most four layers, no matter how many are added, since a connection may last for days.
     """
 
     below: Identity
     above: KnownIdentity
     is_another: bool = False
-    """Whether one user was bound over another. What is below then belongs to somebody else."""
+    """Whether one user was bound over another. If so, `below` belongs to someone else."""
     is_another_visitor: bool = False
-    """Whether one visitor was. It does if nobody is logged in below."""
+    """Whether one visitor was bound over another. This matters if `below` has no user."""
 
     def known(self) -> KnownIdentity:
         below = self.below.known()
@@ -103,7 +105,8 @@ class _Layers:
         if before.user_id is None and _says_who(before):
             is_new_visitor = before.anonymous_id is None and added.anonymous_id is not None
             if added.user_id is not None or is_new_visitor:
-                return _Layers(below=self, above=added)  # only `below` knows whom that is about
+                # Only `below` can tell whether this is another user.
+                return _Layers(below=self, above=added)
         is_another = before.is_not(added.user_id, added.anonymous_id)
         is_visitor = before.user_id is None
         return _Layers(
@@ -115,7 +118,7 @@ class _Layers:
 
 
 def _differ(one: Any, other: Any) -> bool:
-    return str(one) != str(other)  # ids are text to Segment
+    return str(one) != str(other)  # Segment treats ids as strings
 
 
 def _says_who(identity: KnownIdentity) -> bool:
@@ -124,7 +127,7 @@ def _says_who(identity: KnownIdentity) -> bool:
 
 
 def _impersonal(context: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return a context without what is of one person alone."""
+    """Return a context without its personal parts."""
     if context is None or _PERSONAL.isdisjoint(context):
         return context
     return {key: value for key, value in context.items() if key not in _PERSONAL}

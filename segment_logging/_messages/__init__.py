@@ -1,7 +1,7 @@
-"""Segment's calls, and how they are written: what fits, what is right, what it looks like as JSON.
+"""Segment's calls: their fields, rules and limits, and their encoding as JSON.
 
-Pure: no thread, no socket, no logging, and no clock but one that is passed in.
+Pure: no threads, sockets or logging. Clocks are passed in.
 """
 
-from . import batch as batch  # the kinds of messages make themselves known to `Message`
+from . import batch as batch  # importing these modules registers their classes in `message.kinds`
 from . import calls as calls

@@ -1,7 +1,7 @@
-"""Many calls in one request, as objects or already encoded.
+"""Batches: many calls in one request, as objects or already encoded.
 
-The pipeline makes batches of bytes that are ready to be sent. A client that wants objects, such as
-the fake one, has them decoded on demand. That is how "encode once" and `Client.send` go together.
+The pipeline makes batches from encoded messages, so each message is encoded only once. A client
+that needs objects, such as the fake client, gets them decoded on demand.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ from .calls import Call, call_of
 from .encoding import decode, encode
 from .limits import MAX_BATCH_MESSAGES
 from .message import Message
+from .wire import CALL_TYPES
 
 
 @public_in("segment_logging")
 class Batch(Message):
     """Up to 2,500 calls in one request.
 
-    Made from messages, or by `of_lines` from calls that are already encoded. Then nothing is
-    decoded unless somebody asks for `batch`, and the body is a join of the bytes.
+    A batch is made from calls, or by `of_lines` from encoded calls. A batch made from lines
+    decodes nothing until `batch` is read, and its body is built by joining the lines.
 
     Args:
-        batch: calls, in the order they are to arrive.
+        batch: the calls, in the order in which they should arrive.
         context: merged by Segment into every call's context.
         integrations: merged by Segment into every call's integrations.
-        extra: more top-level keys, as they are to stand on the wire.
+        extra: additional top-level keys, spelled as on the wire.
 
     Raises:
-        InvalidMessage: there are no calls (empty_batch), more than 2,500 (answered with 200, and
-            dropped), or something else among them; or `extra` holds a key of the batch's own.
+        InvalidMessage: if there are no calls (empty_batch), if there are more than 2,500 (Segment
+            would answer 200 and drop them), if an item is not a call, or if `extra` contains one
+            of the batch's own keys.
     """
 
     __slots__ = ("_fields", "_lines", "_messages", "context", "extra", "integrations")
@@ -60,15 +62,15 @@ class Batch(Message):
     ) -> None:
         if not isinstance(batch, Iterable):
             raise InvalidMessage(
-                f"batch must be a list, not {type(batch).__name__}: pass a list of calls",
+                f"batch must be a list of calls, not {type(batch).__name__}: pass a list",
                 field="batch",
             )
         calls: list[Call] = []
         for message in batch:
             if not isinstance(message, Call):
                 raise InvalidMessage(
-                    f"a batch holds calls, not {type(message).__name__}: "
-                    "pass Identify, Track, Page, Screen, Group or Alias",
+                    f"a batch can only contain calls, not {type(message).__name__}: "
+                    f"pass {', '.join(map(str.capitalize, CALL_TYPES))}",
                     field="batch",
                 )
             calls.append(message)
@@ -83,7 +85,7 @@ class Batch(Message):
         integrations: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Return a batch of calls that are already encoded, one JSON object a line."""
+        """Return a batch of encoded calls, one JSON object per line."""
         batch = cls.__new__(cls)
         batch._set(None, tuple(lines), context, integrations, extra)
         return batch
@@ -112,12 +114,13 @@ class Batch(Message):
         count = len(messages or lines or ())
         if not count:
             raise InvalidMessage(
-                "a batch without messages (empty_batch): send it when there is one", field="batch"
+                "a batch needs at least one call (empty_batch): do not send empty batches",
+                field="batch",
             )
         if count > MAX_BATCH_MESSAGES:
             raise InvalidMessage(
-                f"a batch of {count:,} messages, of which Segment keeps {MAX_BATCH_MESSAGES:,}: "
-                "split it, or push them through a Batcher",
+                f"a batch of {count:,} messages is above Segment's limit of "
+                f"{MAX_BATCH_MESSAGES:,}: split it, or use a Batcher",
                 field="batch",
             )
         for name, value in {
@@ -132,7 +135,7 @@ class Batch(Message):
 
     @property
     def batch(self) -> tuple[Call, ...]:
-        """The calls, in order; decoded on demand if the batch was made from lines."""
+        """The calls in order. They are decoded on first use if the batch was made from lines."""
         calls = self._messages
         if calls is None:
             calls = tuple(call_of(decode(line)) for line in self.lines)
@@ -141,7 +144,7 @@ class Batch(Message):
 
     @property
     def lines(self) -> tuple[bytes, ...]:
-        """The calls encoded, one JSON object each."""
+        """The encoded calls, one JSON object each."""
         lines = self._lines
         if lines is None:
             lines = tuple(encode(call.wire_form()) for call in self.batch)
@@ -149,16 +152,16 @@ class Batch(Message):
         return lines
 
     def halves(self) -> tuple[Self, Self]:
-        """Return two batches: the first half of the calls, and the second.
+        """Return two batches: the first half of the calls and the second half.
 
         Raises:
-            InvalidMessage: there is only one call.
+            InvalidMessage: if there is only one call.
         """
         middle = len(self) // 2
         return self._with(self.lines[:middle]), self._with(self.lines[middle:])
 
     def without(self, count: int) -> Self | None:
-        """Return what is left without the first `count` calls, None if that is nothing."""
+        """Return the batch without its first `count` calls, or None if no calls are left."""
         if not count:
             return self
         left = self.lines[count:]
@@ -167,13 +170,13 @@ class Batch(Message):
         return self._with(left)
 
     def _with(self, lines: Sequence[bytes]) -> Self:
-        """Return a batch of other calls with the same fields."""
+        """Return a batch of other calls with this batch's context, integrations and extra."""
         return self.of_lines(
             lines, context=self.context, integrations=self.integrations, extra=self.extra
         )
 
     def body(self, *, sent_at: float, also: Mapping[str, Any] | None = None) -> bytes:
-        """Return the body of its request; see `batch_body`."""
+        """Return the request body; see `batch_body`."""
         return batch_body(self.lines, self._fields, sent_at=sent_at, also=also)
 
     @override
@@ -187,7 +190,7 @@ class Batch(Message):
 
     @override
     def __setattr__(self, name: str, value: object = None) -> None:
-        raise FrozenInstanceError(f"a Batch is frozen: make another to change its {name}")
+        raise FrozenInstanceError(f"a Batch is frozen: make a new one with a different {name}")
 
     __delattr__ = __setattr__
 

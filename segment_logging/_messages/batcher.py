@@ -1,7 +1,7 @@
-"""`Batcher`: what fits into one request.
+"""`Batcher`, which collects the messages that fit into one request.
 
-The size is that of the body as it will be sent, including envelope, commas, context and `sentAt`;
-the counters move only when a message is taken in. Pure: no clock but the one that is passed in.
+It tracks the exact size of the body that will be sent, including the envelope, commas, context and
+`sentAt`. The counters change only when a message is added. Pure: the clock is passed in.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from .values import write_timestamp
 
 @public_in("segment_logging")
 class Batcher:
-    """Collects messages, up to what one request may carry: 500,000 bytes and 2,500 messages.
+    """Collects messages up to the limits of one request: 500,000 bytes and 2,500 messages.
 
     Args:
-        context: put on the batch once, for Segment to merge into every message.
-        integrations: put on the batch in the same way.
-        auto_timestamp: a message without a timestamp gets the time of its `push`.
-        clock: seconds since the epoch.
+        context: sent once per batch. Segment merges it into every message.
+        integrations: sent once per batch, like `context`.
+        auto_timestamp: if True, a message without a timestamp gets the time of its `push`.
+        clock: returns seconds since the epoch.
 
     Raises:
-        InvalidMessage: context or integrations is not an object, or cannot be written as JSON.
-        MessageTooLarge: together they leave no room for one message of the largest size.
+        InvalidMessage: if context or integrations is not an object, or cannot be written as JSON.
+        MessageTooLarge: if together they leave no room for a message of the maximum size.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Batcher:
         auto_timestamp: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        # As they are now: a dict that grows later would push a full batch over the limit.
+        # Copied, because a dict that grows later could push a full batch over the limit.
         self._context = _snapshot("context", context)
         self._integrations = _snapshot("integrations", integrations)
         self._auto_timestamp = auto_timestamp
@@ -61,24 +61,25 @@ class Batcher:
     def _clear(self) -> None:
         self._lines: list[bytes] = []
         self._size_bytes = self._envelope_bytes
-        self._batch: Batch | None = None  # made of these lines when somebody asks for it
+        self._batch: Batch | None = None  # made from these lines on demand
 
     def push(self, message: Message) -> Message | None:
-        """Take the message in, or hand it back if it does not fit any more.
+        """Add a message, or return it if it no longer fits.
 
-        A message that is handed back is the same object, and was not counted, so a smaller one
-        may still fit. The message is encoded here; changing its dicts afterwards changes nothing.
+        A message that does not fit is not counted, so a smaller one may still fit. The message is
+        encoded here, so changing its dicts afterwards has no effect.
 
         Returns:
-            None if it was taken in, else the message.
+            None if the message was added, otherwise the message itself.
 
         Raises:
-            MessageTooLarge: it is above 32,000 bytes, so no batch can ever hold it.
-            InvalidMessage: it is a Batch, or a value cannot be written as JSON.
+            MessageTooLarge: if the message is larger than 32,000 bytes and cannot fit any batch.
+            InvalidMessage: if it is a Batch, or if a value cannot be written as JSON.
         """
         if not isinstance(message, Call):
             raise InvalidMessage(
-                f"a batch holds calls, not {type(message).__name__}: push the calls one by one"
+                f"a batch can only contain calls, not {type(message).__name__}: "
+                "push the calls one by one"
             )
         form = message.wire_form()
         if self._auto_timestamp and message.timestamp is None:
@@ -86,24 +87,25 @@ class Batcher:
         return None if self.push_line(encode(form)) else message
 
     def push_line(self, line: bytes) -> bool:
-        """Take in a message that is already encoded. False if it does not fit any more.
+        """Add an encoded message. Return False if it no longer fits.
 
         Raises:
-            MessageTooLarge: it is above 32,000 bytes.
+            MessageTooLarge: if the message is larger than 32,000 bytes.
         """
         return self.fill(iter((line,))) is None
 
     def fill(self, lines: Iterator[bytes]) -> bytes | None:
-        """Take in messages that are already encoded, until one does not fit or none are left.
+        """Add encoded messages until one does not fit or none are left.
 
         Returns:
-            None, or the line that did not fit.
+            The line that did not fit, or None.
 
         Raises:
-            MessageTooLarge: one is above 32,000 bytes; those before it are in.
+            MessageTooLarge: if a message is larger than 32,000 bytes. The messages before it have
+                been added.
         """
         taken = self._lines
-        size_bytes = self._size_bytes - (not taken)  # the first has no comma before it
+        size_bytes = self._size_bytes - (not taken)  # the first message has no comma before it
         try:
             for line in lines:
                 if len(line) > MAX_MESSAGE_BYTES:
@@ -120,29 +122,29 @@ class Batcher:
         return None
 
     def __copy__(self) -> Self:
-        """Return a batcher with the same messages; what either of them takes in is its own."""
+        """Return a batcher with the same messages. Adding to one does not change the other."""
         other = self.__class__.__new__(self.__class__)
         other.__dict__.update(self.__dict__, _lines=self._lines.copy())
         return other
 
     def take(self) -> Batch:
-        """Return what was collected as one batch, and start over.
+        """Return the collected messages as one batch, and start over.
 
         Raises:
-            InvalidMessage: nothing was collected; ask `is_empty` first.
+            InvalidMessage: if no messages were collected; check `is_empty` first.
         """
         batch = self.peek()
         self._clear()
         return batch
 
     def peek(self) -> Batch:
-        """Return what was collected as one batch, and keep it.
+        """Return the collected messages as one batch, without removing them.
 
-        For those who send a batch before they let go of it. It is the same object each time, until
-        the next message is taken in.
+        This is for callers that remove a batch only after they have sent it. The same object is
+        returned until the next message is added.
 
         Raises:
-            InvalidMessage: nothing was collected; ask `is_empty` first.
+            InvalidMessage: if no messages were collected; check `is_empty` first.
         """
         if self._batch is None:
             self._batch = Batch.of_lines(
@@ -152,24 +154,24 @@ class Batcher:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was collected."""
+        """Whether there are no collected messages."""
         return not self._lines
 
     @property
     def size_bytes(self) -> int:
-        """Size of the body as it will be sent."""
+        """The size of the request body in bytes."""
         return self._size_bytes
 
     def __len__(self) -> int:
-        """How many messages were collected."""
+        """Return the number of collected messages."""
         return len(self._lines)
 
 
 def batches_of(lines: Iterable[bytes]) -> Iterator[Batch]:
-    """Yield encoded messages as batches, in order, each as full as possible.
+    """Yield batches of encoded messages, in order, each as full as possible.
 
     Raises:
-        MessageTooLarge: a message is above 32,000 bytes.
+        MessageTooLarge: if a message is larger than 32,000 bytes.
     """
     batcher = Batcher(auto_timestamp=False)
     waiting = iter(lines)

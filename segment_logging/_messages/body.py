@@ -1,4 +1,4 @@
-"""The body of a batch request. Pure."""
+"""The body of a batch request. Pure: the time is passed in."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def batch_body(
     sent_at: float,
     also: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Return the body of one batch request: a join of calls that are already encoded.
+    """Return the body of one batch request, assembled from encoded calls.
 
     Args:
-        lines: the calls, one JSON object each.
-        fields: what the batch holds besides its calls; see `batch_fields`.
-        sent_at: seconds since the epoch, taken anew for every attempt. Segment corrects clock skew
-            by it, so a stale one would move every event in time.
-        also: more keys.
+        lines: the encoded calls, one JSON object each.
+        fields: the batch's other fields; see `batch_fields`.
+        sent_at: seconds since the epoch, read anew for every attempt. Segment uses it to correct
+            clock skew, so a stale value would shift the time of every event.
+        also: additional keys.
     """
     ending = encode({**fields, **(also or {}), "sentAt": write_timestamp(sent_at)})
     return b"".join((b'{"batch":[', b",".join(lines), b"],", ending[1:]))
@@ -36,15 +36,16 @@ def batch_fields(
     integrations: Mapping[str, Any] | None,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what a batch holds besides its calls, without what is None.
+    """Return a batch's fields other than its calls. Values that are None are left out.
 
     Args:
         context: merged by Segment into every call's context.
         integrations: merged by Segment into every call's integrations.
-        extra: more top-level keys.
+        extra: additional top-level keys.
 
     Raises:
-        InvalidMessage: one of them is not an object, or an extra key is one of a batch's own.
+        InvalidMessage: if one of them is not an object, or if `extra` contains one of the batch's
+            own keys.
     """
     for name, value in (("context", context), ("integrations", integrations), ("extra", extra)):
         if value is not None and not isinstance(value, Mapping):
@@ -52,11 +53,12 @@ def batch_fields(
     own = OWN_KEYS.intersection(extra or ())
     if own:
         raise InvalidMessage(
-            f"extra must not hold {min(own)!r}, which a batch has of its own", field="extra"
+            f"extra must not contain {min(own)!r}, which is one of the batch's own keys: remove it",
+            field="extra",
         )
     fields = {"context": context, "integrations": integrations, **(extra or {})}
     return {key: value for key, value in fields.items() if value is not None}
 
 
 OWN_KEYS = frozenset({"batch", "context", "integrations", "type", "sentAt"})
-"""What no extra key of a batch may be called."""
+"""A batch's own keys, which `extra` must not contain."""

@@ -1,11 +1,11 @@
-"""Segment's six calls as values: frozen, slotted, keyword-only, checked when they are made.
+"""Segment's six calls as value objects: frozen, slotted, keyword-only, and checked when created.
 
-A call says what happened; `wire` says how it is written and what Segment demands of it. Nothing
-here knows of logging, time or the network.
+The `wire` module defines how a call is written and what Segment requires of it. Nothing here
+depends on logging, time or the network.
 """
 
-# Annotations are evaluated here, so that `typing.get_type_hints` works on these classes, whose
-# `__module__` is the public one.
+# No `from __future__ import annotations`: `typing.get_type_hints` would resolve the annotations in
+# the class's `__module__`, which is set to the public module.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,21 +22,21 @@ from .user import User
 from .values import write_timestamp
 from .wire import FIELDS, call_type_of, read_form, wire_form
 
-_IDS = ("user_id", "anonymous_id")  # on the wire, fields of the call; here, of its User
+_IDS = ("user_id", "anonymous_id")  # on the wire, they belong to the call; here, to its User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Message):
-    """The fields that every call has.
+    """The fields that all calls have.
 
     Attributes:
-        user: who did it.
-        message_id: what Segment recognises a repetition by; at most 100 characters.
-        timestamp: when it happened: a datetime (a naive one is local time) or ISO 8601 text. Kept
-            as a datetime in UTC with whole milliseconds, which is what Segment keeps.
+        user: the user whom the call is about.
+        message_id: the id by which Segment detects duplicates; at most 100 characters.
+        timestamp: the time of the event, as a datetime (a naive one is local time) or ISO 8601
+            text. It is stored as a datetime in UTC with milliseconds, which is Segment's precision.
         context: Segment's context object.
-        integrations: destination names to True, False or options.
-        extra: more top-level keys, as they are to stand on the wire.
+        integrations: maps the names of destinations to True, False or options.
+        extra: additional top-level keys, spelled as on the wire.
     """
 
     user: User
@@ -59,14 +59,14 @@ class Call(Message):
         if self.timestamp is not None:
             moment = datetime.fromisoformat(write_timestamp(self.timestamp))
             object.__setattr__(self, "timestamp", moment)
-        form = self.wire_form()  # raises for whatever Segment would drop
+        form = self.wire_form()  # raises if Segment would drop the call
         for name, key in (("group_id", "groupId"), ("previous_id", "previousId")):
             if name in FIELDS[self.type]:
-                object.__setattr__(self, name, form[key])  # as text, even if it was a number
+                object.__setattr__(self, name, form[key])  # text, even if a number was passed
 
     @property
     def has_id(self) -> bool:
-        """Whether it has a message id, if only as an extra key."""
+        """Whether the call has a message id, in its field or as an extra key."""
         return self.message_id is not None or "messageId" in (self.extra or ())
 
     @override
@@ -75,7 +75,7 @@ class Call(Message):
         return form
 
     def wire_form(self) -> dict[str, Any]:
-        """Return the wire form with the values as they were given, to be encoded. Not a copy."""
+        """Return the wire form with the original values, which are not copied or encoded."""
         ids = {"user_id": self.user.user_id, "anonymous_id": self.user.anonymous_id}
         own = {name: getattr(self, name) for name in FIELDS[self.type] if name not in _IDS}
         return wire_form(self.type, {**ids, **own}, self.extra)
@@ -90,10 +90,10 @@ class Call(Message):
 
 
 def call_of(form: Mapping[str, Any]) -> Call:
-    """Return the call of a plain dict in wire form; see `Message.from_dict`.
+    """Return the call for a plain dict in wire form; see `Message.from_dict`.
 
     Raises:
-        InvalidMessage: Segment would drop it, or it is not a call.
+        InvalidMessage: if Segment would drop the call, or if the dict is not a call.
     """
     call = kinds[call_type_of(form)].read(form)
     assert isinstance(call, Call)
@@ -103,7 +103,7 @@ def call_of(form: Mapping[str, Any]) -> Call:
 @public_in("segment_logging")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identify(Call):
-    """Who a user is: traits to remember. https://segment.com/docs/connections/spec/identify/"""
+    """Who a user is, and their traits. https://segment.com/docs/connections/spec/identify/"""
 
     type: ClassVar[str] = "identify"
     traits: Mapping[str, Any] | None = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Track(Call):
 @public_in("segment_logging")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Call):
-    """Which web page a user saw. https://segment.com/docs/connections/spec/page/"""
+    """Which web page a user viewed. https://segment.com/docs/connections/spec/page/"""
 
     type: ClassVar[str] = "page"
     name: str | None = None
@@ -133,7 +133,7 @@ class Page(Call):
 @public_in("segment_logging")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen(Call):
-    """Which screen of an app a user saw. https://segment.com/docs/connections/spec/screen/"""
+    """Which screen of an app a user viewed. https://segment.com/docs/connections/spec/screen/"""
 
     type: ClassVar[str] = "screen"
     name: str | None = None
@@ -154,7 +154,7 @@ class Group(Call):
 @public_in("segment_logging")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alias(Call):
-    """Two ids of one user. https://segment.com/docs/connections/spec/alias/"""
+    """Two ids of the same user. https://segment.com/docs/connections/spec/alias/"""
 
     type: ClassVar[str] = "alias"
     previous_id: str

@@ -1,11 +1,11 @@
-"""Values to compact UTF-8 JSON and back, the same with and without the `speed` extra.
+"""Encode values as compact UTF-8 JSON, and decode them.
 
-Both encoders write only what JSON has. Everything else goes through one function, `default`, so
-that a value comes out the same whichever encoder is installed. What an encoder refuses (NaN, lone
-surrogates, keys that are not text, integers beyond 64 bits) is rewritten by `plain` and encoded
-again: the rare message takes the slow path, so that the common one pays nothing.
+The result is the same with and without the `speed` extra. Both encoders write only the types that
+JSON has, and pass all other values to the same function, `default`. If an encoder refuses a message
+(because of NaN, lone surrogates, keys that are not text, or integers beyond 64 bits), `plain`
+rewrites the message and it is encoded again. Only these rare messages take the slow path.
 
-Nothing here knows of messages, limits or rules.
+Nothing here depends on messages, limits or rules.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ try:
     import orjson
 
     if tuple(map(int, orjson.__version__.split(".")[:2])) >= (3, 12):
-        orjson = None  # type: ignore[assignment]  # crashes on tuples nested thousands deep
+        orjson = None  # type: ignore[assignment]  # 3.12+ crashes on tuples nested thousands deep
 except ImportError:
     orjson = None  # type: ignore[assignment]
 
@@ -38,16 +38,23 @@ except ImportError:
 def encode(value: object) -> bytes:
     """Return `value` as compact UTF-8 JSON.
 
-    A datetime is written in UTC with milliseconds and `Z` (a naive one is local time), date and
-    time in ISO 8601, a timedelta in seconds, a Decimal as a number, UUID and Path as text, an Enum
-    as its value, a set as a list (sorted if it can be), bytes as text if they are UTF-8 and as
-    base64 if not, dataclasses, Mappings, attrs and pydantic models as objects, NumPy values as what
-    they hold, NaN, the infinities and pandas' NA as null, a proxy as what it stands for, an
-    exception as `"ValueError: text"`, and any other object as its `str()`.
+    Types that JSON does not have are written as follows:
+
+    - a datetime in UTC with milliseconds and `Z` (a naive one is local time)
+    - a date or time in ISO 8601, and a timedelta in seconds
+    - a Decimal as a number, a UUID or Path as text, and an Enum as its value
+    - a set as a list, which is sorted if possible
+    - bytes as text if they are valid UTF-8, otherwise as base64
+    - a dataclass, a Mapping, or an attrs, msgspec or pydantic model as an object
+    - NumPy values as the values that they contain
+    - NaN, the infinities, pandas' NA and NaT, and msgspec's UNSET as null
+    - a proxy as the value behind it
+    - an exception as `"ValueError: text"`
+    - any other object as its `str()`
 
     Raises:
-        InvalidMessage: there is a cycle, nesting goes deeper than the recursion limit, or a
-            `__str__` raises. The cause is chained; the text holds no value.
+        InvalidMessage: if there is a cycle, if the nesting is deeper than the recursion limit, or
+            if a `__str__` raises. The cause is chained. The error's text contains no values.
     """
     try:
         return _encode(value)
@@ -56,28 +63,28 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes | str) -> Any:
-    """Return the value of a JSON text. Raises ValueError if it is not JSON."""
+    """Return the value of a JSON text. Raise ValueError if it is not JSON."""
     return json.loads(data)
 
 
 def utc_text(moment: datetime) -> str:
-    """Return `2026-11-23T08:00:00.123Z`: UTC, milliseconds. A naive datetime is local time."""
-    if hasattr(moment, "to_pydatetime"):  # pandas' own does not take a naive moment as local time
-        moment = moment.to_pydatetime(warn=False)  # of nanoseconds, which Segment does not keep
+    """Return a datetime as `2026-11-23T08:00:00.123Z`. A naive datetime is local time."""
+    if hasattr(moment, "to_pydatetime"):  # pandas does not treat a naive Timestamp as local time
+        moment = moment.to_pydatetime(warn=False)  # about nanoseconds, which Segment does not keep
     try:
         moment = moment.astimezone(UTC)
-    except (OverflowError, ValueError):  # the first and the last moment, for "never"
+    except (OverflowError, ValueError):  # datetime.min or datetime.max, often used for "never"
         moment = moment.replace(tzinfo=UTC)
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def default(value: Any) -> Any:
-    """Return something closer to JSON for a value that an encoder does not know."""
+    """Convert a value that an encoder does not support to something closer to JSON."""
     value = behind(value)
     match value:
         case Enum():
             return value.value
-        # Subclasses of what JSON has: the standard encoder writes them itself, orjson asks us.
+        # Subclasses of JSON's types. The standard encoder writes them itself. orjson calls this.
         case str():
             return str.__str__(value) if type(value) is not str else value
         case bool() | None:
@@ -88,7 +95,7 @@ def default(value: Any) -> Any:
             number = float.__float__(value)
             return number if math.isfinite(number) else None
         case datetime():
-            return utc_text(value) if _is_itself(value) else None
+            return utc_text(value)
         case date() | time():
             return value.isoformat()
         case timedelta():
@@ -111,14 +118,14 @@ def default(value: Any) -> Any:
             return value.__name__
     if dataclasses.is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    # Asked of the type, as a mock has any attribute that one asks for.
+    # Check the type and not the value, because a mock has every attribute.
     kind = type(value)
     if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # NumPy, pandas, CuPy, JAX
         return listed(value)
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump"):
-        return value.model_dump()
+        return value.model_dump(warnings=False)  # they would show the model's values
     if hasattr(kind, "__fields__") and hasattr(kind, "__validators__"):  # pydantic before 2
         return value.dict()
     if hasattr(kind, "__struct_fields__"):  # msgspec
@@ -127,13 +134,13 @@ def default(value: Any) -> Any:
 
 
 def listed(value: Any) -> Any:
-    """Return what an array or scalar of NumPy or its like holds."""
-    if type(value).__module__ != "numpy":  # pandas and others have their own moments
+    """Return the contents of an array or scalar from NumPy or a similar library."""
+    if type(value).__module__ != "numpy":  # pandas and others have their own datetimes
         return value.tolist()
     about = value.dtype.str
     if about.endswith(
         ("[ns]", "[ps]", "[fs]", "[as]")
-    ):  # finer than datetime: NumPy would list a bare number
+    ):  # finer than datetime, so `tolist` would return a bare number
         value = value.astype(f"{about[1:3]}[us]")
     held = value.tolist()
     if type(held) is type(value):  # longdouble
@@ -142,7 +149,7 @@ def listed(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` made of dict, list, str, int, finite float, bool and None only."""
+    """Return `value` rebuilt from dict, list, str, int, finite float, bool and None only."""
     value = behind(value)
     match value:
         case None | bool():
@@ -162,12 +169,8 @@ def plain(value: Any) -> Any:
     return plain(default(value))
 
 
-def _is_itself(value: Any) -> bool:
-    return bool(value == value)  # noqa: PLR0124  # pandas.NaT, a datetime, does not equal itself
-
-
 def _key(key: Any) -> str:
-    """Return the name that `key` has in JSON, as JavaScript and `json` spell it."""
+    """Return `key` as the key of a JSON object, with the spelling that `json` uses."""
     key = behind(key)
     match key:
         case str() if not isinstance(key, Enum):
@@ -179,7 +182,7 @@ def _key(key: Any) -> str:
 
 
 def _whole_text(text: str) -> str:
-    """Return `text` with U+FFFD in place of lone surrogates, which UTF-8 cannot hold."""
+    """Return `text` with U+FFFD in place of lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -197,23 +200,25 @@ def _sorted_if_possible(values: Set[Any]) -> list[Any]:
         return list(values)
 
 
-# allow_nan=False: `NaN` is not JSON, and Segment answers 400 to the whole batch that holds one.
+# allow_nan=False: `NaN` is not JSON, and Segment answers 400 to a whole batch that contains it.
 _standard = json.JSONEncoder(
     ensure_ascii=False,
     allow_nan=False,
     separators=(",", ":"),
     default=default,
 )
-# The objects around the one being written. Before 3.12, the interpreter's own limit ends a cycle
-# soon enough. Since then it does not in a thread with 1 MiB of stack, as musl gives it.
+# The containers that are being written, so that the encoder detects cycles. Before 3.12, the
+# interpreter's recursion limit stops a cycle early enough. Since 3.12, the stack would overflow
+# first in a thread with only 1 MiB of stack, as on musl.
 _around: dict[int, object] | None = {} if sys.version_info >= (3, 12) else None
 
 
 def accelerated(module: object) -> Callable[[object, int], Iterable[str]] | None:
-    """Return what `_standard` makes anew for each text, or None if this Python has it no more.
+    """Return the C encoder that `_standard` creates for each text, or None if it is unavailable.
 
-    Making it takes a fifth of the time of an event. It is private to the standard library, so it
-    is asked for here alone and tried out, and without it `_standard` does the work.
+    Creating it takes a fifth of the time of an event, so it is created once. It is private to the
+    standard library, so it is used only here and only if it passes a test. Otherwise, `_standard`
+    does the work.
 
     Args:
         module: `json.encoder`.
@@ -233,10 +238,10 @@ _chunks_of = accelerated(json.encoder)
 
 
 def encode_standard(value: object) -> bytes:
-    """Encode with the standard library only. Raises whatever its encoder raises.
+    """Encode with the standard library only. Errors from its encoder are not caught.
 
-    Now and then it also raises for a value that another thread, or a `__str__` that logs, is
-    writing at the same time; both are then written carefully.
+    It can also raise if another thread, or a `__str__` that logs, is encoding the same value at the
+    same time. Both then fall back to `_encode_carefully`.
     """
     if _chunks_of is None:
         return _standard.encode(value).encode()
@@ -250,7 +255,7 @@ def encode_standard(value: object) -> bytes:
 
 def _encode_carefully(value: object) -> bytes:
     try:
-        return encode_standard(value)  # takes deeper nesting and longer integers than orjson
+        return encode_standard(value)  # accepts deeper nesting and longer integers than orjson
     except Exception:
         pass
     try:
@@ -263,7 +268,7 @@ def _encode_carefully(value: object) -> bytes:
 
 
 encode_fast: Callable[[object], bytes] | None = None
-"""Encode with the `speed` extra; None without it. Raises whatever its encoder raises."""
+"""Encodes with the `speed` extra; None without it. Errors from its encoder are not caught."""
 
 if orjson is not None:
     _OPTIONS = (
@@ -273,7 +278,7 @@ if orjson is not None:
     )
 
     def _encode_orjson(value: object) -> bytes:
-        # A result that is kept holds on to a work buffer of 4 KiB. A join copies it to its size.
+        # orjson's result keeps a work buffer of 4 KiB alive. A join copies it to its exact size.
         return b"".join((orjson.dumps(value, default, _OPTIONS), b""))
 
     encode_fast = _encode_orjson

@@ -1,6 +1,6 @@
-"""`Message`: what every call and every batch is."""
+"""`Message`, the base class of all calls and of `Batch`."""
 
-# No `from __future__ import annotations`, for the reason that `calls` gives.
+# No `from __future__ import annotations`, for the reason given in `calls`.
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,17 +11,17 @@ from .._public import public_in
 from .wire import call_type_of
 
 kinds: "dict[str, type[Message]]" = {}
-"""Every kind of message, by its `type`."""
+"""Maps each `type` to its class."""
 
 
 @public_in("segment_logging")
 class Message:
-    """What a `Client` sends: one of Identify, Track, Page, Screen, Group, Alias, or a Batch."""
+    """A message for a `Client` to send: Identify, Track, Page, Screen, Group, Alias or Batch."""
 
     __slots__ = ()
 
     type: ClassVar[str]
-    """Segment's name of the call, and the last part of its endpoint's path."""
+    """Segment's name for the call, which is also the last part of its endpoint's path."""
 
     @override
     def __init_subclass__(cls) -> None:
@@ -30,13 +30,13 @@ class Message:
 
     @staticmethod
     def from_dict(form: Mapping[str, Any]) -> "Message":
-        """Return the message of a plain dict in wire form, as `to_dict` writes it.
+        """Return the message for a plain dict in wire form, such as the result of `to_dict`.
 
-        Without a `type`, keys that only one call has tell which call it is. Page and screen need
-        a `type`.
+        If `type` is missing, the call type is inferred from the other keys. This is not possible
+        for page and screen, which always need a `type`.
 
         Raises:
-            InvalidMessage: Segment would drop it, or it is not a call at all.
+            InvalidMessage: if Segment would drop the message, or if the dict is not a message.
         """
         has_batch = isinstance(form, Mapping) and "batch" in form
         is_batch = has_batch and form.get("type", "batch") == "batch"
@@ -44,15 +44,15 @@ class Message:
 
     @classmethod
     def read(cls, form: Mapping[str, Any]) -> "Message":
-        """Return the message of a plain dict in wire form that is known to be of this kind."""
+        """Return the message for a plain dict in wire form that has this class's type."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the wire form: camelCase, `type` first, None left out, ISO timestamps.
+        """Return the wire form: camelCase keys, `type` first, no None values, ISO timestamps.
 
-        A copy that holds only what JSON has.
+        The result is a copy that contains only JSON types.
 
         Raises:
-            InvalidMessage: a value cannot be written as JSON.
+            InvalidMessage: if a value cannot be written as JSON.
         """
         raise NotImplementedError

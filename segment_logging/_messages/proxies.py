@@ -1,8 +1,8 @@
-"""What a proxy stands for: lazy objects and translations, locals of a request, wrappers.
+"""Unwrapping proxies: lazy objects, lazy translations, request locals and wrappers.
 
-A proxy tells `isinstance` that it is of the class of the value behind it, and fails as soon as a
-method of that class is called on it. Each library has its own way to that value. They are known by
-the names that their classes have, so that none of these libraries is imported. Pure.
+A proxy passes `isinstance` checks for the class of the value behind it, but methods of that class
+fail on it. Each library has its own way to get that value. Proxies are recognised by the names of
+classes and attributes, so that none of these libraries needs to be imported. Pure.
 """
 
 from __future__ import annotations
@@ -16,27 +16,30 @@ from typing import Any
 from ..errors import InvalidMessage
 
 HONEST = frozenset({str, int, float, bool, type(None), dict, list, tuple, datetime, date, Decimal})
-"""Classes of which a value is what it says. All others have to be looked at."""
+"""Classes whose instances are never proxies. Values of other classes need to be checked."""
 
 _MOST_LAYERS = 20
 _LAZY_TEXTS = frozenset({"LazyString", "_LazyString"})  # Flask-Babel and speaklater
+_ABSENT = frozenset({"NAType", "NaTType", "UnsetType"})  # pandas; msgspec and strawberry
+_NUMPY_TIMES = frozenset({"datetime64", "timedelta64"})
 
 
 def behind(value: Any) -> Any:
-    """Return what a value stands for; any value that is no proxy as it is.
+    """Return the value behind a proxy. A value that is not a proxy is returned unchanged.
 
-    What stands for nothing is None: a local outside of its request, and pandas' NA. What only
-    claims to be of another class, as a mock with a spec does, is its text.
+    A proxy without a value becomes None, and so do the values with which libraries mark a missing
+    value. Examples are a local outside its request, pandas' NA and NaT, and msgspec's UNSET. An
+    object that only claims another class, such as a mock with a spec, becomes its `str()`.
 
     Raises:
-        InvalidMessage: proxies stand for each other, in a circle.
-        Exception: whatever a lazy object raises when it is asked for what it stands for.
+        InvalidMessage: if proxies refer to each other in a circle.
+        Exception: if a lazy object raises it while computing its value.
     """
     for _ in range(_MOST_LAYERS):
         kind = type(value)
         if kind in HONEST:
             return value
-        claimed = value.__class__  # which has a lazy object make what it stands for
+        claimed = value.__class__  # makes a lazy object compute its value
         if hasattr(kind, "_get_current_object"):  # werkzeug, Flask, Celery
             try:
                 value = value._get_current_object()
@@ -48,8 +51,10 @@ def behind(value: Any) -> Any:
             value = value.value
         elif kind.__name__ in _LAZY_TEXTS or isinstance(value, UserString):
             return str(value)
-        elif kind.__name__ == "NAType":
+        elif kind.__name__ in _ABSENT:
             return None
+        elif kind.__name__ in _NUMPY_TIMES:
+            return None if str(value) == "NaT" else value
         elif claimed is kind:
             return value
         elif hasattr(kind, "__wrapped__"):  # wrapt, lazy-object-proxy
@@ -58,11 +63,11 @@ def behind(value: Any) -> Any:
             value = value._wrapped
         else:
             return _as_claimed(value, claimed)
-    raise InvalidMessage("a proxy stands for itself: pass the value")
+    raise InvalidMessage("a proxy refers to itself: pass the value instead")
 
 
 def _as_claimed(value: Any, claimed: Any) -> Any:
-    """Return the value of another class than its own as what it claims to be, or as its text."""
+    """Convert a value to the class that it claims to have, or to text if that fails."""
     try:
         if issubclass(claimed, Mapping):
             return dict(value.items())
@@ -72,5 +77,5 @@ def _as_claimed(value: Any, claimed: Any) -> Any:
         if issubclass(claimed, type(None)):
             return None
     except Exception:
-        pass  # a mock: it has no value
+        pass  # a mock has no value
     return str(value)

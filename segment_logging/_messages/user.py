@@ -1,6 +1,6 @@
-"""Whom a message is about."""
+"""The user whom a message is about."""
 
-# No `from __future__ import annotations`, for the reason that `calls` gives.
+# No `from __future__ import annotations`, for the reason given in `calls`.
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from .proxies import behind
 @public_in("segment_logging")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Who did it: a user id, an anonymous id, or both.
+    """A user, identified by a user id, an anonymous id, or both.
 
-    Both are text, as Segment drops a message whose id is anything else.
+    Ids must be text, because Segment drops a message whose id is anything else.
 
     Raises:
-        InvalidMessage: neither id is given, or one is empty or not text.
+        InvalidMessage: if neither id is given, or if an id is empty or not text.
     """
 
     user_id: str | None = None
@@ -28,6 +28,8 @@ class User:
     def __post_init__(self) -> None:
         for name in ("user_id", "anonymous_id"):
             value = behind(getattr(self, name))
+            if isinstance(value, str):
+                value = str.__str__(value)  # a subclass may define its own methods
             object.__setattr__(self, name, value)
             if value is not None and (not isinstance(value, str) or not value):
                 what = "empty" if value == "" else type(value).__name__
@@ -43,5 +45,5 @@ class User:
 
     @override
     def __str__(self) -> str:
-        """The user id, else the anonymous id."""
+        """Return the user id, or the anonymous id if there is no user id."""
         return self.user_id or self.anonymous_id or ""

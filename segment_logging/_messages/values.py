@@ -1,7 +1,7 @@
-"""How a single value of a call is checked and written: text, an id, an object, a moment.
+"""Checks and conversions for the values of a call: text, ids, objects and timestamps.
 
-`text`, `an_id` and `an_object` each return a function that turns a value into what stands on the
-wire, or None if it is a proxy that stands for nothing. Pure.
+`text`, `an_id` and `an_object` each return a function that converts a value to its wire form. That
+function returns None for None, and for a proxy without a value. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, NoReturn
 
 from ..errors import InvalidMessage
@@ -30,12 +30,13 @@ def text(name: str, code: str, *, is_needed: bool = False) -> Callable[[Any], st
             raise InvalidMessage(
                 f"{name} must be text, not {type(value).__name__} ({code}): pass a str", field=name
             )
-        if not value:
+        plain = str.__str__(value)  # a subclass may define its own methods
+        if not plain:
             raise InvalidMessage(
                 f"{name} is empty ({code}): pass some text{'' if is_needed else _OR_NONE}",
                 field=name,
             )
-        return str.__str__(value)
+        return plain
 
     return write
 
@@ -48,9 +49,10 @@ def an_id(
     is_needed: bool = False,
     may_be_number: bool = True,
 ) -> Callable[[Any], str | None]:
-    """Ids are text to Segment. Databases hold numbers and UUIDs, so these become text.
+    """Return a function that converts an id to text.
 
-    A bool or NaN does not: it would turn many users into one.
+    Segment requires ids to be text. Databases use numbers and UUIDs, so these are converted. A bool
+    or NaN is refused, because it would merge many users into one.
     """
     write_text = text(name, code, is_needed=is_needed)
 
@@ -58,30 +60,34 @@ def an_id(
         written = value if type(value) is str and value else write_text(_id_text_of(value))
         if at_most is not None and written is not None and len(written) > at_most:
             raise InvalidMessage(
-                f"{name} has {len(written)} characters, and Segment keeps at most {at_most} "
+                f"{name} has {len(written)} characters, but Segment allows at most {at_most} "
                 f"({code}): pass a shorter one",
                 field=name,
             )
         return written
 
     def _id_text_of(value: Any) -> str | None:
+        if type(value) is int and may_be_number:  # the usual number, at a fifth of the cost
+            try:
+                return str(value)
+            except ValueError:  # thousands of digits, which are refused below
+                pass
         value = behind(value)
         match behind(value.value) if isinstance(value, Enum) else value:
             case bool():
                 pass
             case None | str() as written:
                 return written
-            case Integral() as number if may_be_number:
-                return str(int(number))
+            case Real() | Decimal() as number if may_be_number:
+                # NaN, the infinities, NumPy's durations and thousands of digits are not ids.
+                with suppress(ValueError, OverflowError, TypeError):
+                    return _text_of_number(number)
             case other if _is_uuid(other):
                 return str(other)
-            case Real() | Decimal() as number if may_be_number:
-                with suppress(ValueError, OverflowError):  # neither NaN nor infinity is an id
-                    return _text_of_number(number)
         raise InvalidMessage(
             f"{name} must be text{', a number' * may_be_number} or a UUID, "
             f"not {type(value).__name__} ({code}): "
-            "pass str() of it",
+            "convert it with str()",
             field=name,
         )
 
@@ -89,15 +95,19 @@ def an_id(
 
 
 def _is_uuid(value: object) -> bool:
-    # By name: importing `uuid`, which looks up the platform, would take 3 ms.
+    # By name, because importing `uuid`, which looks up the platform, would take 3 ms.
     return any(kind.__name__ == "UUID" for kind in type(value).__mro__)
 
 
 def _text_of_number(number: Any) -> str:
+    if isinstance(number, int):
+        return str(int.__int__(number))  # a subclass may define its own methods
+    if isinstance(number, float):
+        number = float.__float__(number)
     if isinstance(number, Decimal) and number.is_finite() and number.adjusted() >= 40:
-        return str(number)  # its digits could fill the memory
-    whole = int(number)  # pandas turns a column of 17 into one of 17.0
-    return str(whole if whole == number else number)  # a float of a Decimal would round
+        return str(number)  # as an int, it could have enough digits to exhaust memory
+    whole = int(number)  # pandas may turn a column of integers into floats, such as 17.0
+    return str(whole if whole == number else number)  # converting a Decimal to float would round
 
 
 def an_object(name: str, code: str) -> Callable[[Any], Mapping[str, Any] | None]:
@@ -114,16 +124,15 @@ def an_object(name: str, code: str) -> Callable[[Any], Mapping[str, Any] | None]
 
 
 def write_timestamp(value: Any) -> str:
-    """Return a moment as `2026-11-23T08:00:00.123Z`.
+    """Return a timestamp as `2026-11-23T08:00:00.123Z`.
 
     Args:
-        value: a datetime (a naive one is local time), ISO 8601 text (without a zone it is UTC, as
-            for Segment), or seconds since the epoch as `time.time()` and `LogRecord.created` count
-            them: a number of any kind.
+        value: a datetime (a naive one is local time), ISO 8601 text (UTC if it has no zone, which
+            is how Segment reads it), or seconds since the epoch as a number of any type.
 
     Raises:
-        InvalidMessage: it is none of these. Segment replaces a timestamp that it cannot read by
-            the time of arrival, which is silently wrong.
+        InvalidMessage: if it is none of these. Segment would silently replace an unreadable
+            timestamp with the time of arrival.
     """
     global _last_second
     try:
@@ -133,25 +142,27 @@ def write_timestamp(value: Any) -> str:
             if second != cached:
                 text = _text_of_second(second)
                 _last_second = (second, text)
-            # Half a microsecond more: this year, 0.123 of a second is a float of 0.1229999.
+            # Add half a microsecond: for current dates, .123 seconds may be .1229999 as a float.
             return text + _MILLISECONDS[int((value - second) * 1000.0 + 0.0005)]
+        if type(value) is datetime:
+            return utc_text(value)
         return _text_of_moment(_moment_of(value))
     except (ValueError, OverflowError, OSError):
         pass
     is_short = isinstance(value, (int, float)) and -1e20 < value < 1e20
     of = f"{value:g}" if is_short else type(value).__name__
     raise InvalidMessage(
-        f"timestamp ({of}) is not a moment: "
+        f"timestamp ({of}) is not a valid time: "
         "pass a datetime, ISO 8601 text or seconds since the epoch, not milliseconds",
         field="timestamp",
     )
 
 
 def _moment_of(value: Any) -> Any:
-    """Return a datetime, or seconds since the epoch as a float. Anything else as it is."""
+    """Return a datetime, or a float of seconds since the epoch. Return anything else unchanged."""
     value = behind(value)
     if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
-        value = listed(value)  # NumPy's moments and numbers
+        value = listed(value)  # NumPy datetimes and numbers
     if isinstance(value, str):
         moment = read_iso(value)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
@@ -169,22 +180,23 @@ def _text_of_moment(moment: Any) -> str:
 
 
 def read_iso(text: str) -> datetime:
-    """Return the moment of ISO 8601 text, in lower case, too, as RFC 3339 allows.
+    """Return the datetime for ISO 8601 text, which may be in lower case, as RFC 3339 allows.
 
-    Raises ValueError.
+    Raises:
+        ValueError: if it is not ISO 8601.
     """
     return datetime.fromisoformat(text.upper())
 
 
-# The text of the last whole second, which consecutive records share. One tuple, replaced whole, so
-# that no thread ever sees the second of one and the text of another.
+# The last whole second and its text, which consecutive records share. They are replaced together as
+# one tuple, so that no thread combines one second with another second's text.
 _last_second: tuple[float, str] = (0.0, "1970-01-01T00:00:00.")
 _MILLISECONDS = (*(f"{number:03d}Z" for number in range(1000)), "999Z")
 
 
 def _text_of_second(second: float) -> str:
-    text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-    return text.rjust(20, "0")  # strftime does not pad the years before 1000
+    # `strftime` would import a module, which fails during interpreter shutdown.
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19] + "."
 
 
 def refuse_absent(name: str, code: str, hint: str) -> Callable[[str], NoReturn]:
@@ -199,5 +211,5 @@ def empty(call_type: str) -> dict[str, Any]:
 
 
 def shown(value: object) -> str:
-    """Return a value for an error text: a short text as it is, anything else by its type."""
+    """Return a description for an error text: the repr of short text, otherwise the type's name."""
     return repr(value) if isinstance(value, str) and len(value) <= 20 else type(value).__name__

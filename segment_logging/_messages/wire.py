@@ -1,26 +1,26 @@
-"""A call as Segment takes it.
+"""The wire form of calls.
 
-One table says which fields each call has, what they are called on the wire, in camelCase, and what
-Segment demands of them. `wire_form` writes by that table, and `read_form` reads by it. Message
-objects and log records both go through here, so neither can turn into something that Segment
+One table defines the fields of each call, their camelCase names on the wire, and what Segment
+requires of them. `wire_form` writes calls according to this table, and `read_form` reads them.
+Message objects and log records both use this module, so neither can become a message that Segment
 silently drops.
 
-Pure: no clock, no thread, no I/O. The rules are Segment's discard codes (delivery overview,
-"Failed on ingest"), which the error texts name, and the spec page of each call.
+Pure: no clock, threads or I/O. The rules come from Segment's discard codes (delivery overview,
+"Failed on ingest"), which the error texts include, and from each call's page in the spec.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import InvalidMessage
 from .limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
 from .values import an_id, an_object, empty, refuse_absent, shown, text, write_timestamp
 
 CONSENT_EVENT = "Segment Consent Preference Updated"
-"""The one event whose `context.consent` Segment validates on arrival."""
+"""The only event whose `context.consent` Segment validates on arrival."""
 
 
 _T = TypeVar("_T")
@@ -28,14 +28,14 @@ _T = TypeVar("_T")
 
 class _Field(NamedTuple):
     key: str  # Segment's name
-    plain_type: type | None  # a non-empty value of exactly this type is right as it is
-    write: Callable[[Any], Any]  # checks and writes any other value
-    absent: Callable[[str], Any] | None = None  # what to write for None; if None, nothing
+    plain_type: type | None  # a non-empty value of exactly this type needs no check
+    write: Callable[[Any], Any]  # checks and converts any other value
+    absent: Callable[[str], Any] | None = None  # called if the field is missing
 
 
 _WRITE_MESSAGE_ID = an_id(
     "message_id", "messageId", at_most=MAX_MESSAGE_ID_CHARACTERS, may_be_number=False
-)  # numbers out of a table or counter repeat those of others, which Segment takes for duplicates
+)  # a number could repeat another sender's, and Segment would drop the second as a duplicate
 
 _USER = {
     "user_id": _Field("userId", str, an_id("user_id", "id_not_string")),
@@ -60,7 +60,7 @@ _EVENT = {
     )
 }
 write_group_id = an_id("group_id", "groupId", at_most=MAX_GROUP_ID_CHARACTERS, is_needed=True)
-"""Check a group id and return it as text, also for the context of a call that is not a group."""
+"""Checks a group id and returns it as text. Also used for a group id in another call's context."""
 
 _GROUP_ID = {
     "group_id": _Field(
@@ -97,12 +97,15 @@ _CALLS: dict[str, dict[str, _Field]] = {
 }
 
 CALL_TYPES = tuple(_CALLS)
-"""The six calls."""
+"""The types of the six calls."""
+
+CallType: TypeAlias = Literal["identify", "track", "page", "screen", "group", "alias"]
+"""The same, for type checkers."""
 
 FIELDS = {call_type: tuple(layout) for call_type, layout in _CALLS.items()}
-"""Call type to the snake_case names of its fields, in the order they are written."""
+"""Maps each call type to the snake_case names of its fields, in the order they are written."""
 
-# What writing needs of a field, in plain tuples: they unpack twice as fast as named ones.
+# The parts of a field that writing needs. Plain tuples unpack twice as fast as named tuples.
 _WRITERS = {
     call_type: {name: (f.key, f.plain_type, f.write) for name, f in layout.items()}
     for call_type, layout in _CALLS.items()
@@ -122,15 +125,16 @@ _TELLING_KEYS = {
 def wire_form(
     call_type: str, fields: Mapping[str, Any], extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return one call as Segment takes it, `type` first.
+    """Return a call in wire form, with `type` first.
 
     Args:
         call_type: "identify", "track", "page", "screen", "group" or "alias".
-        fields: names in `FIELDS` to values; None counts as absent.
-        extra: more top-level keys. None of them may be a field's name, except `messageId`.
+        fields: maps names in `FIELDS` to values. None counts as absent.
+        extra: additional top-level keys. They must not be field names, except for `messageId`.
 
     Raises:
-        InvalidMessage: Segment would silently drop it; names the field, the rule and the way out.
+        InvalidMessage: if Segment would silently drop the call. The error names the field, the
+            rule and the way out.
     """
     writers = _of_type(call_type, _WRITERS)
     form: dict[str, Any] = {"type": call_type}
@@ -166,15 +170,15 @@ def track_form(
     context: Mapping[str, Any] | None,
     message_id: str,
 ) -> dict[str, Any]:
-    """Return what `wire_form` returns for the commonest call, in a third of the time.
+    """Return the same as `wire_form` for the most common call, in a third of the time.
 
     Args:
-        user_id: not empty.
-        event: not empty, and not `CONSENT_EVENT`.
-        properties: of the event.
-        created: seconds since the epoch.
-        context: of the message.
-        message_id: at most 100 characters.
+        user_id: the user's id, which must not be empty.
+        event: the event's name, which must not be empty or `CONSENT_EVENT`.
+        properties: the event's properties.
+        created: the event's time, in seconds since the epoch.
+        context: the message's context.
+        message_id: the message's id, with at most 100 characters.
     """
     return {
         "type": "track",
@@ -188,7 +192,7 @@ def track_form(
 
 
 def unchecked_form(call_type: object, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a refused call under Segment's names, for people to mend and send again."""
+    """Return a refused call under Segment's field names, so that it can be fixed and sent again."""
     layout = _CALLS.get(call_type, {}) if isinstance(call_type, str) else {}
     named = {(layout[name].key if name in layout else name): fields[name] for name in fields}
     if isinstance(named.get("timestamp"), float):
@@ -198,10 +202,10 @@ def unchecked_form(call_type: object, fields: Mapping[str, Any]) -> dict[str, An
 
 
 def read_form(form: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return the call type, the fields and the extra keys of a call: the reverse of `wire_form`.
+    """Return a call's type, fields and extra keys. This is the reverse of `wire_form`.
 
     Raises:
-        InvalidMessage: see `call_type_of`.
+        InvalidMessage: if the call has no valid type; see `call_type_of`.
     """
     call_type = call_type_of(form)
     names = {field.key: name for name, field in _CALLS[call_type].items()}
@@ -213,11 +217,11 @@ def read_form(form: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, A
 def call_type_of(form: Mapping[str, Any]) -> str:
     """Return the call type of a plain dict in wire form.
 
-    Without a `type`, the keys that only one call has tell which it is: `event` track, `previousId`
-    alias, `groupId` group, `traits` identify.
+    If `type` is missing, the first of these keys that is present decides: `event` means track,
+    `previousId` alias, `groupId` group, and `traits` identify.
 
     Raises:
-        InvalidMessage: it is not a mapping, or has neither a `type` nor one of these keys.
+        InvalidMessage: if it is not a mapping, or if it has neither a `type` nor any of these keys.
     """
     if not isinstance(form, Mapping):
         raise InvalidMessage(f"a message must be an object, not {shown(form)}: pass a dict")
@@ -246,7 +250,7 @@ def _add_extra(form: dict[str, Any], extra: Mapping[str, Any], keys: set[str]) -
             form[key] = _WRITE_MESSAGE_ID(value)
         elif key in keys or key == "type":
             raise InvalidMessage(
-                f"extra must not hold {shown(key)}: pass it as the field of that name",
+                f"extra must not contain {shown(key)}: pass it as a field instead",
                 field="extra",
             )
         else:

@@ -1,1 +1,1 @@
-"""The table of options: each with its type, default, check and sentence."""
+"""The table of options, with the type, default, check and sentence of each option."""

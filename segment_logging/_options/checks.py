@@ -1,9 +1,10 @@
-"""Checks of options. An option that cannot work raises a ConfigurationError that names it, the rule
-and the value.
+"""Checks of option values.
 
-Each check takes the option's name and value, and returns the value as it is to be used. Options
-come from code, from YAML and from `dictConfig`, whose own dict and list types hand out raw
-`cfg://` texts when they are encoded or copied.
+Each check takes the option's name and value, and returns the value to use. For a value that cannot
+work, it raises a ConfigurationError whose text contains the name, the rule and the value.
+
+Options come from code, from YAML and from `dictConfig`. The dict and list types of `dictConfig`
+return unresolved `cfg://` strings when they are encoded or copied.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ Check = Callable[[str, Any], Any]
 
 
 def plain(name: str, value: Any) -> Any:
-    """Return dicts and lists of any kind as plain ones, with what dictConfig resolves in them."""
+    """Convert dicts and lists of any type to plain ones, and resolve dictConfig's references."""
     try:
         return _plain(value)
     except RecursionError:
-        raise ConfigurationError(f"{name} holds itself: pass plain values") from None
+        raise ConfigurationError(f"{name} contains itself: pass plain values") from None
 
 
 def _plain(value: Any) -> Any:
@@ -36,7 +37,10 @@ def _plain(value: Any) -> Any:
 
 
 def one_of(*choices: str) -> Check:
-    """One of some texts. Where one of them is "off", False is it as well: YAML 1.1 reads it so."""
+    """Return a check that the value is one of some strings.
+
+    If "off" is one of them, False means "off", because YAML 1.1 reads `off` as False.
+    """
 
     def check(name: str, value: Any) -> str:
         if value is False and "off" in choices:
@@ -51,7 +55,7 @@ def one_of(*choices: str) -> Check:
 
 
 def number(*, at_least: int, at_most: float = math.inf, is_whole: bool = False) -> Check:
-    """A finite number within bounds."""
+    """Return a check that the value is a finite number within limits."""
 
     def check(name: str, value: Any) -> Any:
         kinds = (int,) if is_whole else (int, float)
@@ -70,42 +74,45 @@ def number(*, at_least: int, at_most: float = math.inf, is_whole: bool = False) 
 
 
 seconds = number(at_least=0)
-"""A number of seconds."""
+"""Check that the value is a number of seconds."""
 
 
 def seconds_or_none(name: str, value: Any) -> float | None:
-    """A number of seconds, or None."""
+    """Check that the value is a number of seconds or None."""
     return None if value is None else seconds(name, value)
 
 
 def switch(name: str, value: Any) -> bool:
-    """True or False."""
+    """Check that the value is True or False."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be true or false, not {_shown(value)}")
     return value
 
 
 def text_or_none(name: str, value: Any) -> str | None:
-    """Some text, or None."""
+    """Check that the value is a non-empty string or None."""
     if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigurationError(f"{name} must be text or None, not {_shown(value)}")
+        raise ConfigurationError(f"{name} must be a non-empty string or None, not {_shown(value)}")
     return value
 
 
 def texts(name: str, value: Any) -> list[str]:
-    """A list of texts. A single text would go unnoticed, and be taken letter by letter."""
+    """Check that the value is a list of strings.
+
+    A single string is refused, because it would be treated as a list of its letters.
+    """
     if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise ConfigurationError(f"{name} must be a list of text, not {_shown(value)}")
+        raise ConfigurationError(f"{name} must be a list of strings, not {_shown(value)}")
     return value
 
 
 def texts_or_none(name: str, value: Any) -> list[str] | None:
-    """A list of texts, or None."""
+    """Check that the value is a list of strings or None."""
     return None if value is None else texts(name, value)
 
 
 def object_or_none(name: str, value: Any) -> Mapping[str, Any] | None:
-    """What JSON has as an object, or None."""
+    """Check that the value can be encoded as a JSON object, or is None."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -113,32 +120,38 @@ def object_or_none(name: str, value: Any) -> Mapping[str, Any] | None:
     try:
         encode(value)
     except InvalidMessage as error:
-        raise ConfigurationError(f"{name} cannot be written as JSON: pass plain values") from error
+        raise ConfigurationError(f"{name} cannot be encoded as JSON: pass plain values") from error
     return value
 
 
 def callable_or_none(name: str, value: Any) -> Any:
-    """Something to call, or None."""
+    """Check that the value is callable or None."""
     if value is not None and not callable(value):
         raise ConfigurationError(
-            f"{name} must be callable: in a dictConfig write 'ext://package.function'"
+            f"{name} must be callable: in a dictConfig, write 'ext://package.function'"
         )
     return value
 
 
 def directory_or_none(name: str, value: Any) -> str | None:
-    """The absolute path of a directory, which need not exist yet, or None."""
+    """Check that the value is the path of a directory or None. Return the absolute path.
+
+    The directory need not exist yet.
+    """
     path = _path_or_none(name, value)
     if path is not None and os.path.isfile(path):
-        raise ConfigurationError(f"{name} {path!r} is a file: name a directory")
+        raise ConfigurationError(f"{name} {path!r} is a file: pass the path of a directory")
     return path
 
 
 def file_or_none(name: str, value: Any) -> str | None:
-    """The absolute path of a file, which need not exist yet, or None."""
+    """Check that the value is the path of a file or None. Return the absolute path.
+
+    The file need not exist yet.
+    """
     path = _path_or_none(name, value)
     if path is not None and os.path.isdir(path):
-        raise ConfigurationError(f"{name} {path!r} is a directory: name a file")
+        raise ConfigurationError(f"{name} {path!r} is a directory: pass the path of a file")
     return path
 
 
@@ -146,17 +159,17 @@ def _path_or_none(name: str, value: Any) -> str | None:
     path = text_or_none(name, os.fspath(value) if isinstance(value, os.PathLike) else value)
     if path is None:
         return None
-    path = os.path.abspath(path)  # a later chdir must not move it
+    path = os.path.abspath(path)  # so that a later chdir does not change it
     try:
         os.stat(path)
     except NotADirectoryError:
         raise ConfigurationError(
-            f"{name} {path!r} cannot exist, as a part of it is a file: name another place"
+            f"{name} {path!r} cannot exist, because part of it is a file: pass another path"
         ) from None
-    except ValueError:  # a NUL
-        raise ConfigurationError(f"{name} {path!r} is not a path: name another place") from None
+    except ValueError:  # it contains a NUL character
+        raise ConfigurationError(f"{name} {path!r} is not a valid path: pass another one") from None
     except OSError:
-        pass  # it may be made yet, and what is wrong with it may pass
+        pass  # it may be created later, or the error may be temporary
     return path
 
 

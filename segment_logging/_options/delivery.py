@@ -1,4 +1,4 @@
-"""The options that say how messages wait and are delivered."""
+"""Options for the queue and for delivery."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from .checks import (
 from .table import Options, option
 
 OnError = Callable[[SegmentError, Sequence[Message]], object]
-"""What `on_error` is: called on the listener's thread with the reason and the messages given up."""
+"""The type of `on_error`, which is called with the error and the abandoned messages."""
 
 _count = number(at_least=1, is_whole=True)
 
 
 def _tried_out(name: str, value: Any) -> Any:
-    """Whatever an HttpClient can be made with, which is found out by making one."""
+    """Accept any value. It is checked by creating an HttpClient with it."""
     return value
 
 
@@ -54,7 +54,7 @@ def _client_or_none(name: str, value: Any) -> Any:
 def _proxies_or_none(name: str, value: Any) -> Mapping[str, str] | None:
     for url in (object_or_none(name, value) or {}).values():
         if not isinstance(url, str):
-            raise ConfigurationError(f"{name} must map schemes to proxy URLs: write text")
+            raise ConfigurationError(f"{name} must map schemes to proxy URLs: pass strings")
     proxies: Mapping[str, str] | None = value
     return proxies
 
@@ -69,59 +69,60 @@ def _oauth_or_none(name: str, value: Any) -> Any:
 # fmt: off
 @dataclass(kw_only=True, eq=False, repr=False)
 class DeliveryOptions(Options):
-    """How messages wait and are delivered: name, type, default, check, sentence."""
+    """Options for the queue and for delivery: name, type, default, check and sentence."""
 
     host: str | None = option(None, text_or_none,
-        "where to send to, scheme and name, with or without `/v1`; None takes SEGMENT_HOST, else "
-        "the region's host")
+        "base URL of the server, with or without `/v1`; None means SEGMENT_HOST or, if that is not "
+        "set, the region's host")
     region: str = option("us", _tried_out,
-        '"us" or "eu": where the workspace is')
+        'region of the workspace: "us" or "eu"')
     client: Client | None = option(None, _client_or_none,
-        "what sends, in place of an HttpClient with these options")
+        "client to send with, instead of an HttpClient with these options")
     flush_interval: float = option(1.0, seconds,
-        "how long a message may wait for company")
+        "how long a message may wait for others to fill its batch")
     max_queue_messages: int = option(100_000, _count,
-        "bound of the memory queue")
+        "maximum number of messages in the memory queue")
     max_queue_bytes: int = option(67_108_864, _count,
-        "bound of the memory queue, in encoded bytes")
+        "maximum size of the memory queue, in encoded bytes")
     overflow: str = option("drop", one_of("drop", "block"),
-        'when the queue is full, "drop" the newest message and count it, or "block" the caller')
+        'when the queue is full, "drop" the new message and count it, or "block" the caller')
     block_timeout: float = option(10.0, seconds,
-        "how long to block at most; after that the message is dropped")
+        "how long to block at most; after that, the message is dropped")
     journal: str | None = option(None, directory_or_none,
-        "directory in which every message is on disk before the logging call returns")
+        "directory in which every message is stored before the logging call returns")
     journal_sync: str = option("interval", one_of("off", "interval", "emit"),
-        'when a message survives a power cut: "off" (never for sure), "interval" (0.1 s later), '
-        '"emit" (at once)')
+        'when messages are synced to disk, to survive a power cut: "off" (left to the operating '
+        'system), "interval" (0.1 s later) or "emit" (before the logging call returns)')
     max_journal_bytes: int = option(1_073_741_824, _count,
-        "bound of the journal; beyond it the memory queue takes over, and then `overflow` decides")
+        "maximum size of the journal; beyond it, messages go to the memory queue, and `overflow` "
+        "applies when that is full")
     dead_letters: str | None = option(None, file_or_none,
-        "path of a JSON-lines file for what can never be delivered, with the reason")
+        "path of a JSON Lines file to which undeliverable messages are written, with the reason")
     max_attempts: int = option(11, _count,
-        "how often a batch is tried, including the first time")
+        "how many times a batch is tried, including the first attempt")
     timeout: Timeout = option((3.05, 15.0), _tried_out,
-        "to connect and to wait for an answer, or one number for both")
+        "time limits for connecting and for waiting for an answer, or one number for both")
     gzip: bool = option(False, switch,
-        "compress request bodies")
+        "whether to compress request bodies")
     proxies: Mapping[str, str] | None = option(None, _proxies_or_none,
-        "scheme to proxy URL; None takes the environment's")
+        "proxy URLs by scheme; None means those from the environment")
     oauth: Mapping[str, str] | Tokens | None = option(None, _oauth_or_none,
-        "client_id, key_id and private_key (PEM, or its path) of an OAuth application; perhaps "
-        "server and scope")
+        "client_id, key_id and private_key (PEM, or the path of a PEM file) of an OAuth "
+        "application, and optionally server and scope")
     shutdown_timeout: float = option(5.0, seconds,
-        "how long `flush`, `close` and the end of the process wait without an acknowledged batch; "
-        "with a journal, in all")
+        "how long to wait in `flush` and `close` and at process exit for the next batch to be "
+        "acknowledged; with a journal, how long to wait in total")
     max_shutdown: float | None = option(60.0, seconds_or_none,
-        "how long they wait in all, whatever the server does; None for no limit, and at most 25 "
-        "after SIGTERM")
+        "how long to wait in `flush` and `close` and at process exit in total, even while batches "
+        "are being acknowledged; None means no limit; after SIGTERM, the limit is at most 25")
     on_error: OnError | None = option(None, callable_or_none,
-        "called with the error and the messages that are given up, in the delivering thread")
+        "called in the delivery thread with the error and the abandoned messages")
 # fmt: on
 
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.new_http_client()  # a wrong host, region, timeout or oauth fails here, at start-up
+        self.new_http_client()  # so that a wrong host, region, timeout or oauth fails at start-up
 
     @property
     def keeps(self) -> bool:
@@ -130,14 +131,14 @@ class DeliveryOptions(Options):
 
     @property
     def dead_letters_path(self) -> str | None:
-        """Where dead letters go. A journal keeps its own if no path was given."""
+        """The path of the dead-letter file, or None. By default, a journal has its own file."""
         if self.dead_letters is None and self.journal is not None:
             return os.path.join(self.journal, "dead-letters.jsonl")
         return self.dead_letters
 
     @property
     def where(self) -> str:
-        """Where messages are sent to, for people."""
+        """Where messages are sent, for use in reports."""
         if self.client is not None:
             return getattr(self.client, "host", None) or type(self.client).__name__
         return self.new_http_client().host
@@ -147,7 +148,7 @@ class DeliveryOptions(Options):
         return self.new_http_client() if self.client is None else self.client
 
     def new_http_client(self) -> HttpClient:
-        """Return an HTTP client with these options."""
+        """Return a new HTTP client with these options."""
         host = host_of(self.host, self.region)
         is_eu = self.region == "eu" or host.startswith(EU_HOST)
         return HttpClient(
@@ -160,7 +161,7 @@ class DeliveryOptions(Options):
 
 
 class DeliveryKeywords(TypedDict, total=False):
-    """The same names and types, for type checkers."""
+    """The names and types of the options, for type checkers."""
 
     host: str | None
     region: str
@@ -185,15 +186,16 @@ class DeliveryKeywords(TypedDict, total=False):
 
 
 _WHAT_OAUTH_IS = (
-    "oauth must be an object with client_id, key_id and private_key, and perhaps server and scope"
+    "oauth must be an object with client_id, key_id and private_key, and optionally server and "
+    "scope"
 )
 
 
 def _oauth_of(oauth: Any, *, is_eu: bool) -> Any:
-    """Return what provides tokens."""
+    """Return the object that provides tokens, or None."""
     if not isinstance(oauth, Mapping):
         return oauth
-    # Imported only now, as what signs takes as long to import as the whole package.
+    # Imported here because the signing library takes as long to import as this whole package.
     from .._client.oauth import EU_SERVER, US_SERVER, OAuth  # noqa: PLC0415
 
     try:
@@ -203,22 +205,22 @@ def _oauth_of(oauth: Any, *, is_eu: bool) -> Any:
 
 
 def write_key_of(given: str | None) -> str | None:
-    """Return the write key that was given, else the environment's; None if there is neither.
+    """Return the given write key or else the environment's. Return None if there is neither.
 
     Raises:
-        ConfigurationError: it cannot be one. The text never shows it.
+        ConfigurationError: it cannot be a write key. The error text never contains it.
     """
     write_key = given or os.environ.get("SEGMENT_WRITE_KEY") or None
     if write_key is None:
         return None
     where = "copy it from the source's settings"
     if not isinstance(write_key, str) or len(write_key.split()) != 1 or not write_key.isascii():
-        raise ConfigurationError(f"write_key must be text without spaces: {where}")
+        raise ConfigurationError(f"write_key must be a string without spaces: {where}")
     write_key = write_key.strip()
     if "://" in write_key:
-        raise ConfigurationError(f"write_key must not be a URL, which is for host: {where}")
+        raise ConfigurationError(f"write_key must not be a URL (those belong in host): {where}")
     if _PLACEHOLDER.fullmatch(write_key):
-        raise ConfigurationError(f"write_key is still the placeholder of an example: {where}")
+        raise ConfigurationError(f"write_key is a placeholder from an example: {where}")
     return write_key
 
 

@@ -1,6 +1,7 @@
-"""The options that say how a record becomes a message.
+"""Options for turning records into messages.
 
-The handler has them beside those of delivery. The formatter, which delivers nothing, has no others.
+The handler has these options and the delivery options. The formatter has only these, because it
+delivers nothing.
 """
 
 from __future__ import annotations
@@ -23,28 +24,33 @@ from .checks import (
 from .table import Options, option
 
 BeforeSend = Callable[[Message], "Message | None"]
-"""What `before_send` is: called in the caller's thread; returns the message to send, or None."""
+"""The type of `before_send`, which is called in the caller's thread.
+
+It returns the message to send, or None to send nothing.
+"""
 
 Consent = Mapping[str, bool] | Callable[[], Mapping[str, bool] | None]
-"""Category ids to whether the user agreed to them; or what returns that for the current context,
-and None if nothing is known."""
+"""A mapping of category ids to whether the user agreed, or a function that returns one.
+
+The function is called in the current context. It returns None if nothing is known.
+"""
 
 
 def _consent_or_none(name: str, value: Any) -> Any:
-    """Categories, or what returns them, or None."""
+    """Check that the value is a mapping of categories, a function or None."""
     if not isinstance(value, Mapping):
         return callable_or_none(name, value)
     check_categories(value)
     if not value:
         raise ConfigurationError(
-            f"{name} names no category, which Segment takes for consent to nothing: "
-            "name the categories, or pass None to say nothing about consent"
+            f"{name} has no categories, which Segment treats as consent to nothing: "
+            "list the categories, or pass None to send no consent preferences"
         )
     return value
 
 
 def check_categories(value: object) -> None:
-    """Raise a ConfigurationError for what Segment could not read as category preferences."""
+    """Raise a ConfigurationError if Segment could not read the value as category preferences."""
     if not isinstance(value, Mapping) or not all(
         isinstance(key, str) and isinstance(agreed, bool) for key, agreed in value.items()
     ):
@@ -56,40 +62,41 @@ def check_categories(value: object) -> None:
 # fmt: off
 @dataclass(kw_only=True, eq=False, repr=False)
 class RecordOptions(Options):
-    """How records are read: name, type, default, check, sentence."""
+    """Options for reading records: name, type, default, check and sentence."""
 
     capture: str = option("marked", one_of("marked", "all"),
-        '"marked": a record is an event if it carries an analytics key; "all": every record is')
+        'which records are events: "marked" (those with an analytics key) or "all"')
     context: Mapping[str, Any] | None = option(None, object_or_none,
-        "merged under the context of every message")
+        "default context for every message; the message's own values win")
     integrations: Mapping[str, Any] | None = option(None, object_or_none,
-        "merged under the integrations of every message")
+        "default integrations for every message; the message's own values win")
     include_extras: bool = option(True, switch,
-        "whether other extras become properties, or traits of identify and group")
+        "whether all other extras become properties (or, for identify and group, traits)")
     exclude_extras: Sequence[str] = option((), texts,
-        "patterns of more extras that do not: those of tracing and cloud loggers never do")
+        "patterns of extras to leave out, in addition to those of tracing and cloud loggers")
     keep_extras: Sequence[str] = option((), texts,
-        'patterns of those that do after all, such as "task_id"')
+        'patterns of extras to keep that would otherwise be left out, such as "task_id"')
     before_send: BeforeSend | None = option(None, callable_or_none,
-        "called with each message in the caller's thread; returns the message to send, or None")
+        "called in the caller's thread with each message; returns the message to send, or None")
     redact: Sequence[str] = option((), texts,
-        'keys to leave out of properties, traits and context: "password", "*.pin", "context.ip"')
+        'keys to remove from properties, traits and context, such as "password", "*.pin" or '
+        '"context.ip"')
     hashed: Sequence[str] = option((), texts,
-        "keys whose value is replaced by the SHA-256 of its text")
+        "keys whose values are replaced with the SHA-256 of their text")
     allow_events: Sequence[str] | None = option(None, texts_or_none,
-        'patterns like "Order *": all other tracks, pages and screens are ignored')
+        'patterns of the tracks, pages and screens to send, such as "Order *"; None means all')
     deny_events: Sequence[str] = option((), texts,
         "patterns of the tracks, pages and screens to ignore")
     sample_rate: float = option(1.0, number(at_least=0, at_most=1),
-        "the share of users to keep, with all of their messages: from 0 to 1")
+        "fraction of users to keep, from 0 to 1; all messages of other users are ignored")
     consent: Consent | None = option(None, _consent_or_none,
-        "category ids to True or False; or a function that returns that, and None if nothing is "
-        "known")
+        "a mapping of category ids to True or False, or a function that returns one (or None if "
+        "nothing is known)")
 # fmt: on
 
 
 class RecordKeywords(TypedDict, total=False):
-    """The same names and types, for type checkers."""
+    """The names and types of the options, for type checkers."""
 
     capture: str
     context: Mapping[str, Any] | None

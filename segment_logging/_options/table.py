@@ -1,8 +1,8 @@
-"""The table of options: how a row is written, and what follows from it.
+"""The table of options: helpers for defining and using its rows.
 
-A row is a field of a dataclass: name, type, default, check and sentence. Those about records are in
-`records`, those about delivery in `delivery`. The handler's signature is made from them, and its
-docstring and the documentation are compared with them.
+A row is a dataclass field with a name, type, default, check and sentence. The rows are in `records`
+and `delivery`. The handler's signature and the options page of the documentation are generated from
+them, and a test compares the handler's docstring with them.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ def option(default: Any, check: Check, sentence: str) -> Any:
     """Return a row of the table.
 
     Args:
-        default: its value unless another is given.
-        check: returns a value as it is to be used, or raises a ConfigurationError.
-        sentence: what it means.
+        default: the default value.
+        check: returns the value to use, or raises a ConfigurationError.
+        sentence: the option's description.
     """
     return field(default=default, metadata={"check": check, "sentence": sentence})
 
 
-@dataclass(kw_only=True, eq=False, repr=False)  # these would double the time of the import
+@dataclass(kw_only=True, eq=False, repr=False)  # eq and repr would double the import time
 class Options:
-    """Options of one kind, checked and with plain values.
+    """Options of one kind, checked and converted to plain values.
 
     Raises:
-        ConfigurationError: a value that cannot work.
+        ConfigurationError: a value cannot work.
     """
 
     def __post_init__(self) -> None:
@@ -47,17 +47,17 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def rows_of(*tables: type[Options]) -> dict[str, Field[Any]]:
-    """Return the rows of some tables by the names of their options."""
+    """Return the rows of the tables, by option name."""
     return {row.name: row for table in tables for row in fields(table)}
 
 
 def chosen(table: type[O], options: Mapping[str, Any]) -> O:
-    """Return the options of a table, picked from those of several."""
+    """Return the options of one table, picked from the options of several tables."""
     return table(**{name: options[name] for name in rows_of(table) if name in options})
 
 
 def takes_options(*tables: type[Options]) -> Callable[[F], F]:
-    """Return a decorator for a function with `**options`: its signature shows those of tables."""
+    """Return a decorator that lists the tables' options in the signature of a function."""
     options = [
         Parameter(row.name, Parameter.KEYWORD_ONLY, default=row.default, annotation=row.type)
         for row in rows_of(*tables).values()
@@ -80,17 +80,17 @@ def refuse_unknown(
     *,
     kind: str = "argument",
 ) -> None:
-    """Raise an error for the first name that is not known, with the one that was probably meant.
+    """Raise an error for the first unknown name, and suggest the name that was meant.
 
     Args:
-        what: takes the arguments.
-        given: names of the arguments.
-        known: names that there are.
-        hint: what to do if none of them is near.
-        kind: what these names are names of.
+        what: the name of the class or function that was called.
+        given: the names of the given arguments.
+        known: the names of the existing arguments.
+        hint: the advice in the error text if no known name is similar.
+        kind: the noun for an argument in the error text.
 
     Raises:
-        UnknownArgument: a name is not known; a ConfigurationError and a TypeError.
+        UnknownArgument: a name is unknown. It is both a ConfigurationError and a TypeError.
     """
     known = tuple(known)
     for name in given:
@@ -100,7 +100,7 @@ def refuse_unknown(
             raise UnknownArgument(f"{what} has no {kind} {name!r}: {meant}")
 
 
-_ALSO_CALLED = {  # by the official SDK, and by Segment itself
+_ALSO_CALLED = {
     "max_queue_size": "max_queue_messages",
     "max_retries": "max_attempts",
     "upload_interval": "flush_interval",
@@ -111,4 +111,4 @@ _ALSO_CALLED = {  # by the official SDK, and by Segment itself
     "previousId": "previous_id",
     "messageId": "message_id",
 }
-"""Other names of arguments, by which people know them from elsewhere."""
+"""Other names of these arguments, in the official SDK and in Segment's API."""

@@ -1,1 +1,1 @@
-"""What a process does to us: its threads, its forks and its end."""
+"""Process-level concerns: threads, forks, signals and exit."""

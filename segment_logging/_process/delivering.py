@@ -1,10 +1,11 @@
-"""Whether the current thread delivers, and by when it must be done.
+"""The current thread's delivery state: whether it is delivering, and its deadline.
 
-The thread that delivers says so once, for whatever it calls. The exchange with the server then
-keeps to its deadline. Records that are logged on such a thread (by urllib3 at DEBUG, or by a hook)
-never become messages, as each of them would cause the next.
+The delivery thread marks itself with `delivering_by`. The HTTP exchange reads the deadline from
+here. Records that are logged in a delivery thread (by urllib3 at DEBUG, or by a hook) never become
+messages, because each of them would cause another one.
 
-It is a context variable, so that a client shared by several handlers obeys the one that calls it.
+The mark is a context variable, so a client that is shared by several handlers uses the deadline of
+the handler that called it.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from .clock import monotonic
 deadline_of_delivery: ContextVar[Callable[[], float | None] | None] = ContextVar(
     "segment_logging.deadline_of_delivery", default=None
 )
-"""What says by when the current thread must be done; None for a thread that does not deliver."""
+"""A function that returns the delivery deadline. None if the current thread is not delivering."""
 
 
 def is_delivering() -> bool:
-    """Whether the current thread delivers."""
+    """Return whether the current thread is delivering."""
     return deadline_of_delivery.get() is not None
 
 
 def time_left() -> float | None:
-    """Return how many seconds this thread has left (none: below zero), or None for no end."""
+    """Return the seconds until the deadline (negative if it has passed), or None without one."""
     ask = deadline_of_delivery.get()
     deadline = None if ask is None else ask()
     return None if deadline is None else deadline - monotonic()
@@ -35,11 +36,11 @@ def time_left() -> float | None:
 
 @contextmanager
 def delivering_by(deadline: Callable[[], float | None]) -> Iterator[None]:
-    """Deliver inside the `with` block.
+    """Mark the current thread as delivering inside the `with` block.
 
     Args:
-        deadline: returns the moment of the monotonic clock by which to be done, or None. It may
-            change at any time.
+        deadline: returns the deadline on the monotonic clock, or None if there is no deadline. The
+            result may change at any time.
     """
     token = deadline_of_delivery.set(deadline)
     try:

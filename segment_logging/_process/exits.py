@@ -1,10 +1,12 @@
-"""How a process tells that it ends, so that what waits can be delivered in time.
+"""Exit hooks for every kind of process, so that pending messages are delivered before it ends.
 
-The interpreter's `atexit` is one way of several. Children of multiprocessing, and of Celery's fork
-of it, billiard, skip it and run finalizers of their own instead.
+The interpreter's `atexit` is not enough. Child processes of multiprocessing, and of billiard
+(Celery's fork of multiprocessing), skip `atexit` and run their own finalizers instead.
 
-Nothing tells of `os._exit`, of signals without a handler, and of the end of uWSGI's master process,
-which runs no exit functions.
+uWSGI's workers skip it with gevent, and call `uwsgi.atexit` instead.
+
+No hook runs after `os._exit`, after a signal that has no handler, or when uWSGI's master process
+ends, because the master runs no exit functions.
 """
 
 from __future__ import annotations
@@ -13,25 +15,30 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 from .._reports import report
 
 _at_exit: set[Callable[[], None]] = set()
+_at_uwsgi_exit: set[Callable[[], None]] = set()  # valid in forked children, too
 _registered_in: int | None = None
 _warned = False
 
 
 def call_at_exit(function: Callable[[], None]) -> None:
-    """Have `function` called once when the interpreter exits, here and in forked children."""
+    """Register `function` to be called once at interpreter exit, here and in forked children."""
     if function not in _at_exit:
         _at_exit.add(function)
         atexit.register(function)
 
 
 def call_at_end(function: Callable[[], None]) -> None:
-    """Have `function` called once when this process ends, whatever started it.
+    """Register `function` to be called once when this process ends, however it was started.
 
-    Every process has to ask for itself. Nothing is imported that the program itself has not.
+    The registration is valid for the calling process only. This does not import multiprocessing,
+    billiard or Celery if the program has not imported them itself.
     """
     global _registered_in
     call_at_exit(function)
@@ -43,28 +50,47 @@ def call_at_end(function: Callable[[], None]) -> None:
         if finalize is not None and _is_child(sys.modules.get(f"{name}.process")):
             finalize(function)
     signals = sys.modules.get("celery.signals")
-    if signals is not None:  # the workers of its pool end by os._exit, and run no finalizer
+    if signals is not None:  # Celery's pool workers end with os._exit and run no finalizers
         signals.worker_process_shutdown.connect(lambda **_: function(), weak=False)
+    uwsgi: Any = sys.modules.get("uwsgi")
+    if uwsgi is not None and function not in _at_uwsgi_exit:
+        _at_uwsgi_exit.add(function)
+        # With gevent, uWSGI's workers call this function, but no other exit functions.
+        uwsgi.atexit = _in_turn(getattr(uwsgi, "atexit", None), function)
+
+
+def _in_turn(first: object, second: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `first`, if it is a function, and then `second`."""
+
+    def both() -> None:
+        try:
+            if callable(first):
+                first()
+        finally:
+            second()
+
+    return both
 
 
 def _finalizer_of(util: object) -> Callable[[Callable[[], None]], object] | None:
-    """Return what has a function called at the end of a multiprocessing child, None if nothing is.
+    """Return a function that registers multiprocessing finalizers, or None if there is none.
 
-    Private to the standard library, so it is asked for here alone. Without it, such a child
-    delivers what it is asked to drain, and with a journal the next process delivers the rest.
+    `Finalize` is private to the standard library, so this is the only place that uses it. Without
+    it, a multiprocessing child delivers only what it drains explicitly. With a journal, the next
+    process delivers the rest.
 
     Args:
-        util: the module `multiprocessing.util`, or billiard's.
+        util: the module `multiprocessing.util` or `billiard.util`.
     """
     finalize = getattr(util, "Finalize", None)
     if not callable(finalize):
         return None
-    # The lowest priority comes after whatever the program itself finishes.
+    # The lowest priority runs after the program's own finalizers.
     return lambda function: finalize(None, function, exitpriority=-1000)
 
 
 def _is_child(process: object) -> bool:
-    """Whether multiprocessing, or billiard, started this process."""
+    """Return whether multiprocessing or billiard started this process."""
     parent_process = getattr(process, "parent_process", None)
     if callable(parent_process):
         return parent_process() is not None
@@ -72,8 +98,17 @@ def _is_child(process: object) -> bool:
     return callable(current_process) and type(current_process()).__name__ != "_MainProcess"
 
 
+def resolve_without_threads() -> None:
+    """Make gevent look up names without threads, because none can be started during an exit."""
+    monkey: Any = sys.modules.get("gevent.monkey")
+    with suppress(Exception):  # gevent's own resolver may work
+        if monkey is not None and monkey.is_module_patched("socket"):
+            blocking: Any = import_module("gevent.resolver.blocking")
+            sys.modules["gevent"].get_hub().resolver = blocking.Resolver()
+
+
 def warn_without_threads() -> None:
-    """Where threads hardly ever run, say once what to do. Forked workers do not say it again."""
+    """Warn once if uWSGI runs without threads. Forked workers do not repeat the warning."""
     global _warned
     if _warned:
         return
@@ -81,9 +116,9 @@ def warn_without_threads() -> None:
     options = getattr(uwsgi, "opt", None)
     if isinstance(options, dict):
         names = {key.decode() if isinstance(key, bytes) else key for key in options}
-        if names.isdisjoint({"enable-threads", "threads"}):
+        if names.isdisjoint({"enable-threads", "threads", "gevent"}):
             _warned = True
             report(
-                "uWSGI runs no threads between requests, so most events are delivered when a "
-                "worker ends: start it with --enable-threads"
+                "uWSGI runs no threads between requests, so most events are delivered only when a "
+                "worker ends: start uWSGI with --enable-threads"
             )

@@ -1,7 +1,7 @@
-"""What a forked child must do before it goes on: leave to its parent what is the parent's.
+"""Cleanup in forked children, which must not touch what belongs to their parent.
 
-Each room registers what concerns it. The interpreter calls it where it knows of the fork; where it
-does not (uWSGI forks without telling it), the first event of the child does.
+Other modules register cleanup functions here. `os.register_at_fork` runs them after a fork. If a
+fork bypasses it, as in uWSGI, the child's first event runs them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _pid = os.getpid()
 
 
 def in_forked_child(function: F) -> F:
-    """Have `function` called in every forked child, in the order of registration."""
+    """Register `function` to be called in every forked child, in the order of registration."""
     _functions.append(function)
     return function
 
 
 def leave_parent() -> None:
-    """Do it, unless this process has already."""
+    """Run the registered functions, unless they have already run in this process."""
     global _pid
     if _pid != os.getpid():
         _pid = os.getpid()

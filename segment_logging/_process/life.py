@@ -1,4 +1,4 @@
-"""Where one pipeline stands in the table of the lifecycle."""
+"""The current state of one pipeline in the lifecycle table."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ _OPEN = (Stage.OPEN, Stage.URGENT)
 
 
 class Life:
-    """Where a pipeline stands in the table.
+    """A pipeline's current state in the lifecycle table.
 
-    Any thread, also from a signal handler in the middle of a call. Besides the table it only knows
-    the deadline, which comes with some events and ends when the pipeline is open again.
+    All methods may be called from any thread, and from a signal handler that interrupts another
+    call. In addition to the table's state, this class holds the deadline. Some events set a
+    deadline, and it is cleared when the pipeline is open again.
 
-    There is no lock. A signal handler that waits for the delivering thread would wait for ever, if
-    it had interrupted somebody who holds what that thread needs.
+    There is no lock. A signal handler may wait for the delivery thread. If the handler had
+    interrupted code that held a lock, the delivery thread could not take that lock, and the handler
+    would wait forever.
     """
 
     def __init__(self) -> None:
@@ -23,21 +25,21 @@ class Life:
 
     @property
     def stage(self) -> Stage:
-        """What is asked of the pipeline."""
+        """The pipeline's stage."""
         return self._now[0]
 
     @property
     def doing(self) -> Doing:
-        """What its thread does."""
+        """What the delivery thread is doing."""
         return self._now[1]
 
     @property
     def deadline(self) -> float | None:
-        """A moment of the monotonic clock after which nothing may go on; None for never."""
+        """The time on the monotonic clock at which delivery must stop, or None for no limit."""
         return self._now[2]
 
     def on(self, event: Event, *, deadline: float | None = None) -> Action:
-        """Move on, and return what is to be done now by whoever told of the event."""
+        """Move to the next state, and return the action that the caller must carry out now."""
         while True:
             before = self._now
             stage, doing, action = decide(before[0], before[1], event)
@@ -46,15 +48,15 @@ class Life:
                 return action
 
     def put_off(self, deadline: float) -> None:
-        """Move the deadline, which those who wait have set; nothing that is open has one."""
+        """Change the deadline. Does nothing if the pipeline is open, as it then has no deadline."""
         while (before := self._now)[0] not in _OPEN:
             if self._moves(before, (before[0], before[1], deadline)):
                 return
 
     def _moves(self, before: _Now, after: _Now) -> bool:
-        """Take a step, unless somebody else was faster."""
-        # CPython switches threads and runs signal handlers at calls and loops only, and there is
-        # none between this look and the step.
+        """Set the new state, or return False if another thread has already changed the old one."""
+        # CPython switches threads and runs signal handlers only at calls and backward jumps. There
+        # is neither between this comparison and the assignment.
         if self._now is before:
             self._now = after
             return True
@@ -62,20 +64,20 @@ class Life:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the process ends."""
+        """Whether the process is exiting."""
         return self.stage in (Stage.ENDING, Stage.ENDED)
 
     @property
     def is_open(self) -> bool:
-        """Whether the thread stays, and has no deadline."""
+        """Whether the thread keeps running and has no deadline."""
         return self.stage in _OPEN
 
     @property
     def is_patient(self) -> bool:
-        """Whether messages may wait for company."""
+        """Whether a message may wait for others to fill its batch."""
         return self.stage is Stage.OPEN
 
     @property
     def is_paused(self) -> bool:
-        """Whether the thread waits before another attempt."""
+        """Whether the thread is waiting before another attempt."""
         return self.doing in (Doing.BACKING_OFF, Doing.ASKED_TO_WAIT, Doing.RESTING)

@@ -1,12 +1,14 @@
-"""The life of a pipeline, its thread and its process, in one table. Pure: no thread, no clock.
+"""The lifecycle of a pipeline, its thread and its process, as one table.
 
-Whoever wants to know what happens in some situation reads `RULES`. For example: what happens when
-the process ends while a batch waits for another attempt? The rules of EXIT say: a wait that we
-chose ourselves is cut short, for a try at once; one that the server asked for goes on, and the
-thread stops if it would end after the deadline.
+This module is pure: it uses no threads and no clock.
 
-The code that carries this out is in `_delivery`: the listener says what its thread does, the
-pipeline what callers ask for, and both do what the table answers.
+`RULES` defines what happens in each situation. For example, suppose that the process exits while a
+batch is waiting for another attempt. The rules for EXIT cut a backoff short and make the attempt at
+once. A wait that the server asked for continues, but if it would end after the deadline, the thread
+stops.
+
+The code that acts on this table is in `_delivery`. The listener reports the events of its thread,
+the pipeline reports the events of callers, and both carry out the actions that the table returns.
 """
 
 from __future__ import annotations
@@ -17,112 +19,116 @@ from typing import NamedTuple
 
 
 class Stage(Enum):
-    """What is asked of a pipeline."""
+    """What a pipeline is expected to do."""
 
     OPEN = auto()
-    """Deliver in full batches, for as long as it takes. What is closed is OPEN with no thread."""
+    """Deliver full batches, without a deadline. A closed pipeline is OPEN too, without a thread."""
     URGENT = auto()
-    """The process was told to end, by whom we do not know: deliver each message at once."""
+    """SIGTERM was received, but the exit has not begun. Deliver each message at once."""
     DRAINING = auto()
-    """Deliver what waits at once, in the thread of a caller, as no other can be started."""
+    """Deliver waiting messages in a caller's thread, because no thread can be started."""
     CLOSING = auto()
-    """Deliver what waits at once, then let go of connections and journal."""
+    """Deliver waiting messages at once, then close the connections and release the journal."""
     ENDING = auto()
-    """The process ends: deliver what can be delivered before the deadline."""
+    """The process is exiting. Deliver as many messages as possible before the deadline."""
     ENDED = auto()
-    """The end of the process is not held up any longer, and what is lost has been said."""
+    """The process no longer waits for delivery, and lost messages have been reported."""
     LEFT = auto()
-    """This is a forked child, and the pipeline is its parent's."""
+    """This process is a forked child, and the pipeline belongs to its parent."""
 
 
 class Doing(Enum):
-    """What the delivering thread does."""
+    """What the delivery thread is doing."""
 
     NOTHING = auto()
-    """There is no such thread."""
+    """There is no delivery thread."""
     COLLECTING = auto()
-    """It waits for messages, and for company for those that wait."""
+    """It is waiting for messages, or for others to fill a batch."""
     SENDING = auto()
-    """It makes an attempt at a batch, or is about to."""
+    """It is sending a batch, or is about to."""
     BACKING_OFF = auto()
-    """It waits before another attempt, for as long as we chose."""
+    """It is waiting before another attempt, for a time that the retry policy chose."""
     ASKED_TO_WAIT = auto()
-    """It waits before another attempt, for as long as the server asked: a Retry-After."""
+    """It is waiting before another attempt, for as long as the server's Retry-After asked."""
     RESTING = auto()
-    """It has put back a batch that is kept, and waits before that is tried again."""
+    """It has put a batch back into the queue, and is waiting before it tries the batch again."""
     STOPPED = auto()
-    """There is no thread any more: no time was left for what still waits."""
+    """The thread has ended. Messages may still be waiting if time ran out or a patch ended it."""
 
 
 class Event(Enum):
-    """What happens to a pipeline."""
+    """Something that happens to a pipeline."""
 
-    # What callers ask for:
+    # Reported by callers:
     MESSAGE = auto()
-    """A message came in, and the queue rang."""
+    """A message was put into the queue."""
     LAST_WORDS = auto()
-    """The same, while the process ends, from an exit function or a thread that is waited for."""
+    """An exit function or a non-daemon thread logged a message while the process is exiting."""
     FLUSH = auto()
-    """Somebody waits until everything accepted so far is answered for."""
+    """A caller waits until all accepted messages are settled."""
     DRAIN_HERE = auto()
-    """Somebody waits, no thread can be started, and so the waiting thread delivers itself."""
+    """A caller waits and no thread can be started, so the caller's own thread delivers."""
     CLOSE = auto()
     TERMINATE = auto()
-    """SIGTERM came, and somebody else has the signal."""
+    """SIGTERM was received, and another handler decides when the process exits."""
     EXIT = auto()
-    """The process ends, and its exit functions run."""
+    """The process is exiting, and its exit functions are running."""
     EXIT_OVER = auto()
-    """The time for that is over, or nothing is left to wait for, or somebody pressed Ctrl-C."""
+    """The wait at exit is over: everything is settled, time is up, or the user pressed Ctrl-C."""
     FORK = auto()
-    """This process is a child that was forked just now."""
+    """This process is a newly forked child."""
 
-    # What the delivering thread says:
+    # Reported by the delivery thread:
     BEGIN = auto()
-    """It begins."""
+    """The thread has started."""
     TAKEN = auto()
-    """It took a batch that is due."""
+    """The thread took a batch that is due."""
     ANSWERED = auto()
-    """Messages of the batch are acknowledged: delivered, or dead letters."""
+    """Some messages of the batch were delivered or became dead letters."""
     DONE = auto()
-    """All messages of the batch are."""
+    """All messages of the batch were delivered or became dead letters."""
     FAILED = auto()
-    """An attempt failed, and another one is worth a wait."""
+    """An attempt failed, and there will be another one."""
     RATE_LIMITED = auto()
-    """An attempt failed, and the server said how long to wait."""
+    """An attempt failed, and the server sent a Retry-After."""
     KEPT = auto()
-    """The batch cannot be delivered now, and is kept for later."""
+    """The batch cannot be delivered now and is kept for later."""
     PAUSE_OVER = auto()
-    """The wait is over."""
+    """The pause before another attempt is over."""
     NOTHING_LEFT = auto()
-    """Nothing waits, and the thread is about to end."""
+    """No messages are waiting."""
     TIME_UP = auto()
-    """Something waits, but the deadline comes before it can be tried."""
+    """Messages are waiting, but the deadline comes before the next attempt."""
+    OUTDATED = auto()
+    """gevent or eventlet patched the standard library while the thread was running."""
 
 
 class Action(Enum):
-    """What is to be done now, by whoever told of the event."""
+    """What the code that reported an event must do now."""
 
     NOTHING = auto()
     START = auto()
-    """See that a thread delivers: start one."""
+    """Start the delivery thread."""
     WAKE = auto()
-    """Wake the thread: what it waits for may have come."""
+    """Wake the thread, so that it checks for work."""
     DELIVER_AND_WAIT = auto()
-    """See that it is delivered, and wait for that: nobody else will."""
+    """Make sure that the message is delivered, and wait until it is."""
     TELL_LOSSES = auto()
-    """Say what is lost, as there will be no later chance."""
+    """Report lost messages, because there may be no later chance."""
     GO_ON = auto()
     """Make the next attempt, or take the next batch."""
     PUT_OFF_AND_GO_ON = auto()
-    """The same, and the deadline moves: a server that keeps taking batches gets all of them."""
+    """Extend the deadline and continue, because the server is still accepting batches."""
     PAUSE = auto()
-    """Wait. The wait ends early if somebody else changes what the thread is doing."""
+    """Wait. The wait ends early if another thread changes what this thread is doing."""
     END = auto()
-    """Let go of the journal, and end the thread."""
+    """Release the journal and end the thread."""
     CLOSE_AND_END = auto()
-    """Let go of the journal and of connections, and end the thread."""
+    """Release the journal, close the connections and end the thread."""
+    HAND_OVER = auto()
+    """Close the connections and end the thread. The journal is left to the next thread."""
     LET_GO = auto()
-    """Close what is the parent's, and touch nothing of it."""
+    """Close the inherited file descriptors, and leave the parent's files alone."""
 
 
 _S, _D, _E, _A = Stage, Doing, Event, Action
@@ -138,7 +144,7 @@ _WAITS = frozenset({_D.BACKING_OFF, _D.RESTING, _D.ASKED_TO_WAIT})
 
 
 class Rule(NamedTuple):
-    """One row of the table. None means that it stays as it is."""
+    """One row of the table. If `stage` or `doing` is None, it does not change."""
 
     events: frozenset[Event]
     stages: frozenset[Stage]
@@ -168,8 +174,8 @@ def _rule(
 
 # fmt: off
 RULES = (
-    # A message opens again what is being closed. While the process ends, what an exit function
-    # logs is waited for; what daemon threads go on logging is delivered as long as there is time.
+    # A new message reopens a pipeline that is closing. During exit, the process waits for messages
+    # that exit functions log. Messages from daemon threads are delivered if there is time.
     _rule(_E.MESSAGE, _S.URGENT, _NO_THREAD, _A.START),
     _rule(_E.MESSAGE, _S.URGENT, _THREAD, _A.WAKE),
     _rule(_E.MESSAGE, _LIVE, _NO_THREAD, _A.START, stage=_S.OPEN),
@@ -179,8 +185,8 @@ RULES = (
     _rule(_E.LAST_WORDS, _END, _NO_THREAD, _A.DELIVER_AND_WAIT, stage=_S.ENDING, doing=_D.NOTHING),
     _rule(_E.LAST_WORDS, _END, _THREAD, _A.DELIVER_AND_WAIT, stage=_S.ENDING),
 
-    # A flush sends what waits for company. It does not hurry a batch between two attempts, as
-    # there is only a limited number of them.
+    # A flush sends batches that are not full yet. It does not cut short the wait between two
+    # attempts, because the number of attempts is limited.
     _rule(_E.FLUSH, _HERE, _THREAD, _A.WAKE),
     _rule(_E.FLUSH, _LIVE, _NO_THREAD, _A.START),
     _rule(_E.FLUSH, _END, _D.NOTHING, _A.START),
@@ -188,31 +194,32 @@ RULES = (
     _rule(_E.DRAIN_HERE, frozenset({_S.OPEN, _S.URGENT}), _NO_THREAD, _A.GO_ON, stage=_S.DRAINING),
     _rule(_E.DRAIN_HERE, _HERE, _ANYTHING, _A.GO_ON),
 
-    # Closing cuts short a wait of our own choice: somebody waits for the last try.
+    # Closing cuts a backoff short, because the caller is waiting for the last attempt. It does not
+    # cut short a wait that the server asked for.
     _rule(_E.CLOSE, _LIVE, _D.BACKING_OFF, _A.WAKE, stage=_S.CLOSING, doing=_D.SENDING),
     _rule(_E.CLOSE, _LIVE, _D.RESTING, _A.WAKE, stage=_S.CLOSING, doing=_D.COLLECTING),
     _rule(_E.CLOSE, _LIVE, _THREAD, _A.WAKE, stage=_S.CLOSING),
     _rule(_E.CLOSE, _LIVE, _NO_THREAD, _A.START, stage=_S.CLOSING),
     _rule(_E.CLOSE, _END, _ANYTHING, _A.TELL_LOSSES),
 
-    # A SIGTERM that is somebody else's leaves no time to wait for company, or for another attempt.
+    # After SIGTERM, there is no time to fill batches or to back off.
     _rule(_E.TERMINATE, _LIVE, _D.BACKING_OFF, _A.WAKE, stage=_S.URGENT, doing=_D.SENDING),
     _rule(_E.TERMINATE, _LIVE, _D.RESTING, _A.WAKE, stage=_S.URGENT, doing=_D.COLLECTING),
     _rule(_E.TERMINATE, _LIVE, _ANYTHING, _A.WAKE, stage=_S.URGENT),
     _rule(_E.TERMINATE, _END, _ANYTHING, _A.NOTHING),
 
-    # So does the end of the process. What the server asked for is kept to, within the deadline.
+    # The same is true at exit. A wait that the server asked for continues, within the deadline.
     _rule(_E.EXIT, _HERE, _D.BACKING_OFF, _A.WAKE, stage=_S.ENDING, doing=_D.SENDING),
     _rule(_E.EXIT, _HERE, _D.RESTING, _A.WAKE, stage=_S.ENDING, doing=_D.COLLECTING),
     _rule(_E.EXIT, _HERE, _THREAD, _A.WAKE, stage=_S.ENDING),
     _rule(_E.EXIT, _HERE, _NO_THREAD, _A.START, stage=_S.ENDING, doing=_D.NOTHING),
     _rule(_E.EXIT_OVER, _HERE, _ANYTHING, _A.TELL_LOSSES, stage=_S.ENDED),
 
-    # A forked child leaves all of it to its parent.
+    # A forked child leaves everything to its parent.
     _rule(_E.FORK, _HERE, _ANYTHING, _A.LET_GO, stage=_S.LEFT, doing=_D.NOTHING),
     _rule(frozenset(Event), _S.LEFT, _ANYTHING, _A.NOTHING),
 
-    # The delivering thread, from batch to batch.
+    # The delivery thread, from batch to batch.
     _rule(_E.BEGIN, _HERE, _NO_THREAD, _A.GO_ON, doing=_D.COLLECTING),
     _rule(_E.TAKEN, _HERE, _D.COLLECTING, _A.GO_ON, doing=_D.SENDING),
     _rule(_E.ANSWERED, _S.ENDING, _D.SENDING, _A.PUT_OFF_AND_GO_ON),
@@ -223,9 +230,10 @@ RULES = (
     _rule(_E.KEPT, _HERE, _THREAD, _A.PAUSE, doing=_D.RESTING),
     _rule(_E.PAUSE_OVER, _HERE, _D.RESTING, _A.GO_ON, doing=_D.COLLECTING),
     _rule(_E.PAUSE_OVER, _HERE, _WAITS, _A.GO_ON, doing=_D.SENDING),
-    _rule(_E.PAUSE_OVER, _HERE, _THREAD, _A.GO_ON),  # somebody has cut it short just now
+    _rule(_E.PAUSE_OVER, _HERE, _THREAD, _A.GO_ON),  # another thread has just cut it short
 
-    # It ends when nothing is left, unless the pipeline is open, or when no time is left.
+    # The thread ends when no time is left. It also ends when no messages are left, unless the
+    # pipeline is open.
     _rule(_E.NOTHING_LEFT, frozenset({_S.OPEN, _S.URGENT}), _THREAD, _A.PAUSE),
     _rule(_E.NOTHING_LEFT, _S.DRAINING, _THREAD, _A.END, stage=_S.OPEN, doing=_D.NOTHING),
     _rule(_E.NOTHING_LEFT, _S.CLOSING, _THREAD, _A.CLOSE_AND_END, stage=_S.OPEN, doing=_D.NOTHING),
@@ -234,17 +242,20 @@ RULES = (
     _rule(_E.TIME_UP, _LIVE, _THREAD, _A.END, stage=_S.OPEN, doing=_D.STOPPED),
     _rule(_E.TIME_UP, _END, _THREAD, _A.END, doing=_D.STOPPED),
     _rule(_E.TIME_UP, _HERE, _NO_THREAD, _A.NOTHING),
+
+    # A native thread cannot use patched modules. The next message, flush or exit starts a new one.
+    _rule(_E.OUTDATED, _HERE, _THREAD, _A.HAND_OVER, doing=_D.STOPPED),
 )
 # fmt: on
-"""The table. The first rule that fits decides."""
+"""The table. The first rule that matches applies."""
 
 
 @cache
 def decide(stage: Stage, doing: Doing, event: Event) -> tuple[Stage, Doing, Action]:
-    """Return what an event leads to: the next stage, what the thread does next, and the action.
+    """Return the next stage, what the thread does next, and the action to carry out.
 
     Raises:
-        LookupError: nobody tells of such an event in such a situation.
+        LookupError: the event cannot happen in this situation.
     """
     for rule in RULES:
         if event in rule.events and stage in rule.stages and doing in rule.doings:

@@ -1,4 +1,4 @@
-"""The lock of `logging` itself, which is private to the standard library: asked for here alone."""
+"""Access to the lock of `logging`, which is private to the standard library."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import logging
 
 
 def holds_logging_lock(module: object = logging) -> bool:
-    """Whether the calling thread is inside dictConfig or the like, and so must not wait for others.
+    """Return whether the calling thread holds logging's lock, for example inside dictConfig.
 
-    Where Python no longer says, the answer is False: whoever waits then waits with a limit.
+    A thread that holds this lock must not wait for other threads. If Python does not provide this
+    information, the result is False. All waits have a limit, so this cannot cause a deadlock.
 
     Args:
-        module: `logging`.
+        module: the `logging` module.
     """
     is_owned = getattr(getattr(module, "_lock", None), "_is_owned", None)
     try:

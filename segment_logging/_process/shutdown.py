@@ -1,7 +1,7 @@
-"""All pipelines of this process, and its end, which they share.
+"""All pipelines in this process, and the exit that they share.
 
-`logging.shutdown` alone is not enough: it knows neither of a handler that dictConfig has closed and
-that code still uses, nor of one that nobody keeps.
+`logging.shutdown` alone is not enough. It misses handlers that dictConfig has closed but that code
+still uses, and handlers that have been garbage-collected.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from .._reports import counted, say
 from .clock import monotonic
-from .exits import call_at_end, call_at_exit
+from .exits import call_at_end, call_at_exit, resolve_without_threads
 from .forks import in_forked_child
 
 ANNOUNCED_AFTER = 2.0
-"""Seconds after which people are told what the end of the process waits for."""
+"""Seconds after which a line on stderr says what the process is waiting for."""
 
 TIME_AFTER_SIGTERM = 25.0
-"""Seconds that the end may take after a SIGTERM: Kubernetes and gunicorn kill after 30."""
+"""Time limit for an exit after SIGTERM. Kubernetes and gunicorn kill a process after 30 s."""
 
 
-_FORESIGHT = 5.0  # seconds from the end of an application to that of its process, at most
+_FORESIGHT = 5.0  # the most seconds between an application's shutdown and the process exit
 
 
 class _Pipeline(Protocol):
@@ -36,23 +36,27 @@ class _Pipeline(Protocol):
     def count(self) -> Any: ...
     def hurry(self) -> None: ...
     def begin_exit(self) -> None: ...
-    def wait_for_exit(self, at_most: float) -> int: ...
+    def wait_for_exit(self, until: Callable[[], float]) -> int: ...
     def end_exit(self) -> None: ...
     def abandon(self) -> None: ...
 
 
 class ExitClock:
-    """How long the end of this process is held up. All pipelines share it.
+    """Measures how long this process takes to exit. All pipelines share one clock.
 
-    It starts once. What exit functions of the program do after ours, apart from logging, does not
-    count as waiting.
+    It starts only once. `waited` is the time that this package has waited. It does not include the
+    time that the program's other exit functions take.
+
+    Args:
+        clock: returns the monotonic time in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self.forget()
 
     def forget(self) -> None:
-        """Start over: the end has not begun, and nobody has sent a SIGTERM."""
+        """Reset the clock: the exit has not begun, and no SIGTERM has been received."""
         self.is_terminated = False
         self._began_at: float | None = None
         self._foreseen = (-math.inf, -math.inf)
@@ -62,57 +66,63 @@ class ExitClock:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the process ends."""
+        """Whether the process is exiting."""
         return self._began_at is not None
 
     def begin(self) -> None:
-        """The process ends from now on."""
+        """Start the clock, because the process is exiting."""
         if self._began_at is None:
             foreseen_at, over_at = self._foreseen
-            now = monotonic()
+            now = self._clock()
             self._began_at = foreseen_at if now - over_at < _FORESIGHT else now
 
     @contextmanager
     def foreseen(self) -> Iterator[None]:
-        """Count the time of a `with` block as that of the end, if the end follows soon.
+        """Count the time in a `with` block as part of the exit, if the process exits soon after.
 
-        A server has ended an application: most then end the process, and tests go on.
+        This is used when a server shuts down an application. Most servers then end the process. In
+        tests, the process continues.
         """
-        began = monotonic()
+        began = self._clock()
         try:
             yield
         finally:
-            self._foreseen = (began, monotonic())
+            self.foresee(began)
+
+    def foresee(self, began: float) -> None:
+        """Count the time since `began` as part of the exit, if the process exits soon."""
+        self._foreseen = (began, self._clock())
 
     def stop(self) -> None:
-        """Nobody is to wait any longer."""
+        """Make every wait end at once."""
         self._is_stopped = True
 
-    def limit(self, max_shutdown: float | None) -> float:
-        """Return the moment by which the process must have ended.
+    def limit(self, max_shutdown: float | None, *, since: float) -> float:
+        """Return the time on the monotonic clock by which a wait must be over.
 
         Args:
-            max_shutdown: seconds that it may take; None for no limit.
+            max_shutdown: the most seconds that the exit may take, or None for no limit.
+            since: when the wait began. This counts unless the process is exiting.
         """
         if self._is_stopped:
             return -math.inf
-        began_at = monotonic() if self._began_at is None else self._began_at
+        began_at = since if self._began_at is None else self._began_at
         seconds = math.inf if max_shutdown is None else max_shutdown
         return began_at + (min(seconds, TIME_AFTER_SIGTERM) if self.is_terminated else seconds)
 
     @property
     def waited(self) -> float:
-        """For how many seconds the end was held up so far."""
+        """How many seconds have been spent waiting at exit."""
         since = self._waiting_since
-        return self._waited + (0.0 if since is None else monotonic() - since)
+        return self._waited + (0.0 if since is None else self._clock() - since)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count the time of a `with` block, if the process ends."""
-        if not self.has_begun or self._waiting_since is not None:  # counted already
+        """Count the time in a `with` block as waiting, if the process is exiting."""
+        if not self.has_begun or self._waiting_since is not None:  # not exiting, or already counted
             yield
             return
-        self._waiting_since = monotonic()
+        self._waiting_since = self._clock()
         try:
             yield
         finally:
@@ -121,64 +131,89 @@ class ExitClock:
 
 exit_clock = ExitClock()
 
-_pipelines: weakref.WeakSet[_Pipeline] = weakref.WeakSet()
+_pipelines: weakref.WeakValueDictionary[int, _Pipeline] = weakref.WeakValueDictionary()
 
 
 def add(pipeline: _Pipeline) -> None:
-    """Have a pipeline of this process deliver what it holds when the process ends."""
-    _pipelines.add(pipeline)
+    """Register a pipeline, so that it delivers its messages when the process exits."""
+    _pipelines[id(pipeline)] = pipeline
     call_at_end(_deliver_at_exit)
     if exit_clock.has_begun:
         pipeline.begin_exit()
 
 
 def expect_exit() -> None:
-    """Have pipelines deliver at exit, even one that only an exit function begins."""
+    """Register delivery at exit, so that pipelines created by exit functions deliver too."""
     call_at_exit(_deliver_at_exit)
 
 
 def pipelines() -> list[_Pipeline]:
-    """Return the pipelines of this process."""
-    return [pipeline for pipeline in list(_pipelines) if pipeline.pid == os.getpid()]
+    """Return the pipelines in this process."""
+    return [pipeline for pipeline in _all_pipelines() if pipeline.pid == os.getpid()]
+
+
+def _all_pipelines() -> list[_Pipeline]:
+    """Return all pipelines, the parent's included."""
+    # A list of references, because other threads may add pipelines during an iteration.
+    references = _pipelines.valuerefs()
+    return [pipeline for one in references if (pipeline := one()) is not None]
 
 
 def terminate() -> None:
-    """SIGTERM came: have all pipelines deliver at once. Takes no lock: a signal handler calls."""
+    """Make all pipelines deliver at once after SIGTERM. Lock-free, for use in signal handlers."""
     exit_clock.is_terminated = True
     for pipeline in pipelines():
         pipeline.hurry()
 
 
 def announce(number: int) -> None:
-    """Say what the end of the process waits for."""
-    say(f"{counted(number, 'message')} on the way to Segment; Ctrl-C ends the wait")
+    """Print how many messages the process is waiting for."""
+    say(f"waiting for {counted(number, 'message')} to reach Segment; press Ctrl-C to stop waiting")
+
+
+@contextmanager
+def until_ctrl_c(waiting: Sequence[_Pipeline]) -> Iterator[None]:
+    """End the waits at exit when Ctrl-C is pressed in a `with` block.
+
+    Lost messages are still reported, unless Ctrl-C is pressed again.
+
+    Args:
+        waiting: the pipelines whose exit the block waits for.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        exit_clock.stop()
+        with suppress(KeyboardInterrupt):
+            for pipeline in waiting:
+                pipeline.end_exit()
 
 
 def _deliver_at_exit() -> None:
-    """Have all pipelines deliver side by side, and say what is lost."""
+    """Make all pipelines deliver concurrently, and report lost messages."""
     exit_clock.begin()
+    resolve_without_threads()
+    began = monotonic()
+
+    def announced_at() -> float:
+        return began + (0.0 if exit_clock.is_terminated else ANNOUNCED_AFTER)
+
     mine = pipelines()
-    for pipeline in mine:
-        pipeline.begin_exit()
-    try:
-        at_once = 0.0 if exit_clock.is_terminated else ANNOUNCED_AFTER
-        on_their_way = sum(pipeline.wait_for_exit(at_once) for pipeline in mine)
+    with until_ctrl_c(mine):
+        for pipeline in mine:
+            pipeline.begin_exit()
+        on_their_way = sum(pipeline.wait_for_exit(announced_at) for pipeline in mine)
         if on_their_way:
             announce(on_their_way)
         for pipeline in mine:
             pipeline.end_exit()
-    except KeyboardInterrupt:  # somebody has no patience, but should still read what is lost
-        exit_clock.stop()
-        with suppress(KeyboardInterrupt):  # nor for that
-            for pipeline in mine:
-                pipeline.end_exit()
 
 
 @in_forked_child
 def _leave_parent() -> None:
-    """The pipelines, and the end, are the parent's."""
+    """Abandon the parent's pipelines, and reset the exit clock."""
     exit_clock.forget()
-    for pipeline in list(_pipelines):
+    for pipeline in _all_pipelines():
         if pipeline.pid != os.getpid():
-            _pipelines.discard(pipeline)
+            _pipelines.pop(id(pipeline), None)
             pipeline.abandon()

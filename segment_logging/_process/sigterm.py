@@ -1,14 +1,15 @@
-"""SIGTERM as an end of the program like any other: `exit_on_sigterm`.
+"""`exit_on_sigterm`, which makes SIGTERM a normal exit of the program.
 
-By default SIGTERM ends a process without running any exit function. The handler installed here
-never waits, locks, logs or sends: a signal arrives in the middle of anything.
+By default, SIGTERM ends a process without running any exit functions. Since a signal can arrive at
+any point in the program, the handler installed here never waits, locks, logs or sends.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -19,11 +20,11 @@ from .forks import in_forked_child
 from .threads import sleep, start_bare
 
 _EXIT_STATUS = 128 + signal.SIGTERM
-_AGAIN_EVERY = 0.005  # seconds until a deferred signal is raised again
-_DEFERRED_FOR = 1.0  # seconds; after that it interrupts whatever runs
+_AGAIN_EVERY = 0.005  # seconds between attempts to raise a deferred signal again
+_DEFERRED_FOR = 1.0  # seconds until a deferred signal interrupts whatever is running
 
 _NOT_INTERRUPTED = ("logging", "threading", __name__.partition(".")[0])
-"""Modules in which an exception out of nowhere may leave a lock held."""
+"""Modules in which an unexpected exception could leave a lock held."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -34,13 +35,13 @@ class _OnSigterm:
     """The signal handler.
 
     Args:
-        before: the Python handler that had the signal; None if nobody had.
+        before: the previous Python handler for SIGTERM, or None if there was none.
     """
 
     def __init__(self, before: Handler | None) -> None:
         self._before = before
         self.is_deferred = False
-        self._is_patient = True  # while an interruption can be deferred
+        self._is_patient = True  # False once the signal can no longer be deferred
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._before is not None:
@@ -50,18 +51,26 @@ class _OnSigterm:
                 shutdown.terminate()
             return
         shutdown.exit_clock.is_terminated = True
-        if shutdown.exit_clock.has_begun:  # the exit function runs, and must not be interrupted
+        if shutdown.exit_clock.has_begun:  # the exit function is running: do not interrupt it
+            shutdown.terminate()
             return
-        if self._is_patient and _must_not_be_interrupted(frame):
-            if not self.is_deferred:
-                self.is_deferred = True
-                start_bare(self._raise_again)
+        if self._is_patient and _must_not_be_interrupted(frame) and self._defer():
             return
         self.is_deferred = False
         raise SystemExit(_EXIT_STATUS)
 
+    def _defer(self) -> bool:
+        """Have the signal raised again soon. Return False if no thread can be started for that."""
+        if not self.is_deferred:
+            self.is_deferred = True
+            try:
+                start_bare(self._raise_again)
+            except RuntimeError:
+                self.is_deferred = False
+        return self.is_deferred
+
     def _raise_again(self) -> None:
-        """Raise the signal again until it has found a better moment. In a thread of its own."""
+        """Raise the signal again until it is no longer deferred. Runs in its own thread."""
         for _ in range(int(_DEFERRED_FOR / _AGAIN_EVERY)):
             sleep(_AGAIN_EVERY)
             if not self.is_deferred:
@@ -71,17 +80,17 @@ class _OnSigterm:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def forget(self) -> None:
-        """In a forked child: the parent's signal is not this process's, and its thread is gone."""
+        """Reset the state in a forked child, which has no deferred signal and no thread."""
         self.is_deferred, self._is_patient = False, True
 
 
 def _must_not_be_interrupted(frame: FrameType | None) -> bool:
-    """Whether an exception raised in `frame` could leave a lock held, or go unnoticed."""
+    """Return whether an exception raised in `frame` could leave a lock held or be swallowed."""
     while frame is not None:
         module = frame.f_globals.get("__name__")
         if isinstance(module, str) and module.partition(".")[0] in _NOT_INTERRUPTED:
             return True
-        if frame.f_code.co_name == "__del__":  # Python swallows what is raised there
+        if frame.f_code.co_name == "__del__":  # Python swallows exceptions from `__del__`
             return True
         frame = frame.f_back
     return False
@@ -89,15 +98,15 @@ def _must_not_be_interrupted(frame: FrameType | None) -> bool:
 
 @public_in("segment_logging")
 def exit_on_sigterm() -> None:
-    """Have SIGTERM end the program as `sys.exit` does, so that what waits is delivered.
+    """Make SIGTERM end the program like `sys.exit` does, so that pending messages are delivered.
 
-    To be called once, where the program starts. It takes the signal only if nobody has it. If a
-    Python handler has it (a web server's, say), that is called first, and then what waits is sent
-    at once, and each event from then on: best effort, as nobody knows how much time there is. A
-    signal that is ignored, or handled in C as by uWSGI, is left alone.
+    Call this once, when the program starts. If SIGTERM already has a Python handler, such as a
+    web server's, that handler is called first. Pending messages are then sent at once, and so is
+    every later event. This is best effort, because it is not known how much time is left. If
+    SIGTERM is ignored, or handled in C as in uWSGI, this function does nothing.
 
-    What asks for the signal later (gunicorn, Celery, `loop.add_signal_handler`) replaces it: there
-    the integrations deliver.
+    Handlers that are installed later (by gunicorn, Celery or `loop.add_signal_handler`) replace
+    this one. In those programs, use this package's integrations to deliver at the end.
     """
     global _installed
     before = signal.getsignal(signal.SIGTERM)
@@ -109,14 +118,28 @@ def exit_on_sigterm() -> None:
     except ValueError:
         _reporter.once(
             "thread",
-            "exit_on_sigterm() works in the main thread of the main interpreter only, so SIGTERM "
-            "goes on as before: call it where the program starts",
+            "exit_on_sigterm() works only in the main thread of the main interpreter, so SIGTERM "
+            "is handled as before: call it where the program starts",
         )
     else:
         _installed = on_sigterm
 
 
 _installed: _OnSigterm | None = None
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Make SIGTERM raise KeyboardInterrupt in a `with` block of the main thread, like Ctrl-C."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # another thread, which gets no signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 @in_forked_child

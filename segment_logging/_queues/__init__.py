@@ -1,1 +1,1 @@
-"""Where messages wait between the caller and the listener: in memory, or in files on disk."""
+"""The queues in which messages wait between the caller and the listener: in memory or on disk."""

@@ -1,4 +1,4 @@
-"""Which queue the options ask for."""
+"""Selection of the queue for a handler's options."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .spill import SpillingQueue
 
 
 def queue_for(write_key: str, options: DeliveryOptions) -> MessageQueue:
-    """Return a new queue.
+    """Return a new queue for a handler.
 
     Args:
-        write_key: of the Segment source: each has its own journal.
-        options: those of the handler.
+        write_key: the write key of the Segment source. Each write key has its own journal.
+        options: the handler's options.
     """
     memory = MemoryQueue(max_messages=options.max_queue_messages, max_bytes=options.max_queue_bytes)
     if options.journal is None:

@@ -1,12 +1,13 @@
-"""The caller's half of the stdlib pair: a QueueHandler, privately.
+"""The caller's end of the queue, built on the standard library's QueueHandler.
 
-It overrides what the stock one gets wrong for us: `prepare` would format and mutate the record, and
-`enqueue` prints a traceback for each record when the queue is full.
+It overrides two methods: the standard `prepare` formats and mutates the record, and the standard
+`enqueue` prints a traceback for every record while the queue is full.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from logging.handlers import QueueHandler
 from typing import Any, cast
 
@@ -18,39 +19,52 @@ from .message_queue import MessageQueue
 
 
 class Intake(QueueHandler):
-    """Puts encoded messages into the queue, and decides what happens when it is full.
+    """Puts encoded messages into the queue, and blocks or drops them if it is full.
 
     Args:
-        queue: where the messages wait.
+        queue: the queue to put messages into.
         overflow: "drop" or "block".
-        block_timeout: seconds to block at most.
+        block_timeout: the maximum number of seconds to block.
+        make_room: called again and again while the caller is blocked, with the time at which it
+            stops waiting. It makes sure that a thread delivers.
     """
 
-    def __init__(self, queue: MessageQueue, *, overflow: str, block_timeout: float) -> None:
+    def __init__(
+        self,
+        queue: MessageQueue,
+        *,
+        overflow: str,
+        block_timeout: float,
+        make_room: Callable[[float], object] = lambda end: None,
+    ) -> None:
         super().__init__(cast(Any, queue))
         self._put = queue.put
+        self._make_room = make_room
         self.block_timeout = block_timeout if overflow == "block" else 0.0
-        """Seconds to wait for room; 0 to drop at once."""
+        """Seconds to wait for room; 0 means that messages are dropped at once."""
         self._counting = new_rlock()
         self.dropped = 0
-        """Messages that were lost because there was no room."""
+        """Number of messages that were dropped because there was no room."""
 
     @override
     def prepare(self, record: Any) -> Any:
-        """Return the message as it is: it is already encoded."""
+        """Return the message unchanged, since it is already encoded."""
         return record
 
     @override
     def enqueue(self, record: Any) -> None:
-        """Put an encoded message into the queue. If there is no room, wait for it or drop."""
+        """Put an encoded message into the queue. If there is no room, wait or drop the message."""
         if not self._put(record) and not self._put_later(record):
             with self._counting:
                 self.dropped += 1
 
     def _put_later(self, line: bytes) -> bool:
         end = monotonic() + self.block_timeout
-        while not self._put(line):  # once more, as the first try may have delivered what waited
+        while not self._put(line):  # the first try may have delivered waiting messages
             if monotonic() >= end:
                 return False
-            time.sleep(0.005)  # not a condition variable: a signal handler may be calling
+            # The caller may be a signal handler that has interrupted the call that wakes the
+            # thread, or starts it.
+            self._make_room(end)
+            time.sleep(0.005)  # a condition variable could deadlock in a signal handler
         return True

@@ -1,13 +1,13 @@
-"""The queue in memory: bounded by count and by bytes, gone when the process dies.
+"""The queue in memory. It is limited by count and by bytes, and does not outlive the process.
 
-The caller's side takes no lock, and must not: a signal handler or a `__del__` that logs in the
-middle of a `put` would wait for its own thread for ever.
+`put` must not take a lock: a signal handler or a `__del__` that logs in the middle of a `put` would
+deadlock with its own thread.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from queue import Empty, SimpleQueue
 
 from .._messages.batch import Batch
 from .._messages.batcher import Batcher
@@ -17,14 +17,14 @@ _NEVER = 1 << 62
 
 
 class MemoryQueue:
-    """Encoded messages in memory, oldest first. See `MessageQueue`.
+    """A queue of encoded messages in memory, oldest first. See `MessageQueue`.
 
     Args:
-        max_messages: more are refused; messages under way count until they are acknowledged.
-        max_bytes: more are refused; the sum of the encoded sizes, counted in the same way.
+        max_messages: the maximum number of messages, including those that are being sent.
+        max_bytes: the maximum total size of these messages, in encoded bytes.
     """
 
-    keeps = False
+    kept_in = None
     has_backlog = False
     lost = 0
     damaged = 0
@@ -32,16 +32,16 @@ class MemoryQueue:
     def __init__(self, *, max_messages: int, max_bytes: int) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        self._lines: deque[bytes] = deque()  # under eventlet, `SimpleQueue` takes a lock
         self.accepted = 0
-        self._bytes_in = 0  # ever put
-        self._bytes_out = 0  # ever taken
-        self._bytes_done = 0  # ever acknowledged
+        self._bytes_in = 0  # total bytes put
+        self._bytes_out = 0  # total bytes taken
+        self._bytes_done = 0  # total bytes acknowledged
         self._ring: Callable[[], None] | None = None
-        self._ring_at = _NEVER  # ring when this many bytes were ever put
-        # The listener's:
+        self._ring_at = _NEVER  # call `_ring` once `_bytes_in` reaches this
+        # Used by the listener's thread only:
         self._batcher = Batcher(auto_timestamp=False)
-        self._left_over: bytes | None = None  # taken from the lines, but did not fit the batch
+        self._left_over: bytes | None = None  # taken from `_lines`, but did not fit in the batch
         self._taken: Batch | None = None
         self._was_put_back = False
         self._acknowledged = 0
@@ -52,14 +52,14 @@ class MemoryQueue:
             self.accepted - self._acknowledged >= self._max_messages
             or self._bytes_in - self._bytes_done + size_bytes > self._max_bytes
         ):
-            self._ring_once()  # somebody must make room, whatever the flush interval says
+            self._ring_once()  # the listener must make room without waiting for the flush interval
             return False
-        # No lock: CPython switches threads and runs signal handlers only at calls and loops, and
-        # there is none between these reads and their writes. Counted first, so that nobody ever
-        # finds more messages answered for than accepted.
+        # This needs no lock: CPython switches threads and runs signal handlers only at calls and
+        # loops, and there are none between reading and writing these counters. They are updated
+        # before the message is added, so that `_acknowledged` never exceeds `accepted`.
         self.accepted += 1
         self._bytes_in += size_bytes
-        self._lines.put(line)
+        self._lines.append(line)
         if self._bytes_in >= self._ring_at:
             self._ring_once()
         return True
@@ -69,7 +69,7 @@ class MemoryQueue:
             self._ring_at = _NEVER
             try:
                 self._ring()
-            except BaseException:  # Ctrl-C in the middle: the next message rings instead
+            except BaseException:  # interrupted by Ctrl-C: ring at the next message instead
                 self._ring_at = 0
                 raise
 
@@ -94,10 +94,10 @@ class MemoryQueue:
             yield self._left_over
         try:
             while True:
-                line = self._lines.get_nowait()
+                line = self._lines.popleft()
                 self._bytes_out += len(line)
                 yield line
-        except Empty:
+        except IndexError:
             return
 
     def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
@@ -113,20 +113,20 @@ class MemoryQueue:
         return None
 
     def release(self) -> None:
-        """Nothing: no other process can deliver what is in memory."""
+        """Do nothing: no other process can deliver messages that are in memory."""
 
     def abandon(self) -> None:
-        """Nothing: the child's copy goes away with the queue."""
+        """Do nothing: the child's copy of the messages is freed with the queue."""
 
     @property
     def is_empty(self) -> bool:
-        return self._lines.qsize() == 0 and self._left_over is None and not self._was_put_back
+        return not self._lines and self._left_over is None and not self._was_put_back
 
     @property
     def has_full_batch(self) -> bool:
         return (
             self._was_put_back
-            or self._lines.qsize() >= min(MAX_BATCH_MESSAGES, self._max_messages)
+            or len(self._lines) >= min(MAX_BATCH_MESSAGES, self._max_messages)
             or self._bytes_in - self._bytes_out >= min(MAX_BATCH_BYTES, self._max_bytes // 2)
         )
 

@@ -1,7 +1,8 @@
-"""What a queue is: the same in memory and on disk.
+"""The interface of the queues in memory and on disk.
 
-Callers `put` encoded messages. The listener, and it alone, takes a batch, has it answered, and
-acknowledges it. Only then is the batch forgotten: one that was put back is the next one taken.
+Callers `put` encoded messages. Only the listener takes batches. Once all messages of a batch are
+settled (delivered or dead-lettered), it acknowledges the batch. Until then the queue keeps the
+batch, and a batch that is put back is taken again.
 """
 
 from __future__ import annotations
@@ -13,86 +14,86 @@ from .._messages.batch import Batch
 
 
 class MessageQueue(Protocol):
-    """Encoded messages that wait for delivery, oldest first."""
+    """A queue of encoded messages that are waiting for delivery, oldest first."""
 
     def put(self, line: bytes) -> bool:
-        """Take in a message. False if there is no room.
+        """Add a message. Return False if there is no room.
 
-        Any thread, also from a signal handler or a `__del__` that runs in the middle of another
-        `put`.
+        Any thread may call this, even from a signal handler or a `__del__` that runs in the middle
+        of another `put`.
         """
 
     def watch(self, ring: Callable[[], None], *, collecting: bool) -> None:
-        """Have `ring` called once: at the next message or, if `collecting`, at a full batch.
+        """Arrange to call `ring` once: at the next message or, if `collecting`, at a full batch.
 
-        It is called in the thread that puts the message in.
+        `ring` is called in the thread that adds the message.
         """
 
     def take(self) -> Batch | None:
-        """Return the next batch, None if nothing waits. Listener's thread only."""
+        """Return the next batch, or None if no messages are waiting. Listener's thread only."""
 
     def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
-        """Forget the first `messages` of the batch taken last: they were answered for.
+        """Forget messages from the start of the last batch taken, because they are settled.
 
         Args:
-            messages: how many; the rest of the batch stays taken.
-            set_aside: what is on disk of the batch is not to be removed, but moved to where people
-                find it.
+            messages: the number of messages to forget. The rest of the batch stays taken.
+            set_aside: if True, the batch's file on disk is moved to the quarantine instead of
+                being removed.
         """
 
     def put_back(self) -> None:
-        """Keep what is left of the batch taken last: it is the next one again."""
+        """Put back what is left of the last batch taken, so that it is taken again."""
 
     def tend(self, now: float) -> float | None:
-        """Do what is to be done from time to time, and return when to come back, if at all.
+        """Do periodic work. Return when to call this again, or None if it is not needed.
 
         Listener's thread only.
 
         Args:
-            now: seconds, monotonic.
+            now: the monotonic time in seconds.
         """
 
     def release(self) -> None:
-        """The listener ends: let go of what another process could deliver."""
+        """Release messages that another process could deliver. Called when the listener ends."""
 
     def abandon(self) -> None:
-        """In a forked child: close what is the parent's, and touch nothing of it."""
+        """Close the parent's files in a forked child, without changing them."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits to be taken."""
+        """Whether there are no messages to take."""
 
     @property
     def has_full_batch(self) -> bool:
-        """Whether the next batch would not become fuller if it waited for company."""
+        """Whether the next batch is already full, so that there is no point in waiting."""
 
     @property
     def has_backlog(self) -> bool:
-        """Whether messages of a process that is gone may wait here."""
+        """Whether messages from a dead process may be waiting in this queue."""
 
     @property
-    def keeps(self) -> bool:
-        """Whether what waits here outlives the process."""
+    def kept_in(self) -> str | None:
+        """Where messages outlive the process, for reports, or None if they do not."""
 
     @property
     def perishable(self) -> int:
-        """How many messages that are not answered for would die with the process."""
+        """The number of unacknowledged messages that would be lost if the process died."""
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
-        """How many messages were accepted and how many acknowledged, for each order of its own.
+        """The numbers of accepted and acknowledged messages in each lane.
 
-        An acknowledgement in one lane says nothing about what waits in another.
+        Messages within a lane are delivered in order. There is no order between the lanes.
         """
 
     @property
     def accepted(self) -> int:
-        """How many messages were ever taken in."""
+        """The total number of accepted messages."""
 
     @property
     def lost(self) -> int:
-        """How many of them somebody else removed or damaged."""
+        """The number of accepted messages that were removed or damaged by someone else."""
 
     @property
     def damaged(self) -> int:
-        """How many lines of other processes were not messages."""
+        """The number of lines from other processes that were not messages."""

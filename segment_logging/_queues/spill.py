@@ -1,4 +1,4 @@
-"""The journal, with the memory queue behind it for when the disk takes nothing more."""
+"""A journal with a memory queue as the fallback for a full disk."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from .memory import MemoryQueue
 
 
 class SpillingQueue:
-    """Two queues as one: `put` goes to the journal, and to memory if the journal refuses.
+    """A journal and a memory queue that act as one queue. See `MessageQueue`.
 
-    They take turns in being emptied: what has spilled would die with the process, and the journal
-    must get room again. See `MessageQueue`.
+    `put` adds a message to the journal, or to memory if the journal refuses it. Batches are taken
+    from both in turn: messages in memory would be lost if the process died, and the journal needs
+    room for new messages.
 
     Args:
-        journal: on disk.
-        memory: takes over when the disk or the journal is full.
+        journal: the queue on disk.
+        memory: the queue that takes over when the disk or the journal is full.
     """
 
-    keeps = True
-
     def __init__(self, journal: Journal, memory: MemoryQueue) -> None:
+        self.kept_in = journal.kept_in
         self._journal = journal
         self._memory = memory
-        self._first: Journal | MemoryQueue = memory  # the one whose turn it is
+        self._first: Journal | MemoryQueue = memory  # the queue that the last batch came from
         self._second: Journal | MemoryQueue = journal
 
     def put(self, line: bytes) -> bool:

@@ -1,1 +1,1 @@
-"""From a LogRecord to a message: is it an event, what stands in it, what is left out."""
+"""From LogRecords to messages: which records are events, and what the messages contain."""

@@ -1,8 +1,9 @@
-"""Which attributes of a record are extras of the caller's.
+"""Which attributes of a record are the caller's extras.
 
-What a caller passes as `extra` and what others put on a record both end up in its `__dict__`. So
-it goes by the names: those that every LogRecord has, those that the program's record factory puts
-on every record, and those that tracing and cloud loggers are known for.
+The caller's `extra` and the attributes that other code sets on a record all end up in its
+`__dict__`. They can only be told apart by name. Names that are not the caller's are those that
+every LogRecord has, those that the program's record factory sets on every record, and those that
+tracing libraries and cloud loggers are known to set.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from typing import Any
 from .._identity.logger_bindings import LOGGER_BINDING
 from .once import MESSAGE_ID
 
-_LATER = frozenset({"message", "asctime"})  # set by a formatter, which may be after the extras
+_LATER = frozenset({"message", "asctime"})  # set by formatters, possibly after the extras
 
 RECORD_ATTRIBUTES = frozenset(
     {*logging.LogRecord("", 0, "", 0, "", (), None).__dict__, *_LATER, "taskName"}
 )
-"""Names that logging lets no extra have. python-json-logger has the same list, but importing it
-would take as long as a tenth of this package."""
+"""Names that logging does not allow as extras. python-json-logger has the same list, but importing
+it would add a tenth to this package's import time."""
 
 _ADDED_LATER = _LATER if sys.version_info >= (3, 12) else _LATER | {"taskName"}
-# They may stand behind the extras. Before 3.12, only a program itself sets `taskName`.
+# These may come after the extras. Before 3.12, `taskName` is only set by programs themselves.
 
 MARKS = frozenset(
     {
@@ -36,15 +37,15 @@ MARKS = frozenset(
 """The extras that make a record an event."""
 
 KEYS = MARKS | {"timestamp", "context", "category"}
-"""The extras that are ours, whatever the options say of other extras."""
+"""The extras that belong to this package. `include_extras` does not apply to them."""
 
 KEPT_IDENTITY = "_segment_identity"
-"""Where a record carries whom it is about, if it is to be read later or by another thread."""
+"""The attribute that keeps the identity on a record that is read later or by another thread."""
 
 _OURS = KEYS | {"segment", "extra"}
 
 LEFT_OUT = (
-    "_*",  # private to whoever put it there: google-cloud-logging, structlog, us
+    "_*",  # private names, for example of google-cloud-logging, structlog or this package
     "otel*", "trace_id", "span_id", "trace_flags", "trace_sampled",  # OpenTelemetry
     "traceId", "spanId", "traceSampled",  # OpenCensus
     "dd.*",  # Datadog
@@ -53,45 +54,45 @@ LEFT_OUT = (
     "correlation_id", "celery_parent_id", "celery_current_id",  # asgi-correlation-id
     "task_id", "task_name",  # Celery
 )  # fmt: skip
-"""Patterns of what tracing, cloud loggers and task queues put on the records of others."""
+"""Patterns of names that tracing libraries, cloud loggers and task queues set on records."""
 
-_MOST_NAMES = 10_000  # of which the decision is kept; a program has a few dozen
+_MOST_NAMES = 10_000  # the limit of the cache; a program has a few dozen names
 
 
 class ExtraNames(dict[str, "bool | None"]):
-    """Maps the name of an attribute to what it is.
+    """Maps the name of an attribute to its kind.
 
-    True for an extra, False for what every record has before its extras, None for all else. Each
-    name is decided once and then looked up, as this is asked for every record.
+    The kind is True for an extra, False for an attribute that every record has before its extras,
+    and None for any other attribute. The kind of a name is cached, because each record needs it.
 
     Args:
-        exclude: patterns of more names that are not the caller's. One of our own names is meant
-            only if it is written out.
-        keep: patterns of names that are the caller's after all.
+        exclude: patterns of additional names that are not the caller's. A pattern with wildcards
+            does not match this package's own names.
+        keep: patterns of names that are the caller's even though other code is known to set them.
     """
 
     def __init__(self, exclude: Sequence[str] = (), keep: Sequence[str] = ()) -> None:
         self._exclude = tuple(exclude)
         self._keep = tuple(keep)
         self.factory: Callable[..., logging.LogRecord] = logging.LogRecord
-        """The record factory of the program, as of the last look."""
+        """The program's record factory when it was last checked."""
         self._of_factory: frozenset[str] = frozenset()
         self.marks = MARKS
-        """The extras that make a record an event. What is on every record makes none."""
+        """The extras that make a record an event, excluding those that are on every record."""
 
     def learn(self, factory: Callable[..., logging.LogRecord]) -> None:
-        """Find out what another record factory puts on every record, by having it make one."""
-        self.factory = factory  # first, as it may log
+        """Find out what a new record factory sets on every record, by having it make a record."""
+        self.factory = factory  # set this first, because the factory may log
         self._of_factory = _names_of(factory)
         self.marks = MARKS - self._of_factory
         self.clear()
 
     def callers(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those of an event dict or a bound logger that are the caller's."""
+        """Return those fields of an event dict or a bound logger that are the caller's."""
         return {
             key: value
             for key, value in fields.items()
-            if self[key] is not None or key in RECORD_ATTRIBUTES  # there, names like any other
+            if self[key] is not None or key in RECORD_ATTRIBUTES  # not reserved in these dicts
         }
 
     def __missing__(self, name: str) -> bool | None:

@@ -1,35 +1,36 @@
-"""How structlog and loguru write a record: which part of it is the caller's, and which their own.
+"""Records from structlog and loguru: which fields are the caller's, and which the library added.
 
-structlog passes a dict as the message, in which `event` is the text, or renders that dict to
-`extra`. What the caller named or bound to the logger stands before `event`. What processors added
-stands after it: the level, the place of the call, and what is bound to the context, which says who
-it was but makes no line an event. Records of `wrap_for_formatter` are marked as structlog's.
+structlog passes a dict as the message, with the text under the key `event`, or renders that dict to
+`extra`. Fields that the caller passed or bound to the logger come before `event`. Fields that
+processors added come after it: the level, the location of the call, and values bound to the
+context. Context values, such as a user id, are added to events, but do not make a record an event.
+structlog marks the records of `wrap_for_formatter` as its own.
 
-loguru passes a dict `extra`, which `reader` unpacks, and as the message the text that the sink's
-format made of it.
+loguru passes a dict `extra`, which `reader` unpacks. The message is the text as formatted by the
+sink.
 
-Pure. Nothing here imports either.
+Pure. Neither library is imported here.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from .._messages.encoding import decode
 from .._messages.values import read_iso
 from ..errors import InvalidMessage
 from .attributes import RECORD_ATTRIBUTES
 
-# Never the caller's, wherever they stand. Those with an underscore are on the record as well.
+# Never the caller's, in any position. Names with an underscore are also on the record.
 _INTERNAL = frozenset(
     {
         "exc_info", "stack_info", "stack", "exception", "positional_args", "_record",
         "_from_structlog", "_logger", "_name",
     }
 )  # fmt: skip
-# What processors say about a line. If the caller gives them, these are natural property names.
+# Fields that processors add. If the caller passes these names, they are ordinary properties.
 _ADDED = frozenset(
     {
         "level", "level_number", "logger", "logger_name", "filename", "func_name", "lineno",
@@ -38,17 +39,18 @@ _ADDED = frozenset(
     }
 )  # fmt: skip
 _REPEATED = ("logger", "level_number", "level")
-_TEXTS = ("event", "msg", "message")  # structlog's name of the text, and what it is renamed to
+_TEXTS = ("event", "msg", "message")  # structlog's key for the text, and keys it may be renamed to
 
 
 def read_event_dict(
     record: logging.LogRecord, event_dict: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the caller named in a message that is a dict, and what structlog added.
+    """Return the caller's fields of a message that is a dict, and the fields that structlog added.
 
     Args:
-        record: if structlog has not marked it, it was made by hand, and all of it is the caller's.
-        event_dict: its message.
+        record: if structlog has not marked it, the program made the dict, and all of it is the
+            caller's.
+        event_dict: the record's message.
     """
     name_of_text = _name_of_text(event_dict)
     about = record.__dict__
@@ -58,11 +60,11 @@ def read_event_dict(
     into = named
     for key, value in event_dict.items():
         if key == name_of_text:
-            if by_structlog and key == "event":  # if renamed, it stands at the end
+            if by_structlog and key == "event":  # a renamed text is at the end
                 into = added
         elif key in RECORD_ATTRIBUTES and not by_structlog:
-            # A formatter, such as watchtower's, writes parts of the record into the message, and
-            # makes a message of it if it is text.
+            # A formatter such as watchtower's copies parts of the record into the message. It turns
+            # a message that is text into a dict.
             if name_of_text == "event" and value is not about.get(key):
                 into[key] = value
         elif key not in _INTERNAL and (into is named or key not in _ADDED):
@@ -72,30 +74,35 @@ def read_event_dict(
     return named, added
 
 
+def is_event_dict(message: object) -> TypeGuard[Mapping[str, Any]]:
+    """Return whether a record's message is a dict. A lazy message is not evaluated for that."""
+    return issubclass(type(message), Mapping)
+
+
 def without_internal(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return a record's extras without those that are only for structlog."""
+    """Return a record's extras without structlog's internal fields."""
     return {key: value for key, value in fields.items() if key not in _INTERNAL}
 
 
 def forget_repeats(record: logging.LogRecord, fields: dict[str, Any]) -> None:
-    """Remove from the fields what structlog's processors repeat of the record.
+    """Remove fields in which structlog's processors repeat values of the record.
 
-    If structlog renders to `extra`, or the caller used the same name, their place tells nothing,
-    so their value decides.
+    If structlog renders to `extra`, or if the caller used the same name, the position of a field
+    does not show who added it. In these cases, a field is removed if its value is the record's.
     """
     if fields.keys().isdisjoint(_REPEATED):
         return
     repeats = zip(_REPEATED, (record.name, record.levelno, record.levelname.lower()))
     for name, value in repeats:
         own = fields.get(name)
-        if type(own) is type(value) and own == value:  # other types may compare as they like
+        if type(own) is type(value) and own == value:  # other types may define their own `==`
             del fields[name]
             if name == "level":
                 _forget_rendered_time(fields)
 
 
 def _forget_rendered_time(fields: dict[str, Any]) -> None:
-    """Remove a timestamp without a zone: the record's own time, made readable for people."""
+    """Remove a timestamp without a zone, which is the record's own time in a readable format."""
     text = fields.get("timestamp")
     if not isinstance(text, str):
         return
@@ -109,16 +116,16 @@ def _forget_rendered_time(fields: dict[str, Any]) -> None:
 
 
 def template_of(record: logging.LogRecord) -> str | None:
-    """Return the message before its arguments are put in, None if there is no text."""
+    """Return the message before its arguments are filled in, or None if there is no text."""
     if type(record.msg) is str and "extra" not in record.__dict__:
         return record.msg
-    if isinstance(record.msg, Mapping):
+    if is_event_dict(record.msg):
         text = record.msg.get(_name_of_text(record.msg))
         return None if text is None else str(text)
     text = record.msg if isinstance(record.msg, str) else str(record.msg)
     if isinstance(record.__dict__.get("extra"), Mapping):  # loguru
         text = _serialized_text(text) or text
-        # The default format, of a sink that was added without `format="{message}"`.
+        # The prefix of the default format, if the sink was added without `format="{message}"`.
         _, prefix, rest = text.partition(f"{record.name}:{record.funcName}:{record.lineno} - ")
         text = rest if prefix else text
         if record.exc_info:  # a traceback follows, which may show the values of variables
@@ -127,7 +134,7 @@ def template_of(record: logging.LogRecord) -> str | None:
 
 
 def _serialized_text(text: str) -> str | None:
-    """Return the message in a text that loguru wrote with `serialize=True`, else None."""
+    """Return the message from a text that loguru wrote with `serialize=True`, otherwise None."""
     if not text.startswith('{"text": '):
         return None
     try:
@@ -138,26 +145,26 @@ def _serialized_text(text: str) -> str | None:
 
 
 def text_of(record: logging.LogRecord) -> str | None:
-    """Return the message with its arguments put in, None if there is no text."""
+    """Return the message with its arguments filled in, or None if there is no text."""
     text = template_of(record)
     args = arguments_of(record)
     if text is None or not args:
         return text
     try:
         if type(record.msg) is str and "extra" not in record.__dict__:
-            return record.getMessage()  # a record class may have its own way
+            return record.getMessage()  # record classes may override it
         filled: str = text % args
     except Exception as error:
         raise InvalidMessage(
-            f"the message's arguments cannot be put into its text ({type(error).__name__}): "
-            "pass one for each %-sign, of the right type"
+            f"the message's arguments do not fit its text ({type(error).__name__}): "
+            "pass one argument of the right type for each placeholder"
         ) from error
     return filled
 
 
 def arguments_of(record: logging.LogRecord) -> Any:
-    """Return what is to be put into the message, as `%` takes it, or something empty."""
-    if type(record.msg) is str or not isinstance(record.msg, Mapping):
+    """Return the message's arguments for the `%` operator, or an empty value if there are none."""
+    if type(record.msg) is str or not is_event_dict(record.msg):
         return record.args
     args: Any = record.msg.get("positional_args")
     one_mapping = args and len(args) == 1 and isinstance(args[0], Mapping)

@@ -1,9 +1,9 @@
-"""What a record may carry for Segment, as types: editors complete it, and type checkers check it.
+"""Types for the extras that this package reads, for completion in editors and for type checkers.
 
-At run time each of these is a plain dict, and nothing here checks anything.
+At run time, these are plain dicts, and nothing is checked.
 """
 
-# No `from __future__ import annotations`, for the reason that `_messages.calls` gives.
+# No `from __future__ import annotations`, for the reason given in `_messages.calls`.
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,17 +13,18 @@ from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from .._messages.wire import CallType
 from .._public import public_in
 
 Id: TypeAlias = str | int | UUID
-"""Of a user, a visitor or a group. What is not text becomes text."""
+"""The id of a user, a visitor or a group. Other types are converted to text."""
 
 Moment: TypeAlias = datetime | str | float
 """A datetime (a naive one is local time), ISO 8601 text, or seconds since the epoch."""
 
 
 class _Common(TypedDict, total=False):
-    """What every call takes. None counts as absent."""
+    """The fields that all calls have. None counts as absent."""
 
     user_id: Id | None
     anonymous_id: Id | None
@@ -34,7 +35,7 @@ class _Common(TypedDict, total=False):
 
 
 class _Fields(_Common, total=False):
-    type: Literal["track", "identify", "page", "screen", "group", "alias"]
+    type: CallType
     event: str | Enum | None
     properties: Mapping[str, object] | None
     traits: Mapping[str, object] | None
@@ -44,7 +45,7 @@ class _Fields(_Common, total=False):
 
 
 class SegmentFields(_Fields, total=False):
-    """What `extra={"segment": {...}}` may hold: the same, free of names that logging reserves."""
+    """The fields for `extra={"segment": {...}}`, where names reserved by logging are allowed."""
 
     name: str | None
 
@@ -55,17 +56,17 @@ class SegmentExtra(_Fields, total=False):
 
         logger.info("Signup", extra=SegmentExtra(user_id=17, properties={"plan": "pro"}))
 
-    It is not closed: a program with extras of its own declares them in a subclass.
+    A program that has additional extras can declare them in a subclass.
     """
 
     segment: SegmentFields | Literal[True]
 
 
 class CallOptions(_Common, total=False):
-    """What every typed call of a `SegmentLogger` takes.
+    """The arguments that all typed calls of a `SegmentLogger` accept.
 
-    `level` is INFO unless given; `stacklevel` is that of `logging`: 2 in a function that logs on
-    behalf of its caller.
+    `level` defaults to INFO. `stacklevel` is the same as in `logging`: pass 2 in a function that
+    logs on behalf of its caller.
     """
 
     level: int
@@ -73,7 +74,7 @@ class CallOptions(_Common, total=False):
 
 
 class BindOptions(TypedDict, total=False):
-    """What a `SegmentLogger` can be bound to. None leaves it as it was."""
+    """The values that can be bound to a `SegmentLogger`. None leaves a value unchanged."""
 
     user_id: Id | None
     anonymous_id: Id | None

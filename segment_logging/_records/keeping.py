@@ -1,4 +1,4 @@
-"""Whom a record is about, for handlers that pass it on later or in another thread."""
+"""A filter that stores the identity on records that are handled later or in another thread."""
 
 from __future__ import annotations
 
@@ -15,24 +15,36 @@ from .reader import RecordReader
 
 @public_in("segment_logging")
 class KeepIdentity(logging.Filter):
-    """A filter that keeps on each event who is bound while it is logged.
+    """A filter that stores the current identity on each event when it is logged.
 
-    For a `MemoryHandler` or `QueueHandler` in front of a `SegmentHandler`: those pass records on
-    when somebody else is bound, or nobody.
+    Add it to a `MemoryHandler` or `QueueHandler` in front of a `SegmentHandler`. These handlers
+    pass records on later, when another identity or none may be bound.
 
         memory = logging.handlers.MemoryHandler(100, target=segment_handler)
         memory.addFilter(KeepIdentity())
 
-    On the record its name is `_segment_identity`; formatters that write extras leave out such
-    names. It lets every record pass.
+    The identity is stored in the record's attribute `_segment_identity`. Most formatters
+    that write extras skip names that begin with an underscore. The filter lets every record pass.
+
+    Args:
+        capture: which records are events, as in the handler's option: "marked" or "all".
+
+    Raises:
+        ConfigurationError: `capture` is neither of these.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, capture: str = "marked") -> None:
         super().__init__()
-        self._reader = RecordReader(RecordOptions())
+        self._reader = RecordReader(RecordOptions(capture=capture))
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        if self._reader.fields_of(record) is not None and KEPT_IDENTITY not in record.__dict__:
-            record.__dict__[KEPT_IDENTITY] = current_identity().known()
+        try:
+            if KEPT_IDENTITY in record.__dict__ or self._reader.fields_of(record) is None:
+                return True
+            known = current_identity().known()
+            kept = {name: getattr(known, name) for name in ("user_id", "anonymous_id", "context")}
+        except Exception:  # the handler will refuse the record, and count it as invalid
+            kept = {}
+        record.__dict__[KEPT_IDENTITY] = kept  # not an object, as other handlers may encode it
         return True

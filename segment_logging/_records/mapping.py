@@ -1,15 +1,17 @@
-"""What stands in the message of an event, as its call in wire form.
+"""The content of an event's message, as a call in wire form.
 
-    call type      extra["type"]; else previous_id: alias; event or properties: track; traits
-                   with group_id: group; traits: identify; else track
-    identity       the record's, then its logger's, then the current context's
-    event name     extra["event"]; else the template `record.msg`, never the formatted text
+    call type      extra["type"]; otherwise alias if there is a previous_id, track if there is an
+                   event or properties, group if there are traits and a group_id, identify if there
+                   are only traits, and track if there are none of these
+    identity       the record's, otherwise its logger's, otherwise the current context's
+    event name     extra["event"], otherwise the template `record.msg`, never the formatted text
     page, screen   the name is the message text
-    properties     extra["properties"] over the other extras; traits for identify and group
-    timestamp      extra["timestamp"]; else record.created
-    context        the handler's under the current context's under the logger's under the record's
+    properties     extra["properties"], merged over the other extras; traits for identify and group
+    timestamp      extra["timestamp"], otherwise record.created
+    context        the record's, merged over the logger's, the current context's and the handler's
 
-It runs in the caller's thread. Nothing here changes the record or keeps any part of it.
+This code runs in the caller's thread. It keeps no part of the record, and changes nothing on it
+except for the message id.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from enum import Enum
+from types import NoneType
 from typing import Any
 
 from .._identity.binding import current_binding, current_identity
 from .._identity.logger_bindings import LOGGER_BINDING, fill_in
 from .._identity.merge import merge
-from .._identity.who import NOBODY, Identity
+from .._identity.who import NOBODY, Identity, KnownIdentity
 from .._messages.proxies import HONEST, behind
+from .._messages.values import an_object
 from .._messages.wire import (
     CONSENT_EVENT,
     FIELDS,
@@ -38,23 +42,25 @@ from .._version import __version__
 from ..errors import InvalidMessage, SegmentError
 from .attributes import KEPT_IDENTITY, KEYS
 from .dialects import arguments_of, forget_repeats, template_of, text_of
-from .once import message_id_of
+from .once import MESSAGE_ID, new_id_on
 from .refused import unreadable
 
 LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
-"""What the context of every message says about who sent it."""
+"""The part of every message's context that names the library that sent it."""
 
 _NAMES = KEYS | {"segment"}
 _OWN_KEYS = {call_type: frozenset(names) for call_type, names in FIELDS.items()}
+
+_CHECKS = {name: an_object(name, f"{name}_not_object") for name in ("properties", "traits")}
 
 _MISSPELT = {"userId": "user_id", "userid": "user_id", "anonymousId": "anonymous_id"}
 
 
 class Mapper:
-    """Makes the wire forms of events in the way that the handler's options say.
+    """Makes the wire forms of events, according to the handler's options.
 
     Args:
-        options: those of the handler that are about records.
+        options: the handler's options for records.
     """
 
     def __init__(self, options: RecordOptions) -> None:
@@ -68,9 +74,9 @@ class Mapper:
     def usual_form_of(
         self, record: logging.LogRecord, fields: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """Return what `form_of` would for the commonest call, a track of plain values; else None.
+        """Return the result of `form_of` for a track call with plain values, otherwise None.
 
-        This saves half of what a call costs beyond logging itself.
+        This is the most common call. The shortcut halves the cost that it adds to logging itself.
         """
         user_id, properties, event = fields.get("user_id"), fields.get("properties"), record.msg
         if (
@@ -90,15 +96,15 @@ class Mapper:
             properties,
             created=record.created,
             context=self._context,
-            message_id=message_id_of(record),
+            message_id=(record.__dict__.get(MESSAGE_ID) or new_id_on(record))[0],
         )
 
     def form_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
-        """Return the call in wire form, with name, identity, defaults and extras filled in."""
+        """Return the call in wire form, with its name, identity, defaults and extras filled in."""
         bound, kept = fields.pop(LOGGER_BINDING, None), fields.pop(KEPT_IDENTITY, None)
-        for name in fields.keys() & _NAMES:
-            if type(fields[name]) not in HONEST:
-                fields[name] = behind(fields[name])
+        for name, value in fields.items():
+            if type(value) not in HONEST and name in _NAMES:
+                fields[name] = behind(value)
         call_type = fields.pop("type", None) or _call_type_of(fields)
         if isinstance(call_type, Enum):
             call_type = call_type.value
@@ -106,13 +112,13 @@ class Mapper:
             self._fill_in(record, call_type, fields, bound, kept)
             return wire_form(call_type, fields)
         except InvalidMessage as error:
-            error.refused = unchecked_form(call_type, fields)
+            error.refused = _refused_form(record, call_type, fields)
             if error.field == "user_id":
                 error.args = (f"{error}{_hint_at_id(error.refused)}",)
             raise
         except Exception as error:
             failure = unreadable(error)
-            failure.refused = unchecked_form(call_type, fields)
+            failure.refused = _refused_form(record, call_type, fields)
             raise failure from error
 
     def _fill_in(
@@ -121,11 +127,11 @@ class Mapper:
         call_type: Any,
         fields: dict[str, Any],
         bound: Any,
-        kept: Identity | None,
+        kept: Mapping[str, Any] | None,
     ) -> None:
         if call_type == "track":
             _name_event(record, fields)
-        elif call_type in ("page", "screen") and "name" not in fields:  # None: it has no name
+        elif call_type in ("page", "screen") and "name" not in fields:  # None means no name
             fields["name"] = text_of(record) or None
         own_keys = _OWN_KEYS.get(call_type) if isinstance(call_type, str) else None
         if own_keys is not None and not fields.keys() <= own_keys:
@@ -133,16 +139,16 @@ class Mapper:
             self._settle(call_type, fields, own_keys)
         if bound:
             fill_in(bound, fields, own_keys or ())
-        self._identify(fields, current_identity() if kept is None else kept)
+        self._identify(fields, current_identity() if kept is None else KnownIdentity(**kept))
         if self._integrations is not None:
             fields["integrations"] = _merge_under(self._integrations, fields.get("integrations"))
         if fields.get("timestamp") is None:
             fields["timestamp"] = record.created
         if fields.get("message_id") is None:
-            fields["message_id"] = message_id_of(record)
+            fields["message_id"] = (record.__dict__.get(MESSAGE_ID) or new_id_on(record))[0]
 
     def _identify(self, fields: dict[str, Any], identity: Identity) -> None:
-        """Fill in who it was, and the context: the handler's, what is bound, the record's."""
+        """Fill in the ids, and merge the contexts of the handler, the identity and the record."""
         context = self._context
         if self._ask_for_consent is not None:
             context = merge(context, self._consent_asked_for(self._ask_for_consent))
@@ -162,21 +168,24 @@ class Mapper:
         except Exception as error:
             text = error if isinstance(error, SegmentError) else type(error).__name__
             raise InvalidMessage(
-                f"consent failed ({text} in {where(error)}): mend it, or return None "
-                "where nothing is known",
+                f"consent failed ({text} in {where(error)}): fix it, or return None "
+                "if nothing is known",
                 field="context",
             ) from error
         return None if consent is None else _consent_context(consent)
 
     def _settle(self, call_type: str, fields: dict[str, Any], own_keys: frozenset[str]) -> None:
-        """Move the extras that are not fields of the call to where it can carry them.
+        """Move extras that are not fields of the call to a place where Segment accepts them.
 
-        A group id and traits belong in the context of a call that has no such field. The rest
-        become properties, or traits for identify and group. An alias has neither.
+        In a call without these fields, a group id and traits belong in the context. Other extras
+        become properties, or traits for identify and group. In an alias, they are left out.
         """
+        name = "traits" if "traits" in own_keys else "properties"
         context: dict[str, Any] = {}
+        # Before anything is moved, so that a refused call is dead-lettered as it was passed.
+        if name in own_keys and not isinstance(fields.get(name), (dict, NoneType)):
+            _CHECKS[name](fields[name])
         if "group_id" not in own_keys and fields.get("group_id") is not None:
-            # Before anything is moved: a refused call goes to the dead letters as it was given.
             context["groupId"] = write_group_id(fields["group_id"])
             del fields["group_id"]
         loose = {key: fields.pop(key) for key in reversed(tuple(fields)) if key not in own_keys}
@@ -189,18 +198,28 @@ class Mapper:
             fields["context"] = _merge_under(context, fields.get("context"))
         if not self._include_extras:
             loose = {key: value for key, value in loose.items() if key in KEYS}
-        name = "traits" if "traits" in own_keys else "properties"
         if loose and name in own_keys:
             fields[name] = _put_under(loose, fields.get(name))
 
 
+def _refused_form(
+    record: logging.LogRecord, call_type: Any, fields: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a refused call with its time and its id, so that it can be fixed and sent later."""
+    if fields.get("timestamp") is None:
+        fields["timestamp"] = record.created
+    if fields.get("message_id") is None:
+        fields["message_id"] = (record.__dict__.get(MESSAGE_ID) or new_id_on(record))[0]
+    return unchecked_form(call_type, fields)
+
+
 def _hint_at_id(refused: Mapping[str, Any]) -> str:
-    """Return what an extra that has Segment's name for the id was probably meant to be."""
+    """Return a hint if an extra is probably a misspelled id, such as `userId`."""
     for name in ("properties", "traits"):
         loose = refused.get(name)
         for key, meant in _MISSPELT.items():
             if isinstance(loose, Mapping) and key in loose:
-                return f"; {key!r} is among its {name}: write {meant}"
+                return f"; found {key!r} in its {name}: write {meant} instead"
     return ""
 
 
@@ -212,14 +231,14 @@ def _call_type_of(fields: Mapping[str, Any]) -> str:
     if fields.get("previous_id") is not None:
         return "alias"
     if fields.get("event") is not None or fields.get("properties") is not None:
-        return "track"  # only a track has these; it carries traits in its context
+        return "track"  # only a track has these; any traits go into its context
     if fields.get("traits") is not None:
         return "identify" if fields.get("group_id") is None else "group"
     return "track"
 
 
 def _name_event(record: logging.LogRecord, fields: dict[str, Any]) -> None:
-    """Name a track call by its template. What the arguments made of it becomes a property."""
+    """Name a track call after its template. The formatted text becomes a property."""
     event = fields.get("event")
     if event is None:
         event = template_of(record)
@@ -229,12 +248,12 @@ def _name_event(record: logging.LogRecord, fields: dict[str, Any]) -> None:
 
 
 def _merge_under(lower: Mapping[str, Any] | None, upper: Any) -> Any:
-    """Return `upper` merged over `lower`. If it is not an object, the rules are to refuse it."""
+    """Return `upper` merged over `lower`. If `upper` is not an object, return it unchanged."""
     return merge(lower, upper) if upper is None or isinstance(upper, Mapping) else upper
 
 
 def _put_under(lower: dict[str, Any], upper: Any) -> Any:
-    """Return `upper` over `lower`, not merging their values: an explicit property wins."""
+    """Return `upper` merged over `lower`, but without merging nested objects."""
     if upper is None:
         return lower
     return {**lower, **dict(upper.items())} if isinstance(upper, Mapping) else upper

@@ -1,38 +1,34 @@
-"""One record is one message, however many handlers it comes to, and to each of them once.
+"""One message for each record, even if several handlers get it or one handler gets it twice.
 
-Segment recognises a repetition by its message id alone. So that id is kept on the record, where the
-next handler finds it, beside the marks of the handlers that have met it. Formatters that write
-extras leave out names of this kind.
+Segment detects duplicates by message id alone. So the id is stored on the record, where the next
+handler finds it, together with the marks of the handlers that have seen the record. Most formatters
+that write extras skip names that begin with an underscore.
 """
 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from .._messages.ids import new_message_id
 
 MESSAGE_ID = "_segment_message_id"
-"""Where a record carries the id, and the marks after it."""
+"""The attribute that holds the id, followed by the marks."""
 
 
-def is_first_meeting(record: logging.LogRecord, mark: str) -> bool:
-    """Whether the handler of this mark meets the record for the first time. Remembers it."""
-    about = record.__dict__
-    known = about.get(MESSAGE_ID)
-    if known is None:
-        about[MESSAGE_ID] = (new_message_id(), mark)
-    elif mark in known:
+def is_first_meeting(attributes: dict[str, Any], mark: str) -> bool:
+    """Return whether the handler with this mark sees a record with an id for the first time.
+
+    The mark is added to the record's attributes.
+    """
+    known = attributes[MESSAGE_ID]
+    if mark in known:
         return False
-    else:
-        about[MESSAGE_ID] = (*known, mark)
+    attributes[MESSAGE_ID] = (*known, mark)
     return True
 
 
-def message_id_of(record: logging.LogRecord) -> str:
-    """Return the id of the record's message, unless the caller has given it one."""
-    about = record.__dict__
-    known = about.get(MESSAGE_ID)
-    if known is None:
-        about[MESSAGE_ID] = known = (new_message_id(),)
-    message_id: str = known[0]
-    return message_id
+def new_id_on(record: logging.LogRecord) -> tuple[str]:
+    """Store a new id on a record that has none, and return what is stored: the id, no marks."""
+    stored = record.__dict__[MESSAGE_ID] = (new_message_id(),)
+    return stored

@@ -1,7 +1,7 @@
-"""What is left out: keys of personal data, unwanted events, users outside the sample.
+"""What is not sent: keys with personal data, unwanted events, and users outside the sample.
 
-Redaction looks at the message as it is written, so that no kind of value, such as a dataclass, can
-hide a key from it. Pure: no clock, no thread, no I/O.
+Redaction works on the encoded message, so that no type of value, such as a dataclass, can hide a
+key from it. Pure: no clock, threads or I/O.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from typing import Any
 from .._messages.encoding import decode, encode
 from ..errors import ConfigurationError
 
-_WITHIN = ("properties", "traits", "context")  # Segment needs everything else as it is
+_WITHIN = ("properties", "traits", "context")  # Segment needs everything else unchanged
 
 
 class Redaction:
-    """Takes keys out of messages, or replaces their values by a hash.
+    """Removes keys from messages, or replaces their values with hashes.
 
-    A pattern is compared with the end of a key's path, ignoring case: "password" is any key of that
-    name, "card.number" one inside a card; `*` stands for any one key, and "pass*" for any that
-    begins with "pass". Lists have no keys of their own, and a key with dots in it is a path.
+    A pattern is compared with the end of a key's path, ignoring case. "password" matches any key
+    with that name, "card.number" matches a number inside a card, `*` matches any single key, and
+    "pass*" matches any key that begins with "pass". Lists add nothing to the path, and a key that
+    contains dots counts as a path.
 
     Args:
-        removed: patterns of the keys to leave out.
-        hashed: patterns of the keys whose value becomes the SHA-256 of its text, in hexadecimal.
-            It is still good for joins, but not secret from anybody who can guess the value.
+        removed: patterns of the keys to remove.
+        hashed: patterns of the keys whose value is replaced with the SHA-256 of its text, in
+            hexadecimal. The hash is still useful for joins, but it is not secret from anyone who
+            can guess the value.
 
     Raises:
-        ConfigurationError: a pattern that no key can match.
+        ConfigurationError: if no key can match a pattern.
     """
 
     def __init__(self, removed: Sequence[str], hashed: Sequence[str]) -> None:
@@ -40,12 +42,12 @@ class Redaction:
         self._hashed = [_parts_of(pattern) for pattern in hashed]
         last = {pattern.lower().rpartition(".")[2] for pattern in (*removed, *hashed)}
         names = "|".join(map(re.escape, sorted(last)))
-        # In JSON, or in another case, other names can be written in more than one way.
+        # Names with other characters can be spelled in several ways in JSON or in upper case.
         is_simple = all(re.fullmatch(r"[a-z0-9_ -]+", name) for name in last)
         self._concerns = re.compile(f'[".](?:{names})":' if is_simple else "", re.IGNORECASE).search
 
     def line_of(self, line: bytes) -> bytes:
-        """Return an encoded message without what is to be left out."""
+        """Return an encoded message after redaction."""
         if not self._concerns(line.decode()):
             return line
         form = decode(line)
@@ -56,14 +58,14 @@ class Redaction:
     def values_of(
         self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
     ) -> Any:
-        """Return values that are not a message without what is to be left out.
+        """Return a redacted copy of values that are not a complete message.
 
-        Where in a message each of them would stand is not decided yet, so all places count. None
-        if they cannot even be written.
+        The place in a message where each value would end up is not known yet, so patterns are
+        compared with all possible places. If the values cannot be encoded, None is returned.
 
         Args:
-            values: by their keys.
-            other_names: what some of the keys are called elsewhere, which counts as well.
+            values: the values by key.
+            other_names: maps keys to other names, which are compared with the patterns as well.
         """
         try:
             form = decode(encode(values))
@@ -71,7 +73,7 @@ class Redaction:
             return None
         for key in tuple(form):
             if key in _WITHIN and isinstance(form[key], str):
-                form[key] = None  # perhaps an object as text, which nobody looks into
+                form[key] = None  # may be an object written as text, which cannot be searched
             elif key in _WITHIN:
                 self._look_into(form[key], ((key,), ("context", key)))
             else:
@@ -99,14 +101,14 @@ class Redaction:
 
 
 class Selection:
-    """Decides which messages are wanted at all.
+    """Decides which messages are sent at all.
 
     Args:
-        allow: patterns of the names of wanted events, pages and screens, as "Order *"; None for
-            all. Identify, group and alias have no name, and are always wanted.
-        deny: patterns of those that are not wanted.
-        sample_rate: the share of users to keep, from 0 to 1. A user is either in the sample or
-            not, with all messages, in every process and after every restart.
+        allow: patterns of the names of events, pages and screens to send, such as "Order *"; None
+            for all. Identify, group and alias have no name, so no pattern applies to them.
+        deny: patterns of the names not to send.
+        sample_rate: the share of users to keep, from 0 to 1. Either all messages of a user are
+            kept or none, and the choice is the same in every process and after every restart.
     """
 
     def __init__(
@@ -130,7 +132,7 @@ class Selection:
 
 
 _Matches = Callable[[str], object]
-_Paths = tuple[tuple[str, ...], ...]  # the places where a value may be said to stand
+_Paths = tuple[tuple[str, ...], ...]  # all paths that a value may have
 
 
 def _path_of(key: str) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ def _path_of(key: str) -> tuple[str, ...]:
 
 
 def _parts_of(pattern: str) -> tuple[_Matches, ...]:
-    """Return, for each part of a pattern, what compares it with a key in lower case."""
+    """Return a function for each part of a pattern, which compares it with a lower-case key."""
     parts = pattern.lower().split(".")
     if not all(parts):
         raise ConfigurationError(

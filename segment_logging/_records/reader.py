@@ -1,11 +1,11 @@
-"""From a LogRecord to an encoded message, to "not an event", or to InvalidMessage.
+"""From a LogRecord to an encoded message, if it is an event.
 
-This file decides what is an event, and does what the options say with its message: `before_send`,
-allowing and denying, sampling, redaction, and the limit of size. What stands in the message is
-decided in `mapping`.
+This module decides which records are events, and applies the options to their messages:
+`before_send`, the allow and deny patterns, sampling, redaction and the size limit. The `mapping`
+module decides what a message contains.
 
-It runs in the caller's thread, for every record, so what the record at hand does not need must cost
-nothing. Nothing here changes the record or keeps any part of it.
+This code runs in the caller's thread for every record, so features that a record does not use must
+cost nothing. It keeps no part of the record, and changes nothing on it except for the message id.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .._options.records import RecordOptions
 from .._reports import is_report, where
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
 from .attributes import MARKS, ExtraNames
-from .dialects import read_event_dict, without_internal
+from .dialects import is_event_dict, read_event_dict, without_internal
 from .mapping import LIBRARY, Mapper
 from .privacy import Redaction, Selection
 from .refused import remains_of, unreadable
 
 
 class RecordReader:
-    """Reads records in the way that the handler's options say.
+    """Reads records according to the handler's options.
 
     Args:
-        options: those of the handler that are about records.
+        options: the handler's options for records.
     """
 
     def __init__(self, options: RecordOptions) -> None:
@@ -50,24 +50,24 @@ class RecordReader:
             self._redaction = Redaction(options.redact, options.hashed)
 
     def fields_of(self, record: logging.LogRecord) -> dict[str, Any] | None:
-        """Return what the record says of an event, by our names; None if it is not an event."""
+        """Return an event's fields under this package's names, or None if it is not an event."""
         if self._takes_all and is_report(record):
             return None
         attributes, names = record.__dict__, self._names
         plain_text = type(record.msg) is str
         fields: dict[str, Any] = {}
-        for key in reversed(attributes):  # extras come after what every record has
+        for key in reversed(attributes):  # extras come after the attributes of every record
             is_extra = names[key]
             if is_extra:
                 fields[key] = attributes[key]
             elif is_extra is False:
                 break
         if not fields and plain_text and not self._takes_all:
-            return None  # most records of most programs
+            return None  # most records in most programs
         if names.factory is not logging.getLogRecordFactory():
             names.learn(logging.getLogRecordFactory())
             fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
-        elif next(iter(attributes)) != "name":  # a factory has put its own before the rest
+        elif next(iter(attributes)) != "name":  # a factory has set its own attributes first
             fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
         if not plain_text or "segment" in fields or "extra" in fields:
             return self._nested_fields_of(record, fields)
@@ -78,41 +78,41 @@ class RecordReader:
     def _nested_fields_of(
         self, record: logging.LogRecord, fields: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """Return the fields of nested extras, of structlog's event dicts, and of loguru."""
+        """Return the fields of an event with nested extras, or from structlog or loguru."""
         nested = fields.get("segment")
         if type(nested) is dict and type(record.msg) is str and "extra" not in fields:
             del fields["segment"]
             fields.update(nested)
-            return fields  # the calls of a `SegmentLogger`, among others
+            return fields  # includes the calls of a `SegmentLogger`
         names = self._names
         marked = self._takes_all or not fields.keys().isdisjoint(names.marks)
-        if isinstance(record.msg, Mapping):  # structlog
+        if is_event_dict(record.msg):
             named, added = read_event_dict(record, record.msg)
             marked = marked or not named.keys().isdisjoint(MARKS)
             added, named = names.callers(added), names.callers(named)
             fields = {**added, **named, **without_internal(fields)}
-        if isinstance(fields.get("extra"), Mapping):  # loguru: what was bound to its logger
+        if isinstance(fields.get("extra"), Mapping):  # loguru: the values bound to its logger
             nested = names.callers(fields.pop("extra"))
             marked = marked or not MARKS.isdisjoint(nested)
             fields = {**nested, **fields}
         if isinstance(fields.get("segment"), Mapping):
             marked = True
             fields.update(fields.pop("segment"))
-        elif fields.get("segment") is True:  # nothing but a mark
+        elif fields.get("segment") is True:  # only marks the record
             marked = True
             del fields["segment"]
         return fields if marked else None
 
     def line_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> bytes | None:
-        """Return the encoded message of a record, None if the options want it unsent.
+        """Return a record's encoded message, or None if the options exclude it.
 
         Args:
             record: an event.
-            fields: what `fields_of` returned for it; used up.
+            fields: the result of `fields_of` for this record. It is modified.
 
         Raises:
-            InvalidMessage: Segment would drop it, or it cannot be written as JSON.
-            MessageTooLarge: it is above 32,000 bytes.
+            InvalidMessage: if Segment would drop the message, or if it cannot be written as JSON.
+            MessageTooLarge: if the message is larger than 32,000 bytes.
         """
         form = fields
         try:
@@ -142,12 +142,12 @@ class RecordReader:
     def refusal_of(
         self, record: logging.LogRecord, error: Exception, line: bytes | None
     ) -> InvalidMessage:
-        """Return an error as the refusal of a record's message, with what is kept of that.
+        """Return an InvalidMessage for an error, with the part of the message that is kept.
 
         Args:
-            record: perhaps an event; a filter may have raised before anybody could tell.
-            error: whatever was raised on the caller's way.
-            line: the encoded message, if it came to that.
+            record: the record. If a filter raised, it may not even be an event.
+            error: the error that was raised in the caller's thread.
+            line: the encoded message, or None if it was not encoded yet.
         """
         if isinstance(error, InvalidMessage) and error.refused is not None:
             return error
@@ -163,31 +163,31 @@ class RecordReader:
     def redacted(
         self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
     ) -> Any:
-        """Return values that are not those of a message without what is to be left out."""
+        """Return redacted values that are not a complete message; see `Redaction.values_of`."""
         if self._redaction is None:
             return values
         return self._redaction.values_of(values, other_names)
 
     def _changed(self, form: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what `before_send` makes of a message, None if it wants it unsent."""
+        """Return the wire form of the message that `before_send` returns, or None."""
         assert self._before_send is not None
-        # By way of JSON: what it changes must be neither the caller's objects nor ours.
+        # Decoded from JSON, so that it cannot change the caller's objects or ours.
         message = call_of(decode(encode(form)))
         try:
             changed = self._before_send(message)
         except Exception as error:
-            # Our own errors hold nothing of the message, and say what is wrong with the new one.
+            # Our own errors contain no message data, and explain what is wrong with the new one.
             text = f": {error}" if isinstance(error, SegmentError) else ""
             raise InvalidMessage(
-                f"before_send raised {type(error).__name__} ({where(error)}){text}: mend it; "
-                "messages are frozen, so make another one with dataclasses.replace"
+                f"before_send raised {type(error).__name__} ({where(error)}){text}: fix it; "
+                "messages are frozen, so make a new one with dataclasses.replace"
             ) from error
         if changed is None:
             return None
         if not isinstance(changed, Call):
             raise InvalidMessage("before_send must return the message to send, or None")
         new = changed.wire_form()
-        for key in ("timestamp", "messageId"):  # a message of its own making has neither
+        for key in ("timestamp", "messageId"):  # a newly made message may have neither
             new.setdefault(key, form[key])
-        new.setdefault("context", LIBRARY)  # but a context that it has removed stays away
+        new.setdefault("context", LIBRARY)  # the rest of a removed context is not restored
         return new

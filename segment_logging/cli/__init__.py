@@ -1,9 +1,9 @@
 """The command line.
 
-    segment-logging import FILE        send a file of messages, one JSON object a line
+    segment-logging import FILE        send a file of messages, one JSON object per line
     segment-logging collector          run a local endpoint that shows what arrives
 
-Exit codes: 0 if everything was done, 1 if something was not, 2 if the command could not begin.
+Exit codes: 0 if everything succeeded, 1 if something failed, 2 if the command could not start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
-        arguments: those of the command line; None takes the process's own.
+        arguments: the command-line arguments. None means the arguments of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["collector"]:
@@ -43,15 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="segment-logging", description="Send messages to Segment, or see them arrive."
+        prog="segment-logging", description="Send messages to Segment, or run a local endpoint."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("collector", help="run a local endpoint that shows what arrives")
     importing = commands.add_parser(
         "import",
-        help="send a file of messages, one JSON object a line",
-        description="Send a file of messages, one JSON object a line, as SegmentJsonFormatter "
-        "writes them. Run the command again to go on where it stopped.",
+        help="send a file of messages, one JSON object per line",
+        description="Send a file of messages, one JSON object per line, as written by "
+        "SegmentJsonFormatter. Run the command again to continue where it stopped.",
     )
     importing.add_argument("file", metavar="FILE", help="the file to send")
     importing.add_argument("--write-key", metavar="KEY", help="default: SEGMENT_WRITE_KEY")
@@ -59,16 +59,16 @@ def _parser() -> argparse.ArgumentParser:
         "--host", metavar="URL", help="default: SEGMENT_HOST, or the host of the region"
     )
     importing.add_argument(
-        "--region", choices=("us", "eu"), default="us", help="of the workspace (default: us)"
+        "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
     )
     importing.add_argument(
         "--dead-letters",
         metavar="FILE",
-        help="where to put lines that can never be delivered, with the reason "
+        help="where to write lines that can never be delivered, with the reason "
         "(default: FILE.dead-letters.jsonl)",
     )
     importing.add_argument(
-        "--max-attempts", type=int, default=11, help="attempts at each batch (default: 11)"
+        "--max-attempts", type=int, default=11, help="attempts per batch (default: 11)"
     )
     importing.add_argument("--gzip", action="store_true", help="compress request bodies")
     importing.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -86,19 +86,18 @@ def _import(options: argparse.Namespace) -> int:
         host = host_of(options.host, options.region)
         if not os.path.isfile(options.file):
             raise ConfigurationError(
-                f"{options.file} is not a file: name a file of messages, one JSON object a line"
+                f"{options.file} is not a file: pass a file of messages, one JSON object per line"
             )
         if os.path.exists(letters_path) and os.path.samefile(options.file, letters_path):
             raise ConfigurationError(
-                "dead letters cannot go to the file that is imported: "
-                "name another with --dead-letters"
+                "dead letters cannot be written to the file that is imported: "
+                "pass another file with --dead-letters"
             )
         with closing(HttpClient(host, gzip=options.gzip)) as client:
             delivery = Delivery(
                 client,
                 write_key,
                 policy=RetryPolicy(max_attempts=options.max_attempts),
-                keeps=True,
                 kept_in="the file",
                 dead_letters=letters,
             )
@@ -111,7 +110,7 @@ def _import(options: argparse.Namespace) -> int:
         return _fail(f"{error.filename or options.file}: {error.strerror or error}")
     except KeyboardInterrupt:
         progress.end()
-        print("stopped: run the command again to go on", file=sys.stderr)
+        print("stopped: run the command again to continue", file=sys.stderr)
         return 1
     progress.end()
     _tell(done, letters_path, as_json=options.json)
@@ -137,14 +136,14 @@ def _tell(done: Imported, letters_path: str, *, as_json: bool) -> None:
     if done.undated:
         print(
             f"{counted(done.undated, 'message')} had no timestamp: "
-            "Segment takes the time of arrival instead"
+            "Segment uses the time of arrival instead"
         )
     if not done.is_complete:
-        print("the file is not done yet: run the command again to go on")
+        print("the import is not complete: run the command again to continue")
 
 
 class _Progress:
-    """A line on the terminal that shows the progress, unless stderr is not a terminal."""
+    """A progress line on stderr, which is shown only if stderr is a terminal."""
 
     def __init__(self) -> None:
         self._began = monotonic()

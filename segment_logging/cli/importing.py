@@ -1,10 +1,10 @@
-"""Sends a file of messages, one JSON object a line, and remembers where to go on.
+"""Sends a file of messages, one JSON object per line, and remembers its position in the file.
 
-The lines are those that `SegmentJsonFormatter` or a journal writes, or any other calls in Segment's
-form. A line that can never be delivered becomes a dead letter, and the others are sent all the
-same. Until the file is done, a bookmark lies next to it, `FILE.imported`, and says how many bytes
-of it are answered for. A batch that was sent but not answered is sent again with the same message
-ids, so Segment recognises it.
+The lines are calls in Segment's form, such as those that `SegmentJsonFormatter` or a journal
+writes. A line that can never be delivered becomes a dead letter, and the other lines are still
+sent. A bookmark file next to the file, `FILE.imported`, stores how many bytes have been settled. It
+is removed when the import is complete. A batch that was sent but not answered is sent again with
+the same message ids, so Segment recognises the duplicates.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from .._messages.encoding import decode, encode
 from .._messages.limits import MAX_MESSAGE_BYTES
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
 
-_HEAD_BYTES = 4096  # how much of a file's start identifies it
+_HEAD_BYTES = 4096  # how many bytes at the start of a file identify it
 
 
 class ChangedFile(SegmentError):
-    """The bookmark belongs to another file, or the file has changed since."""
+    """The bookmark belongs to another file, or the file has changed."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Imported:
-    """What became of a file's lines.
+    """The result of an import.
 
     Attributes:
-        delivered: messages that were answered with a 2xx.
-        dead_lettered: lines that are not messages, or that Segment refused.
-        undated: messages without a timestamp, which Segment dates by their arrival.
-        read_bytes: how much of the file is answered for.
+        delivered: the number of messages that were answered with a 2xx status.
+        dead_lettered: the number of lines that are not messages or that Segment refused.
+        undated: the number of messages without a timestamp. Segment uses their time of arrival.
+        read_bytes: how many bytes of the file have been settled.
         total_bytes: the size of the file.
     """
 
@@ -52,16 +52,16 @@ class Imported:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every line is answered for."""
+        """Whether every line has been settled."""
         return self.read_bytes == self.total_bytes
 
 
 class Bookmark:
-    """How much of a file has been imported. It is kept on disk next to the file, with mode 0600.
+    """A file that stores how much of another file has been imported. It has mode 0600.
 
     Args:
-        path: where the file is.
-        head: the first 4 KiB of the file, which identify it.
+        path: the path of the imported file. The bookmark is stored next to it.
+        head: the first 4 KiB of the imported file, which identify it.
     """
 
     def __init__(self, path: str, head: bytes) -> None:
@@ -69,10 +69,10 @@ class Bookmark:
         self._head = head
 
     def find(self, total_bytes: int) -> int:
-        """Return the offset in the file at which to go on; 0 if there is no bookmark.
+        """Return the offset at which to continue, or 0 if there is no bookmark.
 
         Raises:
-            ChangedFile: the bookmark does not fit the file as it is now.
+            ChangedFile: the bookmark does not match the file.
         """
         try:
             with open(self.path, "rb") as bookmark:
@@ -90,7 +90,7 @@ class Bookmark:
         return offset
 
     def put(self, offset: int) -> None:
-        """Remember that the file is done up to `offset`.
+        """Store that the file has been imported up to `offset`.
 
         Raises:
             OSError: the bookmark cannot be written.
@@ -105,7 +105,7 @@ class Bookmark:
         return sha256(self._head[: max(0, offset)]).hexdigest()
 
     def remove(self) -> None:
-        """Forget the offset, because the whole file is done."""
+        """Remove the bookmark after the whole file has been imported."""
         with suppress(FileNotFoundError):
             os.unlink(self.path)
 
@@ -114,9 +114,9 @@ class Importer:
     """Imports one file.
 
     Args:
-        delivery: sends batches until they are answered for, or keeps them if that fails now.
-        dead_letters: takes the lines that are not messages.
-        sleep: waits between attempts, for the given number of seconds.
+        delivery: sends each batch until it is settled, or keeps it if it cannot be delivered now.
+        dead_letters: stores the lines that are not messages.
+        sleep: called with the number of seconds to wait between two attempts.
         on_progress: called after each batch.
     """
 
@@ -132,13 +132,13 @@ class Importer:
         self._dead_letters = dead_letters
         self._sleep = sleep
         self._on_progress = on_progress
-        self._refused: list[tuple[object, InvalidMessage]] = []  # lines since the last answer
+        self._refused: list[tuple[object, InvalidMessage]] = []  # since the last settled batch
 
     def run(self, path: str) -> Imported:
-        """Send the file from the bookmark on, and stop if a batch cannot be delivered now.
+        """Send the file, starting at the bookmark. Stop if a batch cannot be delivered now.
 
-        A last line without a newline that is not JSON is probably still being written, so it is
-        left for the next time.
+        If the last line has no newline and is not JSON, it is probably still being written. It is
+        then left for the next import.
 
         Raises:
             ChangedFile: see `Bookmark.find`.
@@ -167,7 +167,7 @@ class Importer:
         return done
 
     def _answered(self, bookmark: Bookmark, offset: int, done: Imported) -> None:
-        """Record that every line before `offset` is answered for, or is not a message."""
+        """Record that every line before `offset` has been settled."""
         for found, reason in self._refused:
             self._dead_letters.write([found], reason)
         done.dead_lettered += len(self._refused)
@@ -177,23 +177,24 @@ class Importer:
         self._on_progress(done)
 
     def _encoded(self, line: bytes, offset: int, done: Imported) -> bytes | None:
-        """Return a line as it is sent, or None if there is nothing to send."""
+        """Return the message in the line, encoded for sending, or None if there is none."""
         if not line.strip():
             return None
         found: object = line.decode(errors="replace").strip()
         try:
             found = decode(line)
-            call = call_of(found)  # type: ignore[arg-type]  # which raises for anything else
+            call = call_of(found)  # type: ignore[arg-type]  # call_of raises for other types
             if not call.has_id:
-                # The same whenever this line is sent, but different for an equal line elsewhere.
+                # The id is the same in every import of this line. An identical line at another
+                # position gets a different id.
                 identified = f"{sha256(line).hexdigest()[:40]}-{offset}"
                 call = replace(call, message_id=identified)
             encoded = encode(call.wire_form())
             if len(encoded) > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(len(encoded), MAX_MESSAGE_BYTES)
-        except Exception as error:  # a bad line must not stop the others
+        except Exception as error:  # one bad line must not stop the import
             if not isinstance(error, InvalidMessage):
-                error = InvalidMessage("the line is not JSON: write one JSON object a line")
+                error = InvalidMessage("the line is not JSON: write one JSON object per line")
             self._refused.append((found, error))
             return None
         done.undated += call.timestamp is None
@@ -217,7 +218,7 @@ class Importer:
 
 
 def _is_cut_short(line: bytes) -> bool:
-    """Whether somebody still seems to be writing this line."""
+    """Return whether the line is probably still being written."""
     if line.endswith(b"\n") or not line.strip():
         return False
     try:

@@ -1,8 +1,8 @@
-"""A local endpoint in the shape of Segment's: see what you send, and what Segment would drop.
+"""A local endpoint that behaves like Segment's, and shows what arrives and what would be dropped.
 
-Run `python -m segment_logging.collector`, or write `with Collector() as collector: ...` in a test.
+Run `python -m segment_logging.collector`, or use `with Collector() as collector: ...` in a test.
 
-The collector needs only the standard library, and only this machine can reach it.
+The collector needs only the standard library, and can be reached only from this machine.
 """
 
 from .arrivals import Answer as Answer

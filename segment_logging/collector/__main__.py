@@ -1,4 +1,4 @@
-"""`python -m segment_logging.collector` runs until Ctrl-C, and prints a line for each message."""
+"""`python -m segment_logging.collector`: print a line for each message that arrives."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from threading import Event
 
+from .._process.sigterm import sigterm_as_ctrl_c
 from .arrivals import Arrival
 from .lines import columns_of, printable
 from .server import Collector
@@ -18,35 +19,34 @@ _KEEP = 5_000
 
 
 def main(arguments: Sequence[str] | None = None, *, ended: Event | None = None) -> int:
-    """Run the collector until `ended` is set, or until Ctrl-C.
+    """Run the collector until `ended` is set, or until Ctrl-C or SIGTERM.
 
     Args:
-        arguments: those of the command line; None takes the process's own.
-        ended: another thread sets it to end the collector.
+        arguments: the command-line arguments. None means the arguments of the process.
+        ended: an event that another thread can set to stop the collector.
 
     Returns:
         The exit code: 0, or 2 if the collector cannot listen on the port.
     """
     parser = argparse.ArgumentParser(
         prog="python -m segment_logging.collector",
-        description="A local, Segment-shaped endpoint that shows what arrives.",
+        description="Run a local endpoint that behaves like Segment's and shows what arrives.",
     )
     parser.add_argument(
-        "--port", type=int, default=PORT, help=f"0 takes a free port (default: {PORT})"
+        "--port", type=int, default=PORT, help=f"0 picks a free port (default: {PORT})"
     )
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # some terminals know only ASCII
+        sys.stdout.reconfigure(errors="backslashreplace")  # some terminals only support ASCII
     try:
         collector = Collector(options.port, on_arrival=_show, keep=_KEEP)
     except (OSError, OverflowError) as error:
         print(f"cannot listen on port {options.port}: {error}", file=sys.stderr)
         return 2
-    with collector:
-        print(f"The collector listens on {collector.url}: open that in a browser,", flush=True)
+    with suppress(KeyboardInterrupt), sigterm_as_ctrl_c(), collector:
+        print(f"The collector is running at {collector.url}: open it in a browser,", flush=True)
         print(f"and run your program with SEGMENT_HOST={collector.url}", flush=True)
-        with suppress(KeyboardInterrupt):
-            (ended or Event()).wait()
+        (ended or Event()).wait()
     return 0
 
 

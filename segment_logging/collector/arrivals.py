@@ -1,6 +1,6 @@
-"""What the collector remembers: requests, their answers, and what became of each call.
+"""The data that the collector stores: requests, answers, and the outcome of each call.
 
-Pure: no clock, no thread, no socket.
+This module uses no clock, thread or socket.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from .rules import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One POST as it arrived.
+    """A POST request that arrived.
 
     Attributes:
-        path: such as "/v1/batch".
-        headers: maps lower-case names to values; `authorization` is left out.
-        write_key: from Basic auth, else from the body; None if neither has one.
+        path: the path, such as "/v1/batch".
+        headers: the headers by lower-case name, except for `authorization`.
+        write_key: the write key from Basic auth or, if there is none, from the body. None if it is
+            missing there, too.
         body_bytes: the size of the body as it was sent.
-        verdict: what Segment would say to the request.
-        status: the status that was answered; None if the collector hung up. While an `answer`
-            function looks at the request, it is the status that Segment would answer.
+        verdict: how Segment would handle the request.
+        status: the status of the answer, or None if the connection was closed without an answer.
+            While an `answer` function handles the request, it is the status that Segment would
+            answer with.
     """
 
     path: str
@@ -36,34 +38,35 @@ class Request:
 
     @property
     def retry_count(self) -> int | None:
-        """The value of X-Retry-Count; None if there is none, or it is not a number."""
+        """The value of X-Retry-Count, or None if it is missing or not a number."""
         text = self.headers.get("x-retry-count", "")
         return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
     @property
     def content_encoding(self) -> str | None:
-        """The value of Content-Encoding; None if there is none."""
+        """The value of Content-Encoding, or None if it is missing."""
         return self.headers.get("content-encoding")
 
     @property
     def sent_at(self) -> Any:
-        """The body's `sentAt` as it was sent; None if there is none."""
+        """The unchanged `sentAt` of the body, or None if it is missing."""
         return self.verdict.sent_at
 
     @property
     def message_count(self) -> int:
-        """How many calls the request carried, whatever became of them."""
+        """The number of calls in the request, including dropped and refused calls."""
         return self.verdict.message_count
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer to one request.
+    """The answer to a request.
 
     Attributes:
-        status: the HTTP status; None hangs up without an answer.
-        headers: added to the usual ones, such as `{"Retry-After": "2"}`.
-        body: None for the body that Segment sends: `{"success": true}` with a 2xx.
+        status: the HTTP status. None closes the connection without an answer.
+        headers: additional headers, such as `{"Retry-After": "2"}`.
+        body: the body. None means the body that Segment sends, such as `{"success": true}` with a
+            2xx status.
     """
 
     status: int | None = 200
@@ -73,15 +76,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """What became of one call, or of a request in which no call could be found.
+    """The outcome of a call, or of a request that contains no readable call.
 
     Attributes:
-        outcome: "accepted"; "dropped", if Segment would answer 200 and drop it; or "refused", if
-            the request was not answered with a 2xx.
-        message: the call as Segment would keep it; None for a request that cannot be read.
-        reason: the discard code, or why it was refused; None if it was accepted.
-        warnings: what is accepted although it is probably a mistake.
-        number: the number of this arrival, counted from 1.
+        outcome: "accepted"; "dropped" if Segment would answer 200 and drop the call; or "refused"
+            if the request was not answered with a 2xx status.
+        message: the call as Segment would store it, or None if the request cannot be read.
+        reason: the discard code or the reason for the refusal. None if the call was accepted.
+        warnings: probable mistakes that Segment accepts.
+        number: the number of the arrival, starting at 1.
     """
 
     outcome: str
@@ -102,7 +105,7 @@ class Arrival:
 
 
 def arrivals_of(request: Request) -> list[Arrival]:
-    """Return what became of a request's calls, once its answer is known."""
+    """Return the outcome of each call of an answered request."""
     verdict = request.verdict
     if verdict.status != 200:
         return [Arrival(outcome="refused", reason=verdict.reason)]

@@ -1,4 +1,4 @@
-"""The collector's HTTP: it reads requests within bounds and writes answers, and no more."""
+"""The HTTP server of the collector. It reads requests up to a maximum size and writes answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from threading import Thread
 
 MAX_BODY_BYTES = 2 * MAX_BATCH_BYTES
-"""The largest body, as sent and unzipped: twice what Segment takes, to leave room for its limit."""
+"""The maximum size of a body, both compressed and decompressed. It is twice Segment's limit, so
+that the rules can report a body that is above that limit."""
 
 _MAX_SKIPPED_BYTES = 16_000_000
 _NAMES = ("127.0.0.1", "localhost")
@@ -34,20 +35,20 @@ _SUCCESS = b'{"success": true}'
 
 
 class Service(Protocol):
-    """Decides what is answered."""
+    """Decides how requests are answered."""
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted."""
 
     def take(self, request: Request) -> Answer:
-        """Decide the answer to a request and remember both."""
+        """Decide the answer to a request and store both."""
 
     def since(self, number: int) -> dict[str, Any]:
-        """Return what arrived after the arrival with that number."""
+        """Return what arrived after the arrival with this number."""
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, and keeps track of connections so that `server_close` can end them."""
+    """A server on 127.0.0.1 that keeps track of its connections so that it can close them."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -60,39 +61,39 @@ class Server(ThreadingHTTPServer):
 
     @override
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread of its own."""
-        with self._lock:  # a thread that ends at once must find itself here to be removed
+        """Serve a connection in its own thread."""
+        with self._lock:  # add the thread before it can end and remove itself
             self._connections[request] = start_daemon(
                 lambda: self.process_request_thread(request, client_address), "collector connection"
             )
 
     @override
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection that has ended, and forget it."""
+        """Close a connection that has ended and remove it."""
         super().shutdown_request(request)
         with self._lock:
             self._connections.pop(request, None)
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Show what went wrong, unless a client has merely gone away."""
+        """Show the error, unless the client has just disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     @override
     def server_close(self) -> None:
-        """Close the listening socket, and the connections that clients keep alive."""
+        """Close the listening socket and all open connections."""
         super().server_close()
         with self._lock:
             connections = dict(self._connections)
         for connection, thread in connections.items():
-            with suppress(OSError):  # the connection has ended by itself meanwhile
+            with suppress(OSError):  # the connection may already be closed
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join(timeout=5.0)
 
 
 class _Refused(Exception):
-    """The request is answered with this status, and nothing more is read from the connection."""
+    """Raised to answer a request with this status and then close the connection."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -102,13 +103,13 @@ class _Refused(Exception):
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # so that head and body go out in one packet
-    timeout = 60.0  # seconds for a read, and for a kept-alive connection to send a request
+    wbufsize = -1  # sends the headers and the body in one packet
+    timeout = 60.0  # seconds per read, including the wait for the next request
     server: Server
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing: the collector itself says what arrives."""
+        """Print nothing, because the collector itself prints what arrives."""
 
     @override
     def version_string(self) -> str:
@@ -168,11 +169,11 @@ class _Connection(BaseHTTPRequestHandler):
         return judge(path, body, has_seen=self.server.service.has_seen)
 
     def _check_name(self) -> None:
-        """Refuse host names that are not this machine's own: a web page elsewhere may use one."""
+        """Refuse other host names, to prevent DNS rebinding by web pages."""
         host = (self.headers.get("Host") or "").rpartition(":")
         name = host[0] if host[1] else host[2]
         if name not in _NAMES:
-            raise _Refused(403, "the collector serves this machine only: use 127.0.0.1")
+            raise _Refused(403, "the host must be 127.0.0.1 or localhost: use 127.0.0.1")
 
     def _content_length(self) -> int:
         text = self.headers.get("Content-Length")
@@ -183,7 +184,7 @@ class _Connection(BaseHTTPRequestHandler):
         return int(text)
 
     def _skip(self, size_bytes: int) -> None:
-        """Read a body and throw it away, so that the sender gets to read the answer."""
+        """Read and discard a body, so that the client can read the answer."""
         self.close_connection = True
         left = min(size_bytes, _MAX_SKIPPED_BYTES)
         while left > 0 and (read := self.rfile.read(min(left, 65_536))):
@@ -233,7 +234,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _user_of(authorization: str | None) -> str | None:
-    """Return the user name of Basic auth, which is the write key, or None if there is none."""
+    """Return the user name from Basic auth, which is the write key, or None if it is missing."""
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,7 +1,7 @@
-"""What Segment accepts in a call although it is probably a mistake, in one sentence each.
+"""Warnings about probable mistakes in calls that Segment accepts.
 
-Pure: no clock, no thread, no socket. The sources are the pages of Segment's spec, and the limits of
-the products behind it (Unify, Engage, warehouses, destinations).
+They are based on Segment's spec and on the limits of the products that receive the calls (Unify,
+Engage, warehouses, destinations). This module uses no clock, thread or socket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from .._messages.limits import MAX_GROUP_ID_CHARACTERS, MAX_MESSAGE_ID_CHARACTERS
 
 MAX_UNIFY_PROPERTIES = 300
-"""Properties or traits of one call (Unify limits). Unify silently drops a call that has more."""
+"""The maximum number of properties or traits in a call (Unify limits). Unify silently drops a call
+with more."""
 
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?",
@@ -23,7 +24,7 @@ _MOMENT = re.compile(
 
 
 def hints_of(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence about each thing that deserves a second look in an accepted call.
+    """Yield a warning about each probable mistake in an accepted call.
 
     Args:
         message: the call in wire form, with its batch's context merged in.
@@ -39,7 +40,7 @@ def hints_of(message: Mapping[str, Any]) -> Iterator[str]:
 
 def _message_id_hints(message_id: Any) -> Iterator[str]:
     if message_id is None or message_id == "":
-        yield "messageId is missing: Segment cannot recognise a repetition"
+        yield "messageId is missing: Segment cannot recognise duplicates"
     elif not isinstance(message_id, str):
         yield "messageId is not text"
     elif len(message_id) > MAX_MESSAGE_ID_CHARACTERS:
@@ -54,9 +55,9 @@ def _timestamp_hints(timestamp: Any) -> Iterator[str]:
         return
     found = _MOMENT.fullmatch(timestamp) if isinstance(timestamp, str) else None
     if found is None or not _is_moment(found):
-        yield "timestamp is not ISO 8601: Segment takes the time of arrival instead"
+        yield "timestamp is not ISO 8601: Segment uses the time of arrival instead"
     elif found[7] is None:
-        yield "timestamp has no time zone: Segment takes it as UTC"
+        yield "timestamp has no time zone: Segment assumes UTC"
     elif int(found[1]) < 1970:
         yield "timestamp is before 1970: Unify and Engage may not accept it"
 
@@ -92,7 +93,7 @@ def _context_hints(message: Mapping[str, Any]) -> Iterator[str]:
     if context is not None and not isinstance(context, dict):
         yield "context is not an object"
     elif not isinstance((context or {}).get("library"), dict):
-        yield "context.library is missing: nobody will know who sent this"
+        yield "context.library is missing: the sending library is unknown"
     integrations = message.get("integrations")
     if integrations is not None and not isinstance(integrations, dict):
         yield "integrations is not an object"
@@ -102,7 +103,7 @@ def _context_hints(message: Mapping[str, Any]) -> Iterator[str]:
 
 def _fields_hints(key: str, fields: Any) -> Iterator[str]:
     if not isinstance(fields, dict):
-        yield f"{key} is null, and Segment does not say what that means: send {{}}"
+        yield f"{key} is null, which Segment does not document: send {{}}"
         return
     if len(fields) > MAX_UNIFY_PROPERTIES:
         yield (

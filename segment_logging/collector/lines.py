@@ -1,6 +1,6 @@
-"""Messages as rows of text, with aligned columns and nothing that could control a terminal.
+"""Formats messages as rows of text with aligned columns and without control characters.
 
-Pure: no clock, no thread, no I/O.
+This module does no I/O.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ COLUMNS = ("type", "user", "name", "fields")
 
 
 def columns_of(message: Any) -> tuple[str, str, str, str]:
-    """Return four texts about a call in wire form: type, user, name, and properties or traits.
+    """Return the type, user, name, and properties or traits of a call in wire form.
 
-    The name is that of an event, a page or a screen, or else a group's id or an alias's old id.
+    The name is that of the event, page or screen. For a group, it is the group's id, and for an
+    alias, it is the previous id.
     """
     if not isinstance(message, Mapping):
         return "?", "", "", printable(_json(message))
@@ -41,7 +42,7 @@ def printable(value: object) -> str:
 
 
 def table(rows: Iterable[Sequence[str]], heads: Sequence[str] = COLUMNS) -> str:
-    """Return the rows below their heads. All columns but the last are padded to the widest text."""
+    """Return the rows as a table with a header row and aligned columns."""
     lines = [tuple(heads), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(

@@ -1,7 +1,7 @@
 """The collector's web page: what arrived, what Segment would drop, and why. It updates itself.
 
-Values reach the page only as text nodes, and its policy allows no script and no style but its own.
-So nothing that a message holds can run.
+Nothing in a message can run as code. Values are only inserted as text nodes, and the page's
+Content-Security-Policy only allows its own script and style.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ PAGE = f"""<!DOCTYPE html>
 </body>
 </html>
 """.encode()
-"""The whole page. It loads nothing else but the JSON of `/api/messages`."""
+"""The whole page. All that it loads is the JSON from `/api/messages`."""
 
 
 def _hash(text: str) -> str:

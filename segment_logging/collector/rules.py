@@ -1,9 +1,9 @@
-"""What Segment would say to a request: its answer, what it would silently drop, and hints.
+"""How Segment would handle a request: the answer, the calls it would silently drop, and warnings.
 
-This is written from Segment's documentation alone, without calling `wire`. So it checks the
-package's own rules against a second reading of the same pages.
+This module is based only on Segment's documentation and does not use the rules in `wire`. It
+therefore checks the package's own rules against a second, independent reading of the same pages.
 
-Pure: no clock, no thread, no socket.
+This module uses no clock, thread or socket.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .hints import hints_of
 TYPE_MISSING = "type_missing"
 TYPE_UNKNOWN = "type_unknown"
 TOO_MANY = "too_many_messages"
-"""Our own names for what Segment drops without publishing a discard code."""
+"""Our own codes for calls that Segment drops without a published discard code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One call and what becomes of it.
+    """A call and its outcome.
 
     Attributes:
-        message: the call as Segment would keep it, with `type` first and the batch's context merged
-            in. If it is not an object, it stands here as it came.
+        message: the call as Segment would store it, with `type` first and the batch's context
+            merged in. A value that is not an object is unchanged.
         code: Segment's discard code, or None if the call is accepted.
-        warnings: what is accepted although it is probably a mistake.
+        warnings: probable mistakes that Segment accepts.
     """
 
     message: Any
@@ -42,17 +42,17 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What Segment would say to one request.
+    """How Segment would handle a request.
 
     Attributes:
         status: 200, even if calls are dropped; 400 if the request cannot be read or is too large;
-            404 if there is no such path.
-        reason: why the status is not 200; None if it is.
-        judged: the calls in order; empty unless the status is 200.
-        code: the discard code of the request as a whole (`empty_batch`), or None.
-        warnings: warnings about the request as a whole.
-        sent_at: the request's `sentAt` as it was sent, or None.
-        message_count: how many calls the request holds, whatever becomes of them.
+            404 if the path does not exist.
+        reason: the reason for a status other than 200, or None.
+        judged: the calls in order. It is empty unless the status is 200.
+        code: the discard code for the whole request (`empty_batch`), or None.
+        warnings: warnings about the whole request.
+        sent_at: the unchanged `sentAt` of the request, or None.
+        message_count: the number of calls in the request, including dropped calls.
         write_key: the body's `writeKey`, or None.
     """
 
@@ -69,12 +69,13 @@ class Verdict:
 def judge(
     path: str, body: bytes, *, has_seen: Callable[[str], bool] = lambda message_id: False
 ) -> Verdict:
-    """Return what Segment would say to a POST.
+    """Return how Segment would handle a POST request.
 
     Args:
-        path: such as "/v1/track", or "/v1/batch", which is also called "/v1/import".
-        body: the body, unzipped.
-        has_seen: says whether a call with this message id arrived before, which earns a warning.
+        path: the path, such as "/v1/track" or "/v1/batch". "/v1/import" is the same as "/v1/batch".
+        body: the decompressed body.
+        has_seen: returns whether a call with this message id has already arrived. A repeated id
+            leads to a warning.
     """
     kind = path.rstrip("/").removeprefix("/v1/")
     kind = "batch" if kind == "import" else kind
@@ -82,7 +83,7 @@ def judge(
         return Verdict(status=404, reason=f"Segment has no endpoint {path}")
     if len(body) > MAX_BATCH_BYTES:
         return _refusal(
-            f"the body has {len(body):,} bytes: Segment takes at most {MAX_BATCH_BYTES:,}"
+            f"the body has {len(body):,} bytes: Segment accepts at most {MAX_BATCH_BYTES:,}"
         )
     try:
         form = json.loads(body.decode(), parse_constant=_refuse_constant)
@@ -134,7 +135,7 @@ def _judge_form(
 
 
 def _size_of(call: Any) -> int:
-    """Return the size in bytes of one call of a batch when it is written compactly."""
+    """Return the size of a call in bytes when it is encoded as compact JSON."""
     text = json.dumps(call, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "surrogatepass"))
 
@@ -176,9 +177,9 @@ def _with_batch_fields(call: dict[str, Any], batch: Mapping[str, Any]) -> dict[s
 
 
 def discard_code(call: Any) -> str | None:
-    """Return the code under which Segment drops a call after answering 200, or None.
+    """Return the discard code if Segment would answer 200 and drop the call, or None.
 
-    A JSON null counts as absent: the official SDKs send it in place of a missing id or name.
+    JSON null counts as missing, because the official SDKs send it for a missing id or name.
     """
     if not isinstance(call, dict):
         return TYPE_MISSING

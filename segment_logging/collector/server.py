@@ -1,4 +1,4 @@
-"""The collector: a local server that answers as Segment does and remembers what arrived."""
+"""The collector: a local server that answers like Segment and stores what arrives."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from .arrivals import Answer, Arrival, Request, arrivals_of
 from .connections import Server
 
 Script = Iterable[Answer | int | None] | Callable[[Request], Answer | int | None]
-"""What to answer instead: one answer for each POST in turn, or a function of the request. A number
-is an answer with that status. None leaves the answer to Segment's rules, as does a script that is
-used up."""
+"""The answers to send: a list with one answer per POST, or a function that takes the request. A
+number is an answer with that status. For None, and after the end of the list, the collector answers
+like Segment."""
 
-_MAX_IDS = 100_000  # message ids that are remembered, to recognise repetitions
+_MAX_IDS = 100_000  # message ids that are stored to recognise duplicates
 _MAX_NEWS = 1_000  # arrivals in one answer to the web page
 
 
 class Collector:
-    """An endpoint on this machine, in the shape of Segment's.
+    """A local endpoint that behaves like Segment's.
 
         with Collector() as collector:
             HttpClient(collector.url).send("key", message)
         assert collector.messages[0]["event"] == "Signup"
 
-    The calls of a request that is not answered with a 2xx are in `arrivals` as refused, and are not
-    in `messages`. Any thread may use a collector.
+    If a request is not answered with a 2xx status, its calls are in `arrivals` as refused, and they
+    are not in `messages`. A collector is thread-safe.
 
     Args:
-        port: the port of 127.0.0.1 to listen on; 0 takes a free one.
-        answer: what to answer instead of what Segment would answer; see `Script`.
-        on_arrival: called with every arrival, in the thread of its connection.
-        keep: how many of the latest arrivals and requests to remember; None for all of them.
+        port: the port to listen on, on 127.0.0.1. 0 picks a free port.
+        answer: the answers to send instead of Segment's. See `Script`.
+        on_arrival: called with each arrival, in the thread of its connection.
+        keep: the number of arrivals and requests to keep. Older ones are removed. None keeps all.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is already in use.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """The URL to set as host or SEGMENT_HOST, or to open in a browser."""
+        """The URL to use as the host or as SEGMENT_HOST, or to open in a browser."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Stop listening and end the connections. What arrived can still be read."""
+        """Stop listening and close all connections. The arrivals can still be read."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -82,17 +82,17 @@ class Collector:
     ) -> None:
         self.close()
 
-    # What arrived. ------------------------------------------------------------------------------
+    # Arrivals. ----------------------------------------------------------------------------------
 
     @property
     def arrivals(self) -> list[Arrival]:
-        """Everything that arrived, in order, with what became of it."""
+        """Everything that arrived, in order, with its outcome."""
         with self._changed:
             return list(self._arrivals)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The calls that Segment would accept, in order of arrival, including repetitions."""
+        """The calls that Segment would accept, in order of arrival, including duplicates."""
         return [one.message for one in self.arrivals if one.outcome == "accepted"]
 
     @property
@@ -104,16 +104,16 @@ class Collector:
 
     @property
     def requests(self) -> list[Request]:
-        """The POSTs in order of arrival, whatever they were answered with."""
+        """All POST requests in order of arrival."""
         with self._changed:
             return list(self._requests)
 
     def wait_for(self, count: int, timeout: float = 10.0) -> bool:
-        """Wait until `count` calls were accepted. Return False if `timeout` seconds pass first."""
+        """Wait until `count` calls are accepted. Return False if `timeout` seconds pass first."""
         with self._changed:
             return self._changed.wait_for(lambda: self._counts["accepted"] >= count, timeout)
 
-    # What the HTTP server calls. ----------------------------------------------------------------
+    # Methods for the HTTP server. ---------------------------------------------------------------
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted."""
@@ -121,8 +121,8 @@ class Collector:
             return message_id in self._ids
 
     def take(self, request: Request) -> Answer:
-        """Decide the answer to a request and remember both."""
-        scripted = self._answer(request)  # outside the lock, because it may take its time
+        """Decide the answer to a request and store both."""
+        scripted = self._answer(request)  # outside the lock, because it may take a long time
         if scripted is None:
             scripted = request.verdict.status
         answer = Answer(scripted) if isinstance(scripted, int) else scripted
@@ -153,10 +153,10 @@ class Collector:
                 del self._ids[next(iter(self._ids))]
 
     def since(self, number: int) -> dict[str, Any]:
-        """Return what arrived after the arrival with that number, in the form the page reads."""
+        """Return what arrived after the arrival with this number, in the form the page reads."""
         with self._changed:
             if number > self._number:
-                number = 0  # the number comes from a collector that ran on this port before
+                number = 0  # the number is from a previous collector on the same port
             arrivals = [one for one in self._arrivals if one.number > number]
             return {
                 "next": self._number,

@@ -1,1 +1,1 @@
-"""Web frameworks, Celery and AWS Lambda: a program imports only the modules that it uses."""
+"""Integrations for web frameworks, task queues and AWS Lambda. Import only the ones you use."""

@@ -1,4 +1,4 @@
-"""Who is logged in to Django, found out without changing anything of the request."""
+"""Finding the logged-in Django user without side effects on the request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from django.db import connections
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 
+_LOADED_USER = "_segment_user"
+"""The attribute of a request for the user that was loaded for an event, who may be anonymous."""
+
 
 def loaded_user_id(request: HttpRequest) -> Any:
-    """Return the logged-in user's id, or None if there is none or only the database knows it."""
+    """Return the logged-in user's id, or None if there is no user or a query would be needed."""
     user = _loaded_user(request)
     if user is None:
         session = getattr(vars(request).get("session"), "_session_cache", None)
@@ -23,11 +26,11 @@ def loaded_user_id(request: HttpRequest) -> Any:
 
 
 def current_user_id(request: HttpRequest) -> Any:
-    """Return the logged-in user's id, asking the database if nobody has asked it yet.
+    """Return the logged-in user's id. Query the database if the user is not loaded yet.
 
-    In async code, where that is not allowed, and in a transaction that is broken, only the user who
-    is loaded already counts. A session that is no longer valid, as after a change of the password,
-    is nobody's.
+    In async code, which must not query the database, and in a broken transaction, the result is
+    None unless the user is already loaded. An invalid session, for example after a password change,
+    has no user.
     """
     user = _loaded_user(request)
     if user is None and _may_ask_the_database():
@@ -37,51 +40,75 @@ def current_user_id(request: HttpRequest) -> Any:
 
 
 def load_user(request: HttpRequest) -> None:
-    """Load the logged-in user, if there is one, so that the view need not ask again.
+    """Load the logged-in user, if there is one, so that the view does not have to load it again.
 
-    The session is only looked at: a view that does not look at it still gets a response that does
-    not vary with it, and an invalid session stays what it is until the view itself asks.
+    The response does not get `Vary: Cookie` unless the view uses the session or its user. An
+    invalid session is not flushed, and a session that was signed with an old key is not signed
+    again, until the view asks for the user.
     """
     session: Any = vars(request).get("session")
-    if session is None:
+    if session is None or _loaded_user(request) is not None:
         return
     accessed = session.accessed
     try:
-        stand_in: Any = SimpleNamespace(session=_Copy(session.items()))
-        user = auth.get_user(stand_in) if SESSION_KEY in stand_in.session else None
-        if user is not None and user.is_authenticated:
-            vars(request).update(_cached_user=user, _acached_user=user)  # Django's own caches
-        elif user is None:
-            _evaluate(vars(request).get("user"))
+        values = dict(session.items())
     finally:
         session.accessed = accessed
+    if SESSION_KEY not in values:
+        _evaluate(vars(request).get("user"))
+        return
+    stand_in: Any = SimpleNamespace(session=_Copy(values))
+    user = auth.get_user(stand_in)
+    vars(request)[_LOADED_USER] = user
+    if stand_in.session == values:
+        _hand_over(user, request, session, values[SESSION_KEY])
+
+
+def _hand_over(user: Any, request: HttpRequest, session: Any, key: Any) -> None:
+    """Make the view find the user loaded, as long as the session's user is the same.
+
+    Reading the user still counts as reading the session, because the response depends on it.
+    """
+    attributes = vars(request)
+    lazy, load_async = attributes.get("user"), attributes.get("auser")
+    if isinstance(lazy, LazyObject) and _is_djangos(load := vars(lazy).get("_setupfunc")):
+        vars(lazy)["_setupfunc"] = lambda: user if session.get(SESSION_KEY) == key else load()
+    if load_async is not None and _is_djangos(getattr(load_async, "func", None)):
+
+        async def auser() -> Any:
+            return user if session.get(SESSION_KEY) == key else await load_async()
+
+        attributes["auser"] = auser
 
 
 class _Copy(dict[str, Any]):
-    """A session that is asked who it belongs to, and that must not be changed by that."""
+    """A copy of a session, so that looking up its user does not change the session itself."""
 
     def flush(self) -> None:
         self.clear()
 
     def cycle_key(self) -> None:
-        """Nothing: the session itself gets a new key when the view asks."""
+        """Do nothing. The session itself gets a new key when the view asks for the user."""
 
 
 def _evaluate(user: object) -> None:
-    """Have a lazy user loaded that does not come from the session, but from a token, say."""
-    if isinstance(user, LazyObject):
-        make = vars(user).get("_setupfunc")
-        if getattr(make, "__module__", None) != "django.contrib.auth.middleware":
-            bool(user)
+    """Load a lazy user that does not come from the session but, for example, from a token."""
+    if isinstance(user, LazyObject) and not _is_djangos(vars(user).get("_setupfunc")):
+        bool(user)
+
+
+def _is_djangos(load: Any) -> bool:
+    return getattr(load, "__module__", None) == "django.contrib.auth.middleware"
 
 
 def _loaded_user(request: HttpRequest) -> Any:
     attributes = vars(request)
     user = attributes.get("user")
-    if isinstance(user, LazyObject):  # from AuthenticationMiddleware; `login` sets a real user
+    if isinstance(user, LazyObject):  # set by AuthenticationMiddleware; `login` sets a real user
         user = user._wrapped
     if user is None or user is empty:
-        user = attributes.get("_acached_user") or attributes.get("_cached_user")
+        caches = ("_acached_user", "_cached_user", _LOADED_USER)
+        user = next(filter(None, map(attributes.get, caches)), None)
     return user
 
 

@@ -1,4 +1,4 @@
-"""What is logged in a job is delivered before the job counts as done."""
+"""Delivery of the events that a job logged, before the job counts as done."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _reporter = Reporter()
 
 
 def deliver(timeout: float) -> None:
-    """Wait until everything is delivered, and report it if that takes too long.
+    """Wait until everything is delivered. If that takes too long, report it.
 
     Args:
-        timeout: seconds to wait at most.
+        timeout: the maximum time to wait, in seconds.
     """
     if drain(timeout):
         _reporter.over("late")
@@ -27,12 +27,12 @@ def deliver(timeout: float) -> None:
         _reporter.once(
             "late",
             f"not everything that a job logged was delivered within {timeout:g} s: the rest is "
-            "lost if the process ends first; raise the timeout of connect(), or set a journal",
+            "lost if the process ends first; increase the timeout of connect(), or set a journal",
         )
 
 
 def deliver_before(function: Callable[P, R], timeout: float) -> Callable[P, R]:
-    """Return a function that does what `function` does once everything is delivered."""
+    """Return a function that waits until everything is delivered, then calls `function`."""
 
     @functools.wraps(function)
     def run(*args: P.args, **options: P.kwargs) -> R:

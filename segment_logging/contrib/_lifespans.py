@@ -1,4 +1,4 @@
-"""The lifespan of an ASGI application, held open until everything it logged is delivered."""
+"""The lifespan of an ASGI application, kept open until everything it logged is delivered."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Lifespan:
-    """Stands between a server and an application while they speak of the lifespan.
+    """Passes lifespan messages between a server and an application.
 
-    It delivers before the server is told that the application has shut down. After that, servers
-    such as uvicorn end the process in a way that runs no exit function. An application that knows
-    nothing of lifespans, as Django's, need not: then this answers the server.
+    Everything is delivered before the server is told that the application has shut down. After
+    that, servers such as uvicorn end the process without running exit functions. Some applications,
+    such as Django's, do not support lifespans. For these, this class answers the server itself.
 
     Args:
-        receive: the server's.
-        send: the server's.
+        receive: the server's `receive` function.
+        send: the server's `send` function.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
@@ -33,13 +33,13 @@ class Lifespan:
         self._has_failed = False
 
     async def run(self, app: Application, scope: Scope) -> None:
-        """Run the application's part of it, and what it leaves undone."""
+        """Run the application, then handle the lifespan events that it left unanswered."""
         try:
             await app(scope, self._receive, self._send)
         except Exception:
             if "shutdown" in self._received:
                 await drain_at_end()
-            if self._received:  # it knows of lifespans, and has failed
+            if self._received:  # it supports lifespans, so this is a real failure
                 raise
         for event in ("startup", "shutdown"):
             if self._has_failed:
@@ -64,6 +64,6 @@ class Lifespan:
 
 
 def _event_of(message: MutableMapping[str, Any]) -> str:
-    """Return "startup" or "shutdown"."""
+    """Return the event of a lifespan message: "startup" or "shutdown"."""
     _, event, *_ = message["type"].split(".")
     return str(event)

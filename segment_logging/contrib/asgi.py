@@ -1,14 +1,14 @@
-"""Any ASGI application: FastAPI, Starlette, Quart, Litestar and the like.
+"""Middleware for any ASGI application, such as FastAPI, Starlette, Quart or Litestar.
 
     app.add_middleware(SegmentMiddleware)           # FastAPI, Starlette
     app = SegmentMiddleware(app)                    # any other
 
-Events that are logged while a request or a websocket is handled are about its visitor. They carry
-the anonymous id from analytics.js and the user's id, and also the address, browser, language and
+Events logged while a request or websocket is being handled are about its visitor. They carry the
+anonymous id from analytics.js, the user's id, and the visitor's address, browser, language and
 page. Background tasks and `asyncio.to_thread` count as part of the request.
 
-When the server ends, everything is delivered before it is told that the application has shut down.
-`lifespan` does that alone, for applications without the middleware:
+When the server stops, everything is delivered before the server is told that the application has
+shut down. For applications without the middleware, `lifespan` does the same:
 
     app = FastAPI(lifespan=lifespan)
 """
@@ -29,34 +29,34 @@ from .visitor import Request, Visitor, check_user_id
 
 _NAMES = {name.encode(): name for name in (*NAMES, "host")}
 _JOINED = {"cookie": b"; ", "x-forwarded-for": b","}
-"""Headers that may come more than once, as cookies do in HTTP/2, and what joins their values."""
+"""Headers that may be repeated, like cookies in HTTP/2, with the separators of their values."""
 
 
 def starlette_user_id(scope: Scope) -> Any:
-    """Return the id of the user that Starlette's AuthenticationMiddleware put there, or None."""
+    """Return the id of the user set by Starlette's AuthenticationMiddleware, or None."""
     user = scope.get("user")
     if user is None or not getattr(user, "is_authenticated", False):
         return None
     try:
         return user.identity
-    except (AttributeError, NotImplementedError):  # a user class need not have an identity
+    except (AttributeError, NotImplementedError):  # user classes may lack an identity
         return None
 
 
 class SegmentMiddleware:
-    """Binds the visitor of each request and websocket while it is handled.
+    """Binds the visitor who made each request or opened each websocket while it is being handled.
 
     Args:
         app: the application.
-        user_id: called with the scope; returns the id of the logged-in user, or None. It is called
-            for each event, in the middle of the logging call, so it must be cheap and only read
-            what other middlewares have put into the scope. By default, this is the user of
+        user_id: called with the scope; returns the logged-in user's id, or None. It is called for
+            each event, during the logging call, so it must be fast and should only read values that
+            other middleware has put into the scope. By default, the id is that of the user set by
             Starlette's AuthenticationMiddleware.
-        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" stands for a proxy that connects over a Unix socket.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
+            "unix" means a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option has a value that cannot work.
+        ConfigurationError: if an option is invalid.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class SegmentMiddleware:
 
 @asynccontextmanager
 async def lifespan(app: object = None) -> AsyncIterator[None]:
-    """Deliver everything when the lifespan of an application ends, within `shutdown_timeout`.
+    """Deliver everything when an application's lifespan ends, within `shutdown_timeout`.
 
     Args:
-        app: what Starlette and FastAPI pass; not used.
+        app: the application, which Starlette and FastAPI pass. It is not used.
     """
     try:
         yield
@@ -102,7 +102,7 @@ def _identify(scope: Scope, proxies: TrustedProxies) -> KnownIdentity:
         name = _NAMES.get(key)
         if name is not None:
             before = headers.get(name)
-            # Repeated headers are joined if that makes sense; otherwise the first one counts.
+            # Repeated headers in `_JOINED` are joined. For other headers, the first one counts.
             if before is None:
                 headers[name] = value
             elif isinstance(before, bytes) and name in _JOINED:

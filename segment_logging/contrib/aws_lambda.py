@@ -3,9 +3,9 @@
     @flush_after
     def handler(event, context): ...
 
-A frozen process delivers nothing, and it may never be thawed, so what was logged must be delivered
-before the function returns. Other runtimes (Cloud Run, Vercel, Azure Functions) do not say how much
-time is left. There, `@flush_after(timeout=2.0)` on the request handler says how long to wait.
+A frozen process delivers nothing, and it may never be thawed. So events must be delivered before
+the function returns. Other runtimes (Cloud Run, Vercel, Azure Functions) do not report how much
+time is left. There, set the time to wait on the request handler: `@flush_after(timeout=2.0)`.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ def flush_after(
 def flush_after(
     function: Callable[..., Any] | None = None, /, *, timeout: float = 5.0, margin: float = 0.5
 ) -> Any:
-    """Deliver what was logged before the function returns or raises.
+    """Make a function wait for the delivery of its events before it returns or raises.
 
-    What cannot be delivered in time is reported. Delivery goes on when the process is thawed; only
-    a journal on a disk that outlives the process keeps messages longer.
+    If some events cannot be delivered in time, that is reported, and delivery continues when the
+    process is thawed. Only a journal on a disk that outlives the process keeps messages longer.
 
     Args:
-        function: the handler, async or not; left out if options are passed.
-        timeout: seconds to wait at most.
-        margin: seconds to leave unused of the time that Lambda's context object says is left.
+        function: the handler, which may be async. It is omitted if options are passed.
+        timeout: the maximum time to wait, in seconds.
+        margin: how much of the remaining time to leave unused, in seconds. Lambda's context object
+            reports the remaining time.
 
     Raises:
-        ConfigurationError: an option has a value that cannot work.
+        ConfigurationError: if an option is invalid.
     """
     seconds("timeout", timeout)
     seconds("margin", margin)
@@ -81,7 +82,7 @@ def _flushing(function: Callable[P, R], *, timeout: float, margin: float) -> Cal
 
 
 def seconds_left(args: tuple[Any, ...], *, timeout: float, margin: float) -> float:
-    """Return how many seconds delivery may take, as the Lambda context among `args` says.
+    """Return how many seconds delivery may take, according to the Lambda context in `args`.
 
     Without a context, delivery may take the whole timeout.
     """
@@ -90,10 +91,10 @@ def seconds_left(args: tuple[Any, ...], *, timeout: float, margin: float) -> flo
         if callable(ask):
             try:
                 return max(0.0, min(timeout, float(ask()) / 1000 - margin))
-            except Exception as error:  # the function's own result must not be lost over this
+            except Exception as error:  # the function's result must not be lost because of this
                 _reporter.once(
                     "context",
-                    f"asking the context for the time left raised {type(error).__name__}: "
+                    f"get_remaining_time_in_millis raised {type(error).__name__}: "
                     "delivery may take the whole timeout instead",
                 )
     return timeout
@@ -105,6 +106,6 @@ def _deliver(timeout: float) -> None:
     else:
         _reporter.once(
             "late",
-            f"not everything was delivered within the {timeout:.1f} s that were left: "
-            "delivery goes on with the next call, and the rest is lost if the process ends first",
+            f"not everything was delivered within the remaining {timeout:.1f} s: "
+            "delivery continues with the next call, and the rest is lost if the process ends first",
         )

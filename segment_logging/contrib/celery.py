@@ -1,11 +1,12 @@
 """Celery: call `connect()` once, in a module that both clients and workers import.
 
-What is bound when a task is sent is bound again while the task runs. So the user of a request is
-also the user of the tasks that the request starts, and of the tasks that those start. The identity
-travels as JSON in a header of the task, together with the request's address, browser and page.
+The identity that is bound when a task is sent is bound again while the task runs. So a request's
+user is also the user of the tasks that the request starts, and of the tasks that those tasks start.
+The identity is sent as JSON in a task header, together with the request's address, browser and
+page.
 
-Clients and workers that do not call `connect()` do no harm: the header is missing, or nobody reads
-it. Workers deliver what waits when they end, with or without this module.
+It is fine if some clients or workers do not call `connect()`: the header is then missing or
+ignored. Workers deliver waiting messages before they exit, with or without this module.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _reporter = Reporter()
 
 
 def connect() -> None:
-    """Have tasks take their sender's identity along, both those sent and those run here.
+    """Send the identity along with tasks, and bind it while tasks run.
 
-    Calling it again changes nothing.
+    Calling it again has no effect.
     """
     for signal, receiver in (
         (signals.before_task_publish, _send_along),
@@ -49,18 +50,18 @@ def _send_along(headers: dict[str, Any] | None = None, **_: Any) -> None:
         _reporter.once(
             "send",
             "a task was sent without its identity, because encoding it raised "
-            f"{type(error).__name__}: bind values that JSON can hold",
+            f"{type(error).__name__}: bind only values that can be written as JSON",
         )
 
 
 def _bind(task: Any = None, **_: Any) -> None:
-    """Bind the identity that came with the task.
+    """Bind the identity that was sent with the task.
 
-    If none came, bind nobody: the task before may have left an identity bound.
+    If there is none, bind NOBODY, because the previous task may have left an identity bound.
     """
     request = task.request
     setattr(request, _BEFORE, current_binding.get())
-    if not request.is_eager:  # an eager task is an ordinary call, in the context of its caller
+    if not request.is_eager:  # an eager task is an ordinary call in its caller's context
         sender = _identity_in(getattr(request, HEADER, None))
         current_binding.set(Binding(sender, sender))
 
@@ -72,7 +73,7 @@ def _unbind(task: Any = None, **_: Any) -> None:
 
 
 def _identity_in(header: object) -> Identity:
-    """Return the identity that a header holds, or nobody if it does not hold one."""
+    """Return the identity in a header, or NOBODY if the header does not contain one."""
     try:
         fields = decode(header) if isinstance(header, str) else None
     except ValueError:

@@ -1,15 +1,16 @@
-"""Django: `"segment_logging.contrib.django.SegmentMiddleware"` in MIDDLEWARE, for WSGI and ASGI.
+"""Django, with WSGI or ASGI: add `segment_logging.contrib.django.SegmentMiddleware` to MIDDLEWARE.
 
-Put it first, so that events which the other middlewares log are about the visitor, too. One setting
-holds its options:
+Put it first, so that events logged by other middleware are also about the visitor. Its options are
+in one setting:
 
     SEGMENT_LOGGING = {"trusted_proxies": ["10.0.0.0/8"], "user_id": "shop.analytics.user_id"}
 
-Events that are logged while a request is handled are about its visitor. They carry the anonymous id
-from analytics.js and the user's id, and also the address, browser, language and page. In sync code
-the user is loaded when the first event is logged, unless the program has done so before: that is
-one query more, or two with sessions in the database, in requests that log an event. In async code
-it is the user who is loaded already.
+Events logged while a request is being handled are about its visitor. They carry the anonymous id
+from analytics.js, the user's id, and the visitor's address, browser, language and page.
+
+In sync code, the user is loaded when the first event is logged, unless the program has already done
+so. This adds one query to requests that log an event, or two with sessions in the database. In
+async code, the user's id is only known if the user is already loaded.
 """
 
 from __future__ import annotations
@@ -41,20 +42,20 @@ OPTIONS = ("trusted_proxies", "user_id", "load_user")
 
 
 class SegmentMiddleware:
-    """Binds the visitor of each request, until its response is closed.
+    """Binds the visitor who made each request until its response is closed.
 
-    Options, in the setting SEGMENT_LOGGING:
-        user_id: a function, or its dotted path, that is called with the request and returns the id
-            of the logged-in user, or None. It is called for each event, in the middle of the
-            logging call, so it must be cheap; in async views it may not touch the database.
-        load_user: without such a function, whether the user is loaded for an event. True: in sync
-            code, if nobody has loaded the user yet. "always": before each view, async or not.
-            False: never; then the id is known once the program has loaded the user or the session.
-        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" stands for a proxy that connects over a Unix socket.
+    Options in the setting SEGMENT_LOGGING:
+        user_id: a function, or its dotted path. It is called with the request and returns the
+            logged-in user's id, or None. It is called for each event, during the logging call, so
+            it must be fast. In async views, it must not query the database.
+        load_user: when to load the user, if there is no `user_id` function. True: at the first
+            event, in sync code only. "always": before each view, sync or async. False: never, so
+            the id is only known once the program has loaded the user or the session.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
+            "unix" means a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option has a value that cannot work.
+        ConfigurationError: if an option is invalid.
     """
 
     sync_capable = True
@@ -64,7 +65,7 @@ class SegmentMiddleware:
         options = getattr(settings, SETTING, {})
         if not isinstance(options, Mapping) or not options.keys() <= set(OPTIONS):
             raise ConfigurationError(
-                f"{SETTING} must be a dict that holds nothing but {', '.join(OPTIONS)}"
+                f"{SETTING} must be a dict whose only keys are {', '.join(OPTIONS)}"
             )
         loading = options.get("load_user", True)
         if loading not in (True, False, "always"):
@@ -75,7 +76,7 @@ class SegmentMiddleware:
         check_user_id(user_id)
         self._user_id = user_id or (current_user_id if loading else loaded_user_id)
         if loading == "always" and user_id is None:
-            self.process_view = self._load_before_view  # which Django runs in a thread, if async
+            self.process_view = self._load_before_view  # run in a thread by Django if async
         self._proxies = TrustedProxies(options.get("trusted_proxies", ()))
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
@@ -100,15 +101,15 @@ class SegmentMiddleware:
         except Exception as error:
             _reporter.once(
                 "load_user",
-                f"loading the user raised {type(error).__name__}: until that is mended, events go "
-                "without the user's id",
+                f"loading the user raised {type(error).__name__}: until this is fixed, events "
+                "lack the user's id",
             )
 
 
 def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:
     host: str | None
     try:
-        host = request.get_host()  # which reads it as the project's settings say
+        host = request.get_host()  # follows the project's settings
     except DisallowedHost:
         host = None
     return Request(
@@ -122,7 +123,7 @@ def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:
 
 
 def _keep_bound(response: Any) -> Any:
-    """Return the response; if it is streamed, what is bound now stays bound while it is made."""
+    """Return the response. A streamed response is generated with the current identity bound."""
     if not getattr(response, "streaming", False) or isinstance(response, FileResponse):
         return response
     binding = current_binding.get()

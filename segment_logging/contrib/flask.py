@@ -1,8 +1,8 @@
 """Flask: `SegmentLogging(app)`, or `SegmentLogging().init_app(app)`.
 
-Events that are logged while a request is handled are about its visitor. They carry the anonymous id
-from analytics.js and the user's id, and also the address, browser, language and page. The user's id
-is the one that Flask-Login keeps in the session, unless `user_id` says otherwise.
+Events logged while a request is being handled are about its visitor. They carry the anonymous id
+from analytics.js, the user's id, and the visitor's address, browser, language and page. The user's
+id is the one that Flask-Login keeps in the session, unless `user_id` is passed.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from .visitor import check_user_id
 from .wsgi import Environ, SegmentMiddleware
 
 _SESSION = "segment_logging.session"
-_USER_ID = "_user_id"  # the key under which Flask-Login keeps the id in the session
-_USER = "_login_user"  # the attribute of `g` in which Flask-Login keeps a user that it has loaded
+_USER_ID = "_user_id"  # Flask-Login's session key for the user's id
+_USER = "_login_user"  # the attribute of `g` where Flask-Login keeps a loaded user
 
 
 class SegmentLogging:
-    """Binds the visitor of each request, until its response is closed.
+    """Binds the visitor who made each request until its response is closed.
 
     Args:
         app: the application; None to call `init_app` later.
-        user_id: called without arguments, such as `lambda: g.user.id if g.user else None`; returns
-            the id of the logged-in user, or None. It is called for each event, in the middle of
-            the logging call, so it must be cheap. It is not called without a request context.
-        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" stands for a proxy that connects over a Unix socket.
+        user_id: a function without arguments that returns the logged-in user's id, or None, such as
+            `lambda: g.user.id if g.user else None`. It is called for each event, during the logging
+            call, so it must be fast. It is not called outside a request context.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
+            "unix" means a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option has a value that cannot work.
+        ConfigurationError: if an option is invalid.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SegmentLogging:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Bind the visitor of each request that an application handles."""
+        """Bind the visitor who made each request that the application handles."""
         app.wsgi_app = SegmentMiddleware(  # type: ignore[method-assign]  # as Flask documents
             app.wsgi_app, user_id=self._user_id_of, trusted_proxies=self._trusted_proxies
         )
@@ -64,7 +64,7 @@ class SegmentLogging:
 
 
 def logged_in_user_id(environ: Environ) -> Any:
-    """Return the id of Flask-Login's user, or None if it is not known without loading the user."""
+    """Return the id of Flask-Login's user, or None if the user would need to be loaded."""
     user = g.get(_USER) if has_app_context() else None
     if user is not None:
         return user.get_id() if user.is_authenticated else None
@@ -73,10 +73,10 @@ def logged_in_user_id(environ: Environ) -> Any:
 
 
 def _remember_session() -> None:
-    """Keep the session where a streamed response can find it after its request context is gone.
+    """Keep the session where a streamed response can find it after the request context has ended.
 
-    This avoids `flask.session`, which would note that the session was used and add `Vary: Cookie`
-    to the response. Logging an event must not change what caches keep.
+    This avoids `flask.session`, which would mark the session as accessed and add `Vary: Cookie` to
+    the response. Logging an event must not affect caching.
     """
     context = vars(request_ctx._get_current_object())  # type: ignore[attr-defined]
     request.environ[_SESSION] = context.get("_session", context.get("session"))

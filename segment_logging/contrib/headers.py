@@ -1,7 +1,7 @@
-"""What a request's headers say about its visitor, in Segment's words.
+"""Conversion of request headers to the fields of Segment's context.
 
-Pure. Whoever sends the request chooses the values, so each is cleaned and bounded: no control
-character may reach a message, and no value may make a message too large for Segment.
+Pure. The sender of a request chooses the values, so each value is cleaned and limited in length. No
+control character may reach a message, and no value may make a message too large for Segment.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from urllib.parse import quote, unquote
 NAMES = ("cookie", "user-agent", "accept-language", "referer", "x-forwarded-for")
 """The headers that are read in addition to Host, in lower case."""
 
-_MAX_CHARACTERS = 512  # as many as a column in Segment's warehouses keeps
+_MAX_CHARACTERS = 512  # the limit of a column in Segment's warehouses
 _MAX_URL_CHARACTERS = 1_024
 _MAX_ID_CHARACTERS = 256
 _COOKIE = "ajs_anonymous_id"
-_NO_IDS = frozenset({"", "null", "undefined"})  # what scripts write if there is no id
-_PATH_SAFE = "/!$&'()*+,;=:@~"  # what browsers do not escape in a path
+_NO_IDS = frozenset({"", "null", "undefined"})  # values that scripts write if there is no id
+_PATH_SAFE = "/!$&'()*+,;=:@~"  # characters that browsers do not escape in a path
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 _LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3})\s*(?:[;,]|$)")
 
@@ -31,7 +31,7 @@ def clean(value: str | bytes | None, limit: int = _MAX_CHARACTERS) -> str | None
     Args:
         value: bytes, or text that the server decoded from bytes as ISO 8859-1. The bytes are read
             as UTF-8 if they are valid UTF-8.
-        limit: how many characters to keep at most.
+        limit: the maximum number of characters to keep.
     """
     if not value:
         return None
@@ -49,18 +49,18 @@ def _bytes_of(value: str) -> bytes:
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:
-        return value.encode(errors="replace")  # the server had decoded it properly
+        return value.encode(errors="replace")  # the server did not decode it as ISO 8859-1
 
 
 def anonymous_id_of(cookies: str | bytes | None) -> str | None:
     """Return the anonymous id that analytics.js keeps in a cookie, or None if there is none.
 
-    The id is percent-encoded; older versions of analytics.js wrote it as a JSON string. An id that
-    is too long, or that holds characters no id has, is ignored: shortened, it would be the id of
-    somebody else.
+    The id is percent-encoded. Older versions of analytics.js wrote it as a JSON string. An id that
+    is too long or contains invalid characters is ignored, because a shortened id could be that of
+    another visitor.
 
     Args:
-        cookies: the value of the Cookie header; several such headers are joined by semicolons.
+        cookies: the value of the Cookie header. Repeated headers are joined with semicolons.
     """
     if not cookies:
         return None
@@ -96,7 +96,7 @@ def locale_of(accept_language: str | bytes | None) -> str | None:
 
 
 def _subtag(text: str) -> str:
-    """Return a region in capitals, a script with an initial capital, the rest in lower case."""
+    """Return a region in upper case, a script in title case, and anything else in lower case."""
     if len(text) == 2:
         return text.upper()
     return text.title() if len(text) == 4 and text.isalpha() else text.lower()
@@ -110,14 +110,14 @@ def page_of(
     query: str | bytes | None,
     referrer: str | bytes | None,
 ) -> dict[str, str]:
-    """Return Segment's `context.page` as a browser would fill it in. What is unknown is left out.
+    """Return Segment's `context.page` as a browser would fill it in, without unknown fields.
 
     Args:
-        scheme: such as "https"; without it, or without a host, there is no `url`.
-        host: includes the port, unless it is the default one.
-        path: decoded, or its bytes in UTF-8.
-        query: still encoded, without the question mark.
-        referrer: the page that linked here.
+        scheme: the URL's scheme, such as "https". Without a scheme or a host, there is no `url`.
+        host: the host, with the port unless it is the default port.
+        path: the path, either decoded or as bytes in UTF-8.
+        query: the encoded query string, without the question mark.
+        referrer: the URL of the page that linked to this one.
     """
     data = path if isinstance(path, bytes) else path.encode(errors="replace")
     page = {"path": quote(data, safe=_PATH_SAFE)[:_MAX_URL_CHARACTERS] or "/"}
@@ -132,7 +132,7 @@ def page_of(
 
 
 def context_of(headers: Mapping[str, str | bytes]) -> dict[str, Any]:
-    """Return the fields of a message's context that come from a single header each."""
+    """Return the fields of a message's context that are each read from a single header."""
     found = {
         "userAgent": clean(headers.get("user-agent")),
         "locale": locale_of(headers.get("accept-language")),

@@ -1,7 +1,7 @@
-"""Which address a request came from, if proxies may have passed it on.
+"""Finding the address of a client whose requests may pass through proxies.
 
-Pure: addresses and header values go in, an address comes out. Anyone can send an X-Forwarded-For
-header, so each part of it counts only if whoever wrote that part is trusted.
+Pure. Anyone can send an X-Forwarded-For header, so each part of the header is used only if the
+proxy that wrote it is trusted.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from ..errors import ConfigurationError
 
 UNIX = "unix"
-"""Stands for a peer without an address: a proxy on the same machine, behind a Unix socket."""
+"""The entry for a peer without an address: a proxy on the same machine that uses a Unix socket."""
 
 
 class TrustedProxies:
-    """The proxies whose X-Forwarded-For counts.
+    """The proxies whose X-Forwarded-For header is trusted.
 
     Args:
-        proxies: addresses and networks ("10.0.0.0/8"), and "unix" for a peer without an address.
+        proxies: addresses, networks such as "10.0.0.0/8", and "unix" for a peer without an address.
 
     Raises:
-        ConfigurationError: an entry is none of these.
+        ConfigurationError: if an entry is none of these.
     """
 
     def __init__(self, proxies: Iterable[str]) -> None:
@@ -31,7 +31,7 @@ class TrustedProxies:
         if isinstance(proxies, str) or not isinstance(proxies, Iterable):
             raise ConfigurationError(
                 "trusted_proxies must be a list of addresses and networks, "
-                f"not {type(proxies).__name__}: pass ['10.0.0.0/8'] or the like"
+                f"not {type(proxies).__name__}: pass a list such as ['10.0.0.0/8']"
             )
         for proxy in proxies:
             if proxy == UNIX:
@@ -39,7 +39,7 @@ class TrustedProxies:
                 continue
             try:
                 if not isinstance(proxy, str):
-                    raise ValueError  # a number such as 3 would be taken for 0.0.0.3
+                    raise ValueError  # a number such as 3 would be read as 0.0.0.3
                 self._networks.append(_as_ipv4(ip_network(proxy, strict=False)))
             except ValueError:
                 raise ConfigurationError(
@@ -48,14 +48,14 @@ class TrustedProxies:
                 ) from None
 
     def client_of(self, peer: str | None, forwarded_for: str | None) -> str | None:
-        """Return the address that a request came from, or None if nothing trustworthy says it.
+        """Return the client's address, or None if no trusted source provides it.
 
         X-Forwarded-For is read from the right, because each proxy appends the address of its own
-        caller. The first address that is not a trusted proxy's is the client's.
+        client. The first address that does not belong to a trusted proxy is the client's.
 
         Args:
-            peer: the address at the other end of the connection; None or empty if it has none.
-            forwarded_for: the value of X-Forwarded-For; several such headers are joined by commas.
+            peer: the address at the other end of the connection. It may be None or empty.
+            forwarded_for: the value of X-Forwarded-For. Repeated headers are joined with commas.
         """
         address = _address_of(peer) if peer else None
         trusted = self._trusts(address) if peer else self._trusts_unix
@@ -71,7 +71,10 @@ class TrustedProxies:
 
 
 def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """Return a network of IPv4 addresses that is written in IPv6, as `::ffff:10.0.0.0/104`."""
+    """Return a network such as `::ffff:10.0.0.0/104` in IPv4 form.
+
+    Other networks are returned unchanged.
+    """
     if isinstance(network, IPv4Network) or network.prefixlen < 96:
         return network
     mapped = network.network_address.ipv4_mapped
@@ -81,7 +84,7 @@ def _as_ipv4(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
 def _address_of(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address in a text such as `192.0.2.1:80` or `[2001:db8::1]:80`, or None.
 
-    The port and the brackets may be missing.
+    The port and the brackets are optional.
     """
     text = text.strip().strip('"')
     if text.startswith("["):

@@ -1,10 +1,10 @@
-"""RQ: call `connect()` once, in a module that the worker imports its jobs from.
+"""RQ: call `connect()` once, in a module from which the worker imports its jobs.
 
     from segment_logging.contrib import rq as segment_rq
     segment_rq.connect()
 
-A worker runs each job in a process of its own, which ends without running any exit function. What
-a job has logged is delivered before the job counts as done, or as failed.
+A worker runs each job in a separate process, which ends without running exit functions. Events that
+a job logs are delivered before the job is marked as finished or failed.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from .._options.checks import seconds
 from ._jobs import deliver_before
 
 _ENDS = ("handle_job_success", "handle_job_failure", "handle_job_retry")
-"""What a worker calls in the process of the job once it is over, to make that known."""
+"""The worker's methods that store a job's outcome. They are called in the job's process."""
 
 
 def connect(*, timeout: float = 5.0) -> None:
-    """Have every job's events delivered before its end is made known. Twice is once.
+    """Deliver each job's events before its outcome is stored.
+
+    Calling it again only changes the timeout.
 
     Args:
-        timeout: seconds that a job waits at most. What is late is reported; of what is not
-            delivered then, only a journal keeps anything.
+        timeout: the maximum time that a job waits, in seconds. Late events are reported. They may
+            be lost unless there is a journal.
 
     Raises:
-        ConfigurationError: the timeout is not a number of seconds.
+        ConfigurationError: if the timeout is not a number of seconds.
     """
     seconds("timeout", timeout)
     for name in _ENDS:

@@ -1,7 +1,7 @@
-"""Responses that are made step by step while they are sent, by code that may log events.
+"""Responses that are generated step by step while they are sent, by code that may log events.
 
-By then the view has returned, and its thread or task may serve other requests. So the identity is
-bound for each step, and unbound after it.
+The view has already returned, and its thread or task may be serving other requests. So the identity
+is bound for each step and unbound afterwards.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 
 class Steps(Iterator[T], Generic[T]):
-    """Iterates over `parts`, with `binding` in force at each step.
+    """Iterates over `parts`, with `binding` in effect during each step.
 
-    What a step binds stays in force for the next steps. Each step may run in a different thread.
+    An identity that a step binds stays in effect for the following steps. Each step may run in a
+    different thread.
     """
 
     def __init__(self, parts: Iterable[T], binding: Binding) -> None:
@@ -37,7 +38,7 @@ class Steps(Iterator[T], Generic[T]):
                 self._binding = current_binding.get()
 
     def close(self) -> None:
-        """Close the iterable itself, as WSGI demands, wherever iteration has stopped."""
+        """Close the iterable itself, as WSGI requires, even if iteration stopped early."""
         close = getattr(self._parts, "close", None)
         if close is not None:
             with only_identity(self._binding):
@@ -45,9 +46,9 @@ class Steps(Iterator[T], Generic[T]):
 
 
 class AsyncSteps(AsyncIterator[T], Generic[T]):
-    """Iterates over asynchronous `parts`, with `binding` in force at each step.
+    """Iterates over asynchronous `parts`, with `binding` in effect during each step.
 
-    What a step binds stays in force for the next steps.
+    An identity that a step binds stays in effect for the following steps.
     """
 
     def __init__(self, parts: AsyncIterable[T], binding: Binding) -> None:
@@ -64,7 +65,7 @@ class AsyncSteps(AsyncIterator[T], Generic[T]):
 
 
 def keeping(binding: Binding, function: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that calls `function` with `binding` in force."""
+    """Return a function that calls `function` with `binding` in effect."""
 
     def run() -> None:
         with only_identity(binding):

@@ -1,13 +1,13 @@
-"""The visitor behind a request: an identity that is worked out only when an event is logged.
+"""The visitor behind a request: an identity that is determined only when an event is logged.
 
-Most requests log no event, and they pay nothing for this.
+Most requests log no events, so they do not pay for this.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .._identity.binding import only_identity
@@ -22,15 +22,15 @@ _reporter = Reporter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as its server hands it over.
+    """A request as received from the server.
 
     Attributes:
         headers: maps lower-case names to values, which are bytes or text in ISO 8859-1.
-        peer: the address at the other end of the connection; None or empty if it has none.
-        scheme: such as "https".
-        host: includes the port, unless it is the default one.
-        path: decoded, or its bytes in UTF-8.
-        query: still encoded, without the question mark.
+        peer: the address at the other end of the connection. It may be None or empty.
+        scheme: the URL's scheme, such as "https".
+        host: the host, with the port unless it is the default port.
+        path: the path, either decoded or as bytes in UTF-8.
+        query: the encoded query string, without the question mark.
     """
 
     headers: Mapping[str, str | bytes]
@@ -41,7 +41,7 @@ class Request:
     query: str | bytes | None
 
     def identify(self, proxies: TrustedProxies) -> KnownIdentity:
-        """Return what the request says about its visitor. Pure."""
+        """Return the visitor's identity, as far as the request reveals it. Pure."""
         headers = self.headers
         context = context_of(headers)
         context["page"] = page_of(
@@ -61,15 +61,15 @@ class Request:
 
 
 class Visitor:
-    """The identity to bind while a request is handled: whom the request's events are about.
+    """The identity that is bound while a request is being handled.
 
-    The request is read once, at its first event. The user's id is asked for at each event, because
-    a login changes it in the middle of a request. An exception in either is reported, and the event
-    goes without what would have been added.
+    The request is read once, for its first event. The user's id is read for each event, because it
+    may change during a request, for example at a login. If either raises an exception, that is
+    reported, and the event is sent without the missing values.
 
     Args:
-        user_id: returns the id of the logged-in user, or None; must be cheap.
-        identify: returns what the request says about its visitor.
+        user_id: returns the logged-in user's id, or None. It must be fast.
+        identify: returns the visitor's identity, as far as the request reveals it.
     """
 
     __slots__ = ("_identify", "_known", "_user_id")
@@ -80,7 +80,10 @@ class Visitor:
         self._known: KnownIdentity | None = None
 
     def known(self) -> KnownIdentity:
-        return replace(self._read(), user_id=_ask("user_id", self._user_id))
+        read, user_id = self._read(), _ask("user_id", self._user_id)
+        if user_id is None:
+            return read
+        return KnownIdentity(user_id=user_id, anonymous_id=read.anonymous_id, context=read.context)
 
     def _read(self) -> KnownIdentity:
         if self._known is None:
@@ -89,9 +92,9 @@ class Visitor:
 
 
 def _ask(what: str, function: Callable[[], Any]) -> Any:
-    """Return what the function returns, or None if that is an empty text or the function raises.
+    """Return the function's result, or None if the result is empty text or the function raises.
 
-    What the function itself logs is about nobody; otherwise, those events would call it again.
+    Events that the function logs get no identity, because otherwise they would call it again.
     """
     try:
         with only_identity(NOBODY):
@@ -100,14 +103,14 @@ def _ask(what: str, function: Callable[[], Any]) -> Any:
         _reporter.once(
             what,
             f"{what} raised {type(error).__name__}: "
-            "fix it; until then, events of such requests go without what it would add",
+            "fix it; until then, events of such requests lack the values that it would provide",
         )
         return None
     return None if isinstance(answer, str) and not answer else answer
 
 
 def check_user_id(user_id: object) -> None:
-    """Raise a ConfigurationError if `user_id` cannot be called in the middle of a logging call."""
+    """Raise a ConfigurationError if `user_id` cannot be called during a logging call."""
     if user_id is None:
         return
     if not callable(user_id):
@@ -117,6 +120,6 @@ def check_user_id(user_id: object) -> None:
         )
     if inspect.iscoroutinefunction(user_id):
         raise ConfigurationError(
-            "user_id must not be async, because it is called in the middle of a logging call: "
-            "return what is known by then"
+            "user_id must not be async, because it is called during a logging call: "
+            "pass a function that returns an id which is already known"
         )

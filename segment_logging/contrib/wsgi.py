@@ -1,7 +1,7 @@
-"""Any WSGI application: `application = SegmentMiddleware(application)`.
+"""Middleware for any WSGI application: `application = SegmentMiddleware(application)`.
 
-Events that are logged while a request is handled are about its visitor. They carry the anonymous id
-from analytics.js and the id that `user_id` returns, and also the address, browser, language and
+Events logged while a request is being handled are about its visitor. They carry the anonymous id
+from analytics.js, the id that `user_id` returns, and the visitor's address, browser, language and
 page.
 """
 
@@ -25,18 +25,18 @@ _KEYS = {name: "HTTP_" + name.upper().replace("-", "_") for name in NAMES}
 
 
 class SegmentMiddleware:
-    """Binds the visitor of each request, until its response is closed.
+    """Binds the visitor who made each request until its response is closed.
 
     Args:
         app: the application.
-        user_id: called with the environ; returns the id of the logged-in user, or None. It is
-            called for each event, in the middle of the logging call, so it must be cheap and only
-            read what the application has put into the environ.
-        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For counts;
-            "unix" stands for a proxy that connects over a Unix socket.
+        user_id: called with the environ; returns the logged-in user's id, or None. It is called for
+            each event, during the logging call, so it must be fast and should only read values that
+            the application has put into the environ.
+        trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
+            "unix" means a proxy that connects over a Unix socket.
 
     Raises:
-        ConfigurationError: an option has a value that cannot work.
+        ConfigurationError: if an option is invalid.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SegmentMiddleware:
 
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that say something about a visitor, by their names in lower case."""
+    """Return the headers that describe a visitor, with their names in lower case."""
     return {name: environ[key] for name, key in _KEYS.items() if key in environ}
 
 
@@ -74,14 +74,14 @@ def _identify(environ: Environ, proxies: TrustedProxies) -> KnownIdentity:
         host=environ.get("HTTP_HOST"),
         peer=environ.get("REMOTE_ADDR"),
         scheme=environ.get("wsgi.url_scheme"),
-        path=path.encode("latin-1", "replace"),  # PEP 3333 passes bytes in the guise of text
+        path=path.encode("latin-1", "replace"),  # PEP 3333 passes bytes decoded as ISO 8859-1
         query=environ.get("QUERY_STRING"),
     )
     return request.identify(proxies)
 
 
 def _runs_no_code(parts: Iterable[bytes], environ: Environ) -> bool:
-    """Whether a response is complete, or a file: servers send those faster if unwrapped."""
+    """Return whether a response is complete or a file. Servers send these faster if unwrapped."""
     if type(parts) in (list, tuple) or hasattr(parts, "fileno"):
         return True
     wrapper = environ.get("wsgi.file_wrapper")

@@ -1,11 +1,11 @@
-"""A kit for tests: captured events, assertions, and a client without a network.
+"""Test utilities: captured events, assertions, and a client that does not use the network.
 
     class SignUp(SegmentTestCase):
         def test_event(self):
             sign_up("u-17")
             self.assertTracked("Signup", user_id="u-17", properties={"plan": "pro"})
 
-With pytest, use the fixture `segment_events`; with anything else, `capture_segment()`.
+With pytest, use the `segment_events` fixture. With any other framework, use `capture_segment()`.
 """
 
 from .captured import Captured

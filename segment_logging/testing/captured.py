@@ -1,4 +1,4 @@
-"""What a test captured, and the assertions about it."""
+"""The messages that a test captured, and assertions about them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..errors import SegmentError
 from .expectation import Expectation
 from .failures import PassedOver, no_match, refused, title_of, unwanted
 
-__unittest = True  # makes unittest show the line of the test and none of this module
+__unittest = True  # makes unittest leave this module's frames out of tracebacks
 
 KEPT_PASSED_OVER = 1000
 
 
 class Captured(Sequence[Call]):
-    """What was captured: a sequence of messages in the order in which they were logged.
+    """A sequence of the captured messages, in the order in which they were logged.
 
-    In every assertion, a field that you do not name may be anything. An object, such as
-    `properties`, must hold the keys that you name, and may hold more. `...` expects any value, and
-    None expects no value. Other values are compared by `==`, or else as JSON would hold them. A
-    failure shows what was captured, nearest first.
+    In all assertions, a field that you do not name can have any value. An object, such as
+    `properties`, must contain the keys that you name and may contain others. `...` matches any
+    value, and None matches a missing value. Other values are compared with `==`, and then by their
+    JSON form. The failure message lists the captured messages, nearest first.
 
     Attributes:
-        messages: the calls.
-        invalid: the errors of events that were refused, because Segment would have dropped them.
-        passed_over: the last records that did not become messages, and why not. Refused events are
-            among them.
+        messages: the captured calls.
+        invalid: the errors for events that were refused because Segment would drop them.
+        passed_over: the latest records that did not become messages, with the reasons. This
+            includes refused events.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Captured(Sequence[Call]):
         self.invalid: list[BaseException] = []
         self.passed_over: deque[PassedOver] = deque(maxlen=KEPT_PASSED_OVER)
         self._refused: list[PassedOver] = []  # one for each error in `invalid`
-        self._told = 0  # how many of these errors a failure has shown already
+        self._told = 0  # the number of these errors that a failure has already shown
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -66,27 +66,27 @@ class Captured(Sequence[Call]):
         self._told = 0
 
     def refuse(self, error: BaseException, record: PassedOver) -> None:
-        """Remember why an event was refused."""
+        """Record why an event was refused."""
         self.invalid.append(error)
         self._refused.append(record)
 
     def raise_refused(self) -> None:
-        """Raise the error of a refused event, unless a failure has shown it already.
+        """Raise the error of a refused event, unless a failure has already shown it.
 
         Raises:
-            InvalidMessage: Segment would drop the event. If a hook or a property raised something
-                else, that is raised here.
+            InvalidMessage: Segment would drop the event. If a hook or a property raised another
+                exception, that exception is raised instead.
         """
         if self._told < len(self.invalid):
             error, record = self.invalid[self._told], self._refused[self._told]
             self._told = len(self.invalid)
             error.add_note(f"it was logged at {record.place}")
-            if isinstance(error, SegmentError):  # its traceback only shows this package
+            if isinstance(error, SegmentError):  # its traceback would only show this package
                 error.__traceback__ = None
             raise error
 
     def assert_valid(self) -> None:
-        """Fail if an event was refused, unless a failure has shown that already."""
+        """Fail if an event was refused, unless a failure has already shown that."""
         __tracebackhide__ = True
         if self._told < len(self.invalid):
             error, records = self.invalid[self._told], self._refused[self._told :]
@@ -106,18 +106,18 @@ class Captured(Sequence[Call]):
         times: int | None = None,
         **unknown: Never,
     ) -> Track:
-        """Fail unless a track call like this was captured. Return the first one.
+        """Fail unless a matching track call was captured. Return the first match.
 
         Args:
-            event: the name of the event.
-            user_id: the user's id; None expects a call without one.
-            anonymous_id: the visitor's id; None expects a call without one.
-            properties: some of the properties.
-            context: some of the context.
-            times: how many such calls there must be; None accepts any number but 0.
+            event: the event's name.
+            user_id: the user's id. None matches calls without one.
+            anonymous_id: the visitor's id. None matches calls without one.
+            properties: properties that the call must have.
+            context: context that the call must have.
+            times: the exact number of matching calls. None means one or more.
 
         Raises:
-            UnknownArgument: the assertion has no such argument. This is a TypeError.
+            UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
         refuse_unknown("assert_tracked", unknown, _TRACK_ARGUMENTS, "pass it in properties={...}")
@@ -145,17 +145,19 @@ class Captured(Sequence[Call]):
         context: Mapping[str, Any] | None = None,
         **unknown: Never,
     ) -> None:
-        """Fail if a track call like this was captured; without arguments, if any track call was.
+        """Fail if a matching track call was captured.
+
+        Without arguments, fail if any track call was captured.
 
         Args:
-            event: the name of the event.
-            user_id: the user's id; None means a call without one.
-            anonymous_id: the visitor's id; None means a call without one.
-            properties: some of the properties.
-            context: some of the context.
+            event: the event's name.
+            user_id: the user's id. None matches calls without one.
+            anonymous_id: the visitor's id. None matches calls without one.
+            properties: properties that the call must have to match.
+            context: context that the call must have to match.
 
         Raises:
-            UnknownArgument: the assertion has no such argument. This is a TypeError.
+            UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
         way_out = "pass it in properties={...}"
@@ -180,17 +182,17 @@ class Captured(Sequence[Call]):
         times: int | None = None,
         **unknown: Never,
     ) -> Identify:
-        """Fail unless an identify call like this was captured. Return the first one.
+        """Fail unless a matching identify call was captured. Return the first match.
 
         Args:
-            user_id: the user's id; None expects a call without one.
-            anonymous_id: the visitor's id; None expects a call without one.
-            traits: some of the traits.
-            context: some of the context.
-            times: how many such calls there must be; None accepts any number but 0.
+            user_id: the user's id. None matches calls without one.
+            anonymous_id: the visitor's id. None matches calls without one.
+            traits: traits that the call must have.
+            context: context that the call must have.
+            times: the exact number of matching calls. None means one or more.
 
         Raises:
-            UnknownArgument: the assertion has no such argument. This is a TypeError.
+            UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
         refuse_unknown("assert_identified", unknown, _IDENTIFY_ARGUMENTS, "pass it in traits={...}")
@@ -209,22 +211,23 @@ class Captured(Sequence[Call]):
     def assert_sent(
         self, /, call_type: str | None = None, *, times: int | None = None, **fields: Any
     ) -> Call:
-        """Fail unless a call of this type, with these fields, was captured. Return the first one.
+        """Fail unless a call with this type and these fields was captured. Return the first match.
 
         Args:
-            call_type: "identify", "track", "page", "screen", "group" or "alias"; None for any.
-            times: how many such calls there must be; None accepts any number but 0.
-            fields: the names are those in `extra`: `user_id`, `name`, `group_id`, `traits` ...
+            call_type: "identify", "track", "page", "screen", "group" or "alias". None means any.
+            times: the exact number of matching calls. None means one or more.
+            fields: the expected fields, named as in `extra`: `user_id`, `name`, `group_id`,
+                `traits` and so on.
 
         Raises:
-            UnknownArgument: such a call has no such field. This is a TypeError.
-            ValueError: times is below 1; use `assert_not_sent` to expect no call.
+            UnknownArgument: calls of this type do not have this field. This is a TypeError.
+            ValueError: `times` is below 1. Use `assert_not_sent` to expect no call.
         """
         __tracebackhide__ = True
         if times is not None and times < 1:
             raise ValueError(
                 f"times must be 1 or more, not {times}: "
-                "to expect no such call, assert that it was not sent"
+                "to expect no call, assert that it was not sent"
             )
         expectation = Expectation(call_type, fields)
         found = [call for call in self.messages if not expectation.differences(call)]
@@ -234,16 +237,16 @@ class Captured(Sequence[Call]):
         return found[0]
 
     def assert_not_sent(self, /, call_type: str | None = None, **fields: Any) -> None:
-        """Fail if a call of this type, with these fields, was captured.
+        """Fail if a call with this type and these fields was captured.
 
         Without arguments, fail if any call was captured.
 
         Args:
-            call_type: as for `assert_sent`.
-            fields: as for `assert_sent`.
+            call_type: see `assert_sent`.
+            fields: see `assert_sent`.
 
         Raises:
-            UnknownArgument: such a call has no such field. This is a TypeError.
+            UnknownArgument: calls of this type do not have this field. This is a TypeError.
         """
         __tracebackhide__ = True
         expectation = Expectation(call_type, fields)

@@ -1,4 +1,4 @@
-"""Diverts every handler's messages from the pipelines to a test."""
+"""Redirects the messages from all handlers to a test."""
 
 from __future__ import annotations
 
@@ -27,35 +27,37 @@ _layers: Layers[Diversion] = Layers(divert)
 def capture_segment(
     logger: str | None = None, *, level: int | str = logging.INFO, allow_invalid: bool = False
 ) -> Iterator[Captured]:
-    """Capture what is logged to Segment inside a `with` block; nothing is sent.
+    """Capture what is logged to Segment inside a `with` block. Nothing is sent.
 
-    If the program has handlers of its own, their options apply. If it has none, what reaches the
-    logger is read as a SegmentHandler with default options would read it. Messages are captured at
-    once, in the caller's thread, so there is nothing to flush or to wait for.
+    If the program has its own SegmentHandlers, their options apply. Otherwise, records are read
+    the way a SegmentHandler with default options would read them. Messages are captured
+    immediately, in the caller's thread, so there is nothing to flush or wait for.
 
-    - All threads and tasks are captured. A forked child captures for itself; a spawned one knows
-      nothing of the block.
-    - Blocks may be nested: the inner one captures for itself, and the outer one goes on afterwards.
-      If two blocks overlap, as in concurrent tasks, the one that began later captures.
-    - Loggers with `propagate=False` are captured, too, if they exist when the block begins. If they
-      are made later, only what reaches one of the program's SegmentHandlers is captured.
-    - Levels apply, except that `logger` lets `level` through, and that `logging.disable` is lifted
-      as far as `level`. A logger that dictConfig has disabled stays disabled.
-    - A record that a QueueHandler takes is captured at once, and only once. If it does not reach
-      `logger`, it is captured when the QueueListener passes it on: stop the listener before the
-      block ends. The event is then named by the formatted text, because QueueHandlers format their
-      records.
-    - loguru does not log through `logging`, so only what reaches a SegmentHandler among its sinks
-      is captured.
+    - All threads and tasks are captured. A forked child process captures its own messages. A
+      spawned child process is not affected.
+    - Blocks can be nested. The inner block captures the messages of its `logger`, and the outer
+      block gets the rest. If blocks overlap, as they may in concurrent tasks, the one that was
+      entered last captures.
+    - Loggers with `propagate=False` are also captured if they exist when the block begins. If they
+      are created later, only records that reach one of the program's SegmentHandlers are captured.
+    - Levels apply, with two exceptions: `logger` lets records of `level` through, and
+      `logging.disable` does not block them. A logger that dictConfig has disabled stays disabled.
+    - A record that goes through a QueueHandler is captured once, at the time of the logging call.
+      If it does not reach `logger`, it is captured when the QueueListener handles it, so stop the
+      listener before the block ends. The event's name is then the formatted text, because
+      QueueHandler formats its records.
+    - loguru does not use `logging`, so its messages are captured only if one of its sinks is a
+      SegmentHandler.
 
     Args:
-        logger: the name of the logger to capture from; None for all.
-        level: during the block, `logger` lets records of this level and above through. If it
-            already let lower ones through, it still does.
-        allow_invalid: do not raise at the end of the block if an event was refused.
+        logger: the name of the logger to capture from. None means all loggers.
+        level: during the block, `logger` lets records of this level and above through. If its
+            level is already lower, it is not changed.
+        allow_invalid: if True, do not raise an error for refused events at the end of the block.
 
     Raises:
-        InvalidMessage: an event was logged that Segment would drop. The end of the block raises it.
+        InvalidMessage: an event was logged that Segment would drop. It is raised when the block
+            ends.
     """
     captured = Captured()
     capturing = _Capturing(captured, logger, outer=_layers.top)
@@ -71,12 +73,12 @@ def capture_segment(
 
 
 class _Capturing:
-    """Takes every handler's messages, and puts them into `captured` or passes them on to `outer`.
+    """Receives the messages from all handlers, and stores them or passes them to the outer block.
 
     Args:
-        captured: holds what is logged to `logger` or below it.
-        logger: name of a logger; None for all.
-        outer: the block around this one, which takes the rest; None if nothing should.
+        captured: stores the messages that are logged to `logger` or to loggers below it.
+        logger: the name of the logger. None means all loggers.
+        outer: the enclosing block, which gets all other messages. None discards them.
     """
 
     def __init__(self, captured: Captured, logger: str | None, outer: Diversion | None) -> None:
@@ -88,7 +90,10 @@ class _Capturing:
         self._kept = Sightings()
 
     def take(self, record: logging.LogRecord) -> Enqueue:
-        """Return what takes the record's message: once, however many handlers the record passes."""
+        """Return a function that receives the record's message.
+
+        The message is stored only once, even if the record passes several handlers.
+        """
         if not self._is_wanted(record):
             return _ignore if self._outer is None else self._outer.take(record)
         return self._keeper_of(record) if self._taken.is_new(record) else _ignore
@@ -101,7 +106,7 @@ class _Capturing:
         return keep
 
     def reject(self, record: logging.LogRecord, error: BaseException) -> None:
-        """Remember why an event was refused: once, however many handlers it passes."""
+        """Record why an event was refused, once per event even if it passes several handlers."""
         if not self._is_wanted(record):
             if self._outer is not None:
                 self._outer.reject(record, error)
@@ -109,12 +114,12 @@ class _Capturing:
             self._captured.refuse(error, self._pass_over(record, f"refused: {error}"))
 
     def look_at(self, record: logging.LogRecord) -> None:
-        """Remember a record that has passed all handlers without becoming a message."""
+        """Remember the record if it has passed all handlers without becoming a message."""
         if record not in self._kept and record not in self._refused and self._is_wanted(record):
             self._pass_over(record, _reason_of(record))
 
     def _pass_over(self, record: logging.LogRecord, reason: str) -> PassedOver:
-        about = record.__dict__.get  # not by attribute: a filter may have removed any of them
+        about = record.__dict__.get  # a filter may have removed any of the attributes
         place = f"{about('pathname')}:{about('lineno')}"
         passed_over = PassedOver(template_of(record) or "", place, reason)
         self._captured.passed_over.append(passed_over)
@@ -125,7 +130,7 @@ class _Capturing:
 
 
 class _Onlooker(SegmentHandler):
-    """Reads records that no handler of the program reads, and sees which became no message."""
+    """Reads records that no other SegmentHandler reads, and remembers those without a message."""
 
     def __init__(self, capturing: _Capturing) -> None:
         super().__init__("captured", client=FakeClient())
@@ -143,7 +148,7 @@ class _Onlooker(SegmentHandler):
 
 @contextmanager
 def _attached(handler: logging.Handler, name: str | None) -> Iterator[None]:
-    """Attach a handler so that every record below a logger reaches it exactly once."""
+    """Attach a handler so that each record from a logger or its children reaches it once."""
     loggers = [logging.getLogger(name)]
     for other in list(logging.root.manager.loggerDict.values()):
         if isinstance(other, logging.Logger) and not other.propagate and other is not loggers[0]:
@@ -159,7 +164,7 @@ def _attached(handler: logging.Handler, name: str | None) -> Iterator[None]:
 
 @contextmanager
 def _opened(logger: logging.Logger, level: int | str) -> Iterator[None]:
-    """Let records of `level` through a logger inside the `with` block."""
+    """Let a logger pass records of `level` inside a `with` block."""
     before, disabled = logger.level, logging.root.manager.disable
     logger.setLevel(level)
     wanted = logger.level
@@ -170,7 +175,7 @@ def _opened(logger: logging.Logger, level: int | str) -> Iterator[None]:
     lifted = logging.root.manager.disable
     try:
         yield
-    finally:  # a level that was set inside the block stays as it is
+    finally:  # keep any level that was set inside the block
         if logger.level == opened:
             logger.setLevel(before)
         if logging.root.manager.disable == lifted:
@@ -182,7 +187,7 @@ def _is_below(name: str | None, other: str) -> bool:
 
 
 def _handlers_for(name: str) -> Iterable[logging.Handler]:
-    """Yield the handlers that a record of this logger name passes. Creates no logger."""
+    """Yield the handlers for records with this logger name, without creating a logger."""
     known = logging.root.manager.loggerDict
     while name and not isinstance(known.get(name), logging.Logger):
         name = name.rpartition(".")[0]
@@ -193,18 +198,18 @@ def _handlers_for(name: str) -> Iterable[logging.Handler]:
 
 
 def _reason_of(record: logging.LogRecord) -> str:
-    keys = record.__dict__.keys() - _BARE_RECORD.keys()
+    keys = record.__dict__.keys() - _BARE_RECORD
     if isinstance(record.msg, Mapping):
         keys |= record.msg.keys() - {"event"}
     names = sorted(str(key) for key in keys if not str(key).startswith("_"))
     if keys.isdisjoint(MARKS | {"segment"}):
         has = f"only {', '.join(names)}" if names else "nothing"
         return f"not an event: it has {has} in extra; pass user_id, event or segment=True"
-    return "held back by its handler's level, or by a filter, before_send or another option"
+    return "stopped by its handler's level, a filter, before_send or another option"
 
 
 def _ignore(line: bytes) -> None:
-    """Take a message that nobody wants, or that is captured already."""
+    """Discard a message that is not wanted or has already been captured."""
 
 
-_BARE_RECORD = logging.makeLogRecord({}).__dict__
+_BARE_RECORD = frozenset(logging.makeLogRecord({}).__dict__)

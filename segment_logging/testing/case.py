@@ -17,39 +17,41 @@ from .forbidding import forbid_sending
 P = ParamSpec("P")
 R = TypeVar("R")
 
-__unittest = True  # makes unittest show the line of the test and none of this module
+__unittest = True  # makes unittest leave this module's frames out of tracebacks
 
 
 class _Forwarded(Generic[P, R]):
-    """An assertion of `Captured` as a method of a test case, with its signature and docstring."""
+    """A `Captured` assertion as a test case method, with the same signature and docstring."""
 
     def __init__(self, assertion: Callable[Concatenate[Captured, P], R]) -> None:
         self._assertion = assertion
 
     def __get__(self, case: SegmentTestCase | None, owner: object) -> Callable[P, R]:
         assertion: Any = self._assertion
-        # Tools that make documentation ask the class, which has captured nothing.
+        # Documentation tools look the method up on the class, which has no `captured`.
         method: Callable[P, R] = assertion if case is None else assertion.__get__(case.captured)
         return method
 
 
 class SegmentTestCase(unittest.TestCase):
-    """Captures what each test logs, from before `setUp` until after `tearDown`; nothing is sent.
+    """A TestCase that captures what each test logs to Segment. Nothing is sent.
 
         class SignUp(SegmentTestCase):
             def test_event(self):
                 sign_up("u-17")
                 self.assertTracked("Signup", user_id="u-17", properties={"plan": "pro"})
 
-    This class goes before other test cases, such as `unittest.IsolatedAsyncioTestCase`:
-    `class SignUp(SegmentTestCase, django.test.TestCase)`. An event that Segment would drop fails
-    the test with the reason, and so does any attempt to send. What is logged while a class is set
-    up, for example in Django's `setUpTestData`, is not sent and belongs to no test. A `setUpClass`
-    of your own must call `super().setUpClass()` first.
+    Capturing starts before `setUp` and ends after `tearDown`. An event that Segment would drop
+    fails the test and shows the reason. An attempt to send something also fails the test.
+
+    List this class before other test cases, such as `unittest.IsolatedAsyncioTestCase`:
+    `class SignUp(SegmentTestCase, django.test.TestCase)`. If you define `setUpClass`, call
+    `super().setUpClass()` first. Events that are logged during class setup, for example in Django's
+    `setUpTestData`, are not sent, and they do not show up in any test.
 
     Attributes:
-        captured: what the test has logged so far.
-        segment_logger: name of the logger to capture from; None for all.
+        captured: the messages that the test has logged so far.
+        segment_logger: the name of the logger to capture from. None means all loggers.
         segment_level: during a test, that logger lets records of this level and above through.
     """
 
@@ -88,9 +90,9 @@ class SegmentTestCase(unittest.TestCase):
 
     @contextmanager
     def _capturing(self) -> Iterator[None]:
-        """Capture until the last cleanup of the test, so that a refused event fails the test.
+        """Capture until the test's last cleanup, so that a refused event fails the test.
 
-        A test that is skipped runs no cleanups: there, the end of the `with` block ends it.
+        A skipped test runs no cleanups, so the end of the `with` block also ends the capture.
         """
         with ExitStack() as stack:
             self.captured = stack.enter_context(self._forbidding_and_capturing())

@@ -1,4 +1,4 @@
-"""Which messages a test expects, and how far a message is from that. Pure."""
+"""The messages that a test expects, and how closely a message matches. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from ..errors import InvalidMessage, UnknownArgument
 
 
 class Difference(NamedTuple):
-    """One value of a message that is not as expected."""
+    """A value in a message that differs from the expected value."""
 
     where: str
-    """Such as "user_id", "properties.plan" or "properties.items[0].sku"."""
+    """The value's path, such as "user_id", "properties.plan" or "properties.items[0].sku"."""
     expected: Any
     actual: Any
-    """The value as JSON holds it; None if there is none."""
+    """The value in JSON form, or None if it is missing."""
 
 
 class Expectation:
-    """What a message should be like.
+    """The type and the fields that a message should have.
 
-    A field that is not named, or is `...`, may be anything. An object must hold the keys that are
-    named, and may hold more. None expects null or no value. Other values are compared by `==`, so
-    that `unittest.mock.ANY` and `pytest.approx` work. If that fails, they are compared as JSON
-    would hold them, so that a Decimal, a UUID or a datetime can be expected as it was logged.
+    A field that is not named, or whose value is `...`, can have any value. An object must contain
+    the named keys and may contain others. None matches null or a missing value. Other values are
+    compared with `==`, so `unittest.mock.ANY` and `pytest.approx` work. If they are not equal,
+    their JSON forms are compared, so a Decimal, a UUID or a datetime matches the value that was
+    logged.
 
     Args:
-        call_type: "track", or another of the six; None for any.
-        fields: maps names as in `extra` (`user_id`, `properties`, ...) to what is expected there.
+        call_type: one of the six call types, such as "track". None means any type.
+        fields: the expected values by field name, as in `extra` (`user_id`, `properties`, ...).
 
     Raises:
-        UnknownArgument: there is no such call, or it has no such field. This is a TypeError.
+        UnknownArgument: there is no such call type, or it does not have this field. This is a
+            TypeError.
     """
 
     def __init__(self, call_type: str | None, fields: Mapping[str, Any]) -> None:
         if call_type is not None and call_type not in CALL_TYPES:
             raise UnknownArgument(
-                f"there is no call {call_type!r}: use one of {', '.join(CALL_TYPES)}"
+                f"there is no call type {call_type!r}: use one of {', '.join(CALL_TYPES)}"
             )
         known = {name for kind in ([call_type] if call_type else FIELDS) for name in FIELDS[kind]}
         inside = "traits" if "properties" not in known else "properties"
@@ -57,10 +59,10 @@ class Expectation:
         self.fields = {name: value for name, value in fields.items() if value is not ...}
         name_field = "event" if "event" in self.fields else "name"
         self.name = self.fields.get(name_field)
-        """The name of the event, page or screen that is expected; None for any."""
+        """The expected name of the event, page or screen, or None if any name matches."""
 
     def differences(self, call: Call) -> list[Difference]:
-        """Return which values of the call are not as expected; an empty list if it matches."""
+        """Return the values that differ from the expected ones, or an empty list for a match."""
         call_type, actual, _ = read_form(call.to_dict())
         found = []
         if self.call_type not in (None, call_type):
@@ -68,14 +70,14 @@ class Expectation:
         for name, expected in self.fields.items():
             value = expected
             if name.endswith("_id") and isinstance(value, int):
-                value = str(value)  # an id may be a number, and arrives as text
+                value = str(value)  # ids can be logged as numbers, but are sent as strings
             elif name == "timestamp":
                 value = _moment(value)
             found.extend(_compare(name, value, actual.get(name)))
         return found
 
     def distance(self, call: Call) -> float:
-        """Return how far a call's type, name and fields are from what is expected: 0 or more."""
+        """Return how much the call differs in its type, name and fields: 0.0 or more."""
         found = self.differences(call)
         form = call.to_dict()
         wrong_type = 0.0 if self.call_type in (None, form["type"]) else 1.0
@@ -85,12 +87,12 @@ class Expectation:
         return wrong_type + 2.0 * unlike + min(1.0, wrong)
 
     def values(self) -> list[tuple[str, Any]]:
-        """Return the expected values one by one, such as ("properties.plan", "pro")."""
+        """Return the expected values with their paths, such as ("properties.plan", "pro")."""
         return list(_leaves(self.fields))
 
 
 def likeness(one: str, other: str) -> float:
-    """Return how alike two names are, from 0 to 1. Case does not count."""
+    """Return how similar two names are, from 0 to 1, ignoring case."""
     return SequenceMatcher(None, one.casefold(), other.casefold()).ratio()
 
 
@@ -128,7 +130,7 @@ def _is_equal(expected: Any, actual: Any) -> bool:
     try:
         if expected == actual:
             return True
-    except Exception:  # a NumPy array, for one, refuses to be a truth value
+    except Exception:  # for example, the truth value of a NumPy array is ambiguous
         pass
     try:
         return bool(decode(encode({"value": expected}))["value"] == actual)

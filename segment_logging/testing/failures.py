@@ -1,4 +1,4 @@
-"""What a failed assertion says: it shows what was captured instead, nearest first. Pure."""
+"""The text of a failed assertion, with the captured messages, nearest first. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .expectation import Difference, Expectation, likeness
 SHOWN_MESSAGES = 5
 SHOWN_DIFFERENCES = 5
 SHOWN_CHARACTERS = 60
-"""How much of a value is shown; properties and traits get twice as much."""
+"""The length at which a value is cut. Properties and traits are cut at twice that length."""
 
 _NO_RECORDS = (
-    "nothing was captured, as no record got this far: check the loggers' levels, and whether "
-    "dictConfig disabled the loggers (disable_existing_loggers)"
+    "nothing was captured, because no record reached a handler: check the loggers' levels, and "
+    "whether dictConfig disabled the loggers (disable_existing_loggers)"
 )
 _IN_EVERY_MESSAGE = ("timestamp", "message_id", "context", "integrations")
 
@@ -26,9 +26,9 @@ class PassedOver(NamedTuple):
     """A record that did not become a message."""
 
     text: str
-    """The text that was logged, without its arguments."""
+    """The text that was logged, before its arguments are merged in."""
     place: str
-    """File and line of the logging call."""
+    """The file and the line of the logging call."""
     reason: str
     """Why it did not become a message."""
 
@@ -39,7 +39,7 @@ def no_match(
     messages: Sequence[Call],
     passed_over: Sequence[PassedOver],
 ) -> str:
-    """Return the text for a test that expected messages and did not find them."""
+    """Return the text of a failed assertion that expected certain messages."""
     count = sum(1 for call in messages if not expectation.differences(call))
     lines = [f"{_title(expectation)} was {_times(count)}"]
     if times is not None:
@@ -58,7 +58,7 @@ def no_match(
 
 
 def unwanted(expectation: Expectation, messages: Sequence[Call]) -> str:
-    """Return the text for a test that expected no such messages and found some."""
+    """Return the text of a failed assertion that expected no such messages."""
     found = [
         f"  [{index}] {title_of(call)}"
         for index, call in enumerate(messages)
@@ -72,13 +72,13 @@ def unwanted(expectation: Expectation, messages: Sequence[Call]) -> str:
 
 
 def refused(records: Sequence[PassedOver]) -> str:
-    """Return the text for a test that logged events which Segment would drop."""
-    lines = ["Segment would drop what was logged:", *_record_lines(records[:SHOWN_MESSAGES])]
+    """Return the text for a test that logged events that Segment would drop."""
+    lines = ["Segment would drop these events:", *_record_lines(records[:SHOWN_MESSAGES])]
     return "\n".join([*lines, *_rest(len(records) - SHOWN_MESSAGES, "  ")])
 
 
 def title_of(call: Call) -> str:
-    """Return a message in one line, such as `track 'Signup' user_id='u-17' properties={...}`."""
+    """Describe a message in one line, such as `track 'Signup' user_id='u-17' properties={...}`."""
     call_type, fields, _ = read_form(call.to_dict())
     parts = [call_type]
     if "event" in fields:
@@ -115,10 +115,10 @@ def _difference_lines(differences: Sequence[Difference]) -> list[str]:
 def _passed_over_lines(
     expectation: Expectation, messages: Sequence[Call], passed_over: Sequence[PassedOver]
 ) -> list[str]:
-    """Return lines about records that the test may have meant.
+    """Return lines about the records that the test was probably looking for.
 
-    These are records whose text resembles the expected name. If no name is expected, or none
-    resembles it and nothing was captured, any record may be meant.
+    These are the records whose text resembles the expected name. If the test expects no particular
+    name, or if nothing matches and nothing was captured, all records are included.
     """
     name = expectation.name
     meant = [
@@ -148,7 +148,7 @@ def _expected(value: Any) -> str:
 
 
 def _actual(actual: Any, expected: Any) -> str:
-    """Return the value, cut so that its difference from the expected one can be seen."""
+    """Return the value, shortened so that the difference from the expected value is visible."""
     if actual is None:
         return "nothing"
     if isinstance(actual, str) and isinstance(expected, str):

@@ -1,4 +1,4 @@
-"""A client without a network, which answers as a script says."""
+"""A client that does not use the network and answers according to a script."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from .._process.threads import new_rlock
 from ..errors import DeliveryError
 
 Answer = int | tuple[int, float] | BaseException | type[BaseException] | None
-"""What the network answers to one request: a status; a status and the seconds of its Retry-After;
-an exception to raise; or None, which means 200."""
+"""The answer to one request: a status, a status with a Retry-After in seconds, an exception to
+raise, or None for status 200."""
 
 Script = Iterable[Answer] | Callable[[Message], Answer]
 
 
 class FakeClient:
-    """A `Client` without a network.
+    """A `Client` that does not use the network.
 
     Args:
-        script: the answers, one for each request in turn; when they are used up, every answer is
-            200. Or a function that is called with the message sent and returns its answer.
+        script: the answers in order, one for each request. After the last one, every answer is
+            200. It can also be a function that takes the message and returns its answer.
 
     Attributes:
-        requests: every message or batch sent, with repetitions, whatever the answer was.
-        batches: the batches that were answered with a 2xx.
-        messages: the calls that were answered with a 2xx, alone or in batches, in order.
+        requests: every message or batch that was sent, including repeated attempts.
+        batches: the batches that were answered with a 2xx status.
+        messages: the calls that were answered with a 2xx status, in order. They include calls that
+            were sent in batches.
         write_keys: the write key of each request.
         is_closed: whether `close` was called and nothing has been sent since.
     """
@@ -43,11 +44,11 @@ class FakeClient:
         self.is_closed = False
 
     def send(self, write_key: str, message: Message) -> None:
-        """Answer as the script says.
+        """Answer according to the script.
 
         Raises:
-            DeliveryError: the script says a status other than 2xx. If the script says to raise an
-                exception, that is raised.
+            DeliveryError: the scripted status is not 2xx. If the script contains an exception, that
+                exception is raised instead.
         """
         self.is_closed = False
         with self._lock:
@@ -63,7 +64,7 @@ class FakeClient:
                 self.messages.append(message)
 
     def close(self) -> None:
-        """Remember that the client was closed."""
+        """Mark the client as closed."""
         self.is_closed = True
 
 
@@ -84,7 +85,7 @@ def _raise_unless_taken(answer: Answer) -> None:
             raise answer
     if not 200 <= status < 300:
         raise DeliveryError(
-            f"the FakeClient answered {status}, as its script says: change the script",
+            f"the FakeClient answered {status}, as scripted: change its script to avoid this",
             status=status,
             retry_after=retry_after,
             retryable=fault_of(status) is Fault.NETWORK,

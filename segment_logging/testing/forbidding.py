@@ -1,4 +1,4 @@
-"""A switch that makes sending an error."""
+"""Makes it an error to send anything."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from .failures import SHOWN_MESSAGES, title_of
 from .layers import Layers
 
 DRAIN_TIMEOUT = 2.0
-"""Seconds to wait, before and after a block, for messages on their way. They need milliseconds."""
+"""How many seconds to wait for pending messages before and after a block. They usually take a few
+milliseconds."""
 
 _WAY_OUT = (
-    "capture what the test logs, with SegmentTestCase, capture_segment() or the fixture "
-    "segment_events; give the code a FakeClient; or let it send inside allow_sending()"
+    "capture the test's events with SegmentTestCase, capture_segment() or the segment_events "
+    "fixture; pass a FakeClient to the code; or wrap it in allow_sending()"
 )
 
 _layers: Layers[Callable[[Message], None]] = Layers(divert_sending)
 
 
 class SendingForbidden(AssertionError):
-    """Something would have been sent to Segment inside `forbid_sending()`, and was not."""
+    """Raised when code tries to send to Segment inside `forbid_sending()`. Nothing was sent."""
 
 
 @contextmanager
 def forbid_sending() -> Iterator[None]:
     """Make it an error to send anything through an `HttpClient` inside a `with` block.
 
-    A client that the code calls itself raises at once. A handler sends on a thread of its own,
-    where nobody would see the error. So the end of the block waits until the handler's messages
-    have got as far as the client, and then raises an error that lists them. Nothing is sent, even
-    if the code catches the errors. Messages that are captured, or that go to a `FakeClient`, never
-    get to an HttpClient.
+    If the code calls a client directly, the client raises immediately. A handler sends in a
+    background thread, where an exception would go unnoticed. Leaving the block therefore waits
+    until the handlers' messages have reached the client, and then raises an error that lists them.
+    Nothing is sent, even if the code catches the errors. Messages that are captured or that go to a
+    `FakeClient` are allowed, because they never reach an HttpClient.
 
-    Messages that were logged before the block are not held against it: the block waits for them
-    before it begins, for two seconds at most.
+    Messages that were logged before the block do not count. The block waits up to two seconds for
+    them to be sent before it begins.
 
-    Only this process is affected. Blocks may be nested: the innermost one raises.
+    Only this process is affected. Blocks can be nested, and the innermost block raises.
 
     Raises:
         SendingForbidden: something would have been sent. This is an AssertionError.
@@ -54,7 +55,7 @@ def forbid_sending() -> Iterator[None]:
         __tracebackhide__ = True
         calls = message.batch if isinstance(message, Batch) else [message]
         new = [call for call in calls if isinstance(call, Call) and call not in forbidden]
-        forbidden.extend(new)  # each call once: it may come again, as another attempt
+        forbidden.extend(new)  # list each call only once, even if it is attempted again
         if not is_delivering():
             raise SendingForbidden(_text(forbidden))
 
@@ -70,9 +71,9 @@ def forbid_sending() -> Iterator[None]:
 
 @contextmanager
 def allow_sending() -> Iterator[None]:
-    """Let messages be sent inside a `with` block, even if the block is inside `forbid_sending()`.
+    """Allow sending inside a `with` block, even within `forbid_sending()`.
 
-    A handler sends its messages later, so drain the handler before the block ends.
+    Handlers send in the background, so drain the handler before the block ends.
     """
     with _layers.add(None):
         yield

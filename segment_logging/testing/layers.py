@@ -1,4 +1,4 @@
-"""Which of several blocks is in force, if they are nested or overlap."""
+"""Determines which of several nested or overlapping blocks is in effect."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ T = TypeVar("T")
 
 
 class Layers(Generic[T]):
-    """Keeps in force the value of the block that was entered last and has not been left yet.
+    """A stack of blocks, of which the most recently entered one is in effect.
 
-    Blocks need not end in the reverse order: those of concurrent tasks do not.
+    Blocks do not have to end in reverse order, because blocks in concurrent tasks may not.
 
     Args:
-        put_in_force: called with a block's value, or with None if no block is left.
+        put_in_force: called with the value that takes effect, or with None if no block is left.
     """
 
     def __init__(self, put_in_force: Callable[[T | None], object]) -> None:
         self._put_in_force = put_in_force
-        self._layers: list[list[T | None]] = []  # one list a block, as values may be equal
+        self._layers: list[list[T | None]] = []  # a list for each block, since values can be equal
 
     @property
     def top(self) -> T | None:
-        """The value in force, or None if no block is."""
+        """The value in effect, or None if there is no block."""
         return self._layers[-1][0] if self._layers else None
 
     @contextmanager
     def add(self, value: T | None) -> Iterator[None]:
-        """Put `value` in force inside the `with` block, until another block is entered."""
+        """Put `value` into effect inside the `with` block, until another block is entered."""
         own = [value]
         self._layers = [*self._layers, own]
         self._put_in_force(value)

@@ -1,4 +1,4 @@
-"""Which records have been seen already."""
+"""Keeps track of the records that have already been seen."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .._process.threads import new_rlock, thread_id
 
 
 class Sightings:
-    """Counts each record once, however many handlers it passes.
+    """Records that have been seen. A record counts once, even if it passes several handlers.
 
-    A QueueHandler passes a copy of the record to another thread. Nothing marks it as a copy, so
-    records with the same time and place are compared by number: some were seen directly, some came
-    out of a queue, and there are as many different records as the larger of the two numbers says.
+    A QueueHandler passes a copy of the record to another thread, and nothing marks it as a copy.
+    For each time and location, this class therefore counts the records that were seen directly and
+    those that came from a queue. The larger count is the number of different records.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Sightings:
         self._seen: dict[bool, Counter[tuple[object, ...]]] = {True: Counter(), False: Counter()}
 
     def is_new(self, record: logging.LogRecord) -> bool:
-        """Return whether the record has not been seen before, and remember it."""
+        """Return whether the record is new, and remember it."""
         about = record.__dict__.get
         place = tuple(map(about, ("created", "process", "thread", "pathname", "lineno")))
         by_queue = about("thread") != thread_id()

@@ -1,1 +1,1 @@
-"""The command line."""
+"""Tests for the command line."""

@@ -1,4 +1,4 @@
-"""The command line: importing a file, and going on where it stopped."""
+"""Tests for the `import` command, which resumes where the previous run stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.servers import dead_host
 
 
 def a_line(number: int, **fields: Any) -> str:
-    """Return a line of a file: an old track call."""
+    """Return a line of a file: a track call with an old timestamp."""
     form = a_track(f"E{number}", timestamp="2020-01-02T03:04:05Z").to_dict()
     return json.dumps({**form, **fields}) + "\n"
 
@@ -55,7 +55,7 @@ class CliCase(unittest.TestCase):
 
 class TestImport(CliCase):
     def test_all(self) -> None:
-        """Every line arrives once, in order, in full batches, as it is."""
+        """Every line arrives once, in order and unchanged, in full batches."""
         self.file.write_text("".join(map(a_line, range(3_000))) + "\n")
         collector = self.collected()
         code, out, said = self.run_it(collector.url)
@@ -66,7 +66,7 @@ class TestImport(CliCase):
         self.assertEqual(sorted(self.file.parent.iterdir()), [self.file])
 
     def test_lines_of_the_formatter(self) -> None:
-        """What the formatter writes is what is read."""
+        """The command imports the lines that the formatter writes."""
         line = SegmentJsonFormatter().format(a_record(extra={"user_id": 17, "plan": "pro"}))
         self.file.write_text(line)
         collector = self.collected()
@@ -74,7 +74,7 @@ class TestImport(CliCase):
         self.assertEqual(collector.messages[0], json.loads(line))
 
     def test_lines_that_are_none(self) -> None:
-        """A line that is not a message becomes a dead letter with its reason; the rest arrives."""
+        """Invalid lines become dead letters with a reason; the other lines arrive."""
         bad = [
             "no json\n",
             "[1]\n",
@@ -95,7 +95,7 @@ class TestImport(CliCase):
         self.assertEqual(self.letters.stat().st_mode & 0o777, 0o600)
 
     def test_letters_are_written_once(self) -> None:
-        """However often it is tried again, a line becomes one dead letter, with its answer."""
+        """Failed runs write no dead letters; the first successful run writes each of them once."""
         self.file.write_text("no json\n" + a_line(1))
         for _ in range(2):
             self.assertEqual(self.run_it(dead_host(), "--max-attempts", "1")[0], 1)
@@ -104,7 +104,7 @@ class TestImport(CliCase):
         self.assertEqual(len(self.letters.read_text().splitlines()), 1)
 
     def test_line_still_being_written(self) -> None:
-        """A last line without its newline that is not JSON yet is left for the next time."""
+        """An incomplete last line without a newline is left for the next run."""
         collector = self.collected()
         self.file.write_text(a_line(1) + a_line(2)[:-9])
         code, out, _ = self.run_it(collector.url)
@@ -115,7 +115,7 @@ class TestImport(CliCase):
         self.assertEqual(self.events(collector), ["E1", "E2"])
 
     def test_last_line_without_newline(self) -> None:
-        """A last line that is whole, or blank, ends the file; refusals before it are kept."""
+        """A complete or blank last line needs no newline, and earlier dead letters are kept."""
         for last, refused in ((a_line(3, userId="").strip(), 2), ("  ", 1)):
             self.letters.unlink(missing_ok=True)
             self.file.write_text("no json\n" + a_line(1) + last)
@@ -126,7 +126,7 @@ class TestImport(CliCase):
             self.assertFalse(self.bookmark.exists())
 
     def test_rotated(self) -> None:
-        """A file that was replaced meanwhile is not taken for the one that was begun."""
+        """A file that replaced a partly imported file is not mistaken for it."""
         self.file.write_text("".join(map(a_line, range(6_000))))
         requests = []
 
@@ -143,7 +143,7 @@ class TestImport(CliCase):
         self.assertIn("belongs to another file", said)
 
     def test_refused(self) -> None:
-        """What Segment refuses becomes a dead letter; its neighbours arrive."""
+        """A message that Segment refuses becomes a dead letter; the others in its batch arrive."""
         self.file.write_text("".join(map(a_line, range(5))))
         collector = self.collected(
             lambda request: 400 if any(
@@ -156,21 +156,21 @@ class TestImport(CliCase):
         self.assertEqual(json.loads(out), told)
 
     def test_goes_on(self) -> None:
-        """Where it stopped it goes on: each answered message arrives once, with the same ids."""
+        """The next run continues where the last one stopped, and each message arrives once."""
         self.file.write_text("".join(map(a_line, range(6_000))))
         down = [False, False, True]
         collector = self.collected(lambda request: 503 if down and down.pop(0) else None)
         code, out, said = self.run_it(collector.url, "--max-attempts", "1")
         self.assertEqual(code, 1)
-        self.assertIn("run the command again to go on", out)
-        self.assertIn("messages wait in the file", said)
+        self.assertIn("run the command again to continue", out)
+        self.assertIn("messages are waiting in the file", said)
         self.assertEqual(self.bookmark.stat().st_mode & 0o777, 0o600)
         code, out, _ = self.run_it(collector.url)
         self.assertEqual((code, self.bookmark.exists()), (0, False))
         self.assertEqual(self.events(collector), [f"E{number}" for number in range(6_000)])
 
     def test_ids(self) -> None:
-        """A line without an id gets one, the same at each try and another than an equal line's."""
+        """A line without an id gets the same id in every run, and equal lines get different ids."""
         form = json.dumps({"type": "track", "userId": "u", "event": "E"})
         self.file.write_text(f"{form}\n{form}\n")
         ids = []
@@ -184,7 +184,7 @@ class TestImport(CliCase):
         self.assertEqual(len(set(ids[0])), 2)
 
     def test_killed(self) -> None:
-        """Killed in the middle, and run again: nothing is lost."""
+        """If the command is killed and run again, no message is lost."""
         self.file.write_text("".join(map(a_line, range(10_000))))
         process: list[subprocess.Popen[bytes]] = []
 
@@ -207,7 +207,7 @@ class TestImport(CliCase):
 
 class TestWhatGoesWrong(CliCase):
     def test_changed_file(self) -> None:
-        """A bookmark of another file, or garbage, is not gone by."""
+        """A bookmark that belongs to another file or is garbage is refused."""
         self.file.write_text(a_line(1))
         for told in (
             '{"offset": 10, "head": "x"}',
@@ -223,13 +223,13 @@ class TestWhatGoesWrong(CliCase):
             self.assertIn("remove the bookmark to import the whole file", said)
 
     def test_cannot_begin(self) -> None:
-        """What cannot begin says why, with exit code 2, and never shows the key."""
+        """A run that cannot start reports the reason without the key, and exits with 2."""
         self.assertEqual(self.run_it(dead_host())[0], 2)
         self.file.write_text(a_line(1))
         for more, expected in (
-            (("--host", "api.segment.io"), "host must be a scheme and a name"),
-            (("--write-key", "s e c r e t"), "write_key must be text without spaces"),
-            (("--dead-letters", str(self.file)), "name another"),
+            (("--host", "api.segment.io"), "host must be a URL"),
+            (("--write-key", "s e c r e t"), "write_key must be a string without spaces"),
+            (("--dead-letters", str(self.file)), "pass another"),
         ):
             code, _, said = self.run_it(dead_host(), *more)
             self.assertEqual(code, 2)
@@ -237,7 +237,7 @@ class TestWhatGoesWrong(CliCase):
             self.assertNotIn("s e c", said)
 
     def test_wrong_key(self) -> None:
-        """A 401 stops it at once, and loses nothing."""
+        """A 401 stops the import at once, and no message is lost."""
         self.file.write_text(a_line(1))
         with Collector(answer=lambda request: 401) as one:
             code, out, said = self.run_it(one.url)
@@ -248,7 +248,7 @@ class TestWhatGoesWrong(CliCase):
 
 class TestCommands(unittest.TestCase):
     def test_usage(self) -> None:
-        """Without a command it says which there are."""
+        """Incomplete or unknown commands show the usage."""
         for arguments in ([], ["no-command"], ["import"]):
             with redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as ended:
                 main(arguments)
@@ -256,7 +256,7 @@ class TestCommands(unittest.TestCase):
             self.assertIn("usage: segment-logging", said.getvalue())
 
     def test_collector(self) -> None:
-        """The collector is one of them."""
+        """`collector` is one of the commands."""
         with redirect_stderr(io.StringIO()) as said:
             self.assertEqual(main(["collector", "--port", "99999999"]), 2)
         self.assertIn("cannot listen", said.getvalue())

@@ -1,1 +1,1 @@
-"""One POST, and what its answer means."""
+"""Tests for sending a single POST request and interpreting its answer."""

@@ -1,4 +1,4 @@
-"""What an answer means."""
+"""Tests for the interpretation of answers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ NOW = 1_800_000_000.0
 
 class TestFault(unittest.TestCase):
     def test_network(self) -> None:
-        """These statuses may pass: the same request is worth another attempt."""
+        """These statuses may be temporary, so the same request is worth another attempt."""
         for status in (408, 410, 429, 460, 500, 502, 503, 504, 506, 511, 520, 599):
             self.assertIs(fault_of(status), Fault.NETWORK, status)
 
     def test_message(self) -> None:
-        """These say that something in the request is at fault."""
+        """These statuses mean that something in the request is at fault."""
         for status in (400, 413):
             self.assertIs(fault_of(status), Fault.MESSAGE, status)
 
     def test_configuration(self) -> None:
-        """All others need somebody to mend the configuration."""
+        """All other statuses mean that the configuration must be fixed."""
         for status in (301, 302, 307, 308, 401, 403, 404, 405, 411, 415, 422, 451, 501, 505):
             self.assertIs(fault_of(status), Fault.CONFIGURATION, status)
 
     def test_no_answer(self) -> None:
-        """Without an answer, it is as whoever tried to send says."""
+        """Without an answer, `retryable` determines the fault."""
         self.assertIs(fault_of(None, retryable=True), Fault.NETWORK)
         self.assertIs(fault_of(None, retryable=False), Fault.CONFIGURATION)
 
@@ -44,34 +44,34 @@ class TestRetryAfter(unittest.TestCase):
         return format_datetime(moment, usegmt=True)
 
     def test_seconds(self) -> None:
-        """Whole and fractional seconds are taken as they are."""
+        """Whole and fractional seconds are accepted."""
         self.assertEqual(self.parsed("7"), 7.0)
         self.assertEqual(self.parsed("0.5"), 0.5)
         self.assertEqual(self.parsed(" 12 "), 12.0)
 
     def test_date(self) -> None:
-        """An HTTP date is the time left until then."""
+        """An HTTP date means the time remaining until then."""
         self.assertEqual(self.parsed(self.date(90)), 90.0)
 
     def test_past_date(self) -> None:
-        """A date that is past asks for nothing."""
+        """A date in the past means no delay."""
         self.assertIsNone(self.parsed(self.date(-90)))
         self.assertIsNone(self.parsed(self.date(0)))
 
     def test_capped(self) -> None:
-        """More than 300 seconds are 300, in seconds and as a date."""
+        """A delay of more than 300 seconds is cut to 300, whether it is a number or a date."""
         self.assertEqual(self.parsed("301"), 300.0)
         self.assertEqual(self.parsed("inf"), 300.0)
         self.assertEqual(self.parsed("1e999"), 300.0)
         self.assertEqual(self.parsed(self.date(86_400)), 300.0)
 
     def test_nothing(self) -> None:
-        """No header, zero and below, and anything but a number ask for nothing."""
+        """A missing header, zero, a negative number and NaN mean no delay."""
         for value in (None, "0", "-0", "-5", "-inf", "nan"):
             self.assertIsNone(self.parsed(value), value)
 
     def test_garbage(self) -> None:
-        """What cannot be read asks for nothing, and raises nothing."""
+        """A malformed value does not raise, and never means more than 300 seconds."""
         for value in (
             "",
             "soon",
@@ -88,7 +88,7 @@ class TestRetryAfter(unittest.TestCase):
 
     @unittest.skipUnless(hasattr(time, "tzset"), "needs time.tzset")
     def test_old_dates(self) -> None:
-        """A date in one of HTTP's old forms is UTC, wherever this computer stands."""
+        """A date in one of HTTP's old formats is UTC, whatever the local time zone."""
         before = os.environ.get("TZ")
         self.addCleanup(time.tzset)
         self.addCleanup(
@@ -102,6 +102,6 @@ class TestRetryAfter(unittest.TestCase):
                     self.assertEqual(parse_retry_after(text, now=0.0), 17.0)
 
     def test_date_without_zone(self) -> None:
-        """A date in the older form of `-0000` counts as UTC, not as this machine's zone."""
+        """A date with the zone `-0000` is UTC, not local time."""
         text = self.date(90).replace("GMT", "-0000")
         self.assertEqual(self.parsed(text), 90.0)

@@ -1,4 +1,4 @@
-"""Batches that are sent when they are full."""
+"""Tests for AutoBatcher, which sends each batch when it is full."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.builders import a_track
 
 
 def sized(size_bytes: int, filler: str = "x") -> Track:
-    """Return a track that takes just so many bytes in a batch."""
+    """Return a track that takes exactly `size_bytes` bytes in a batch."""
     bare = len(encode(a_track(timestamp=0.0, properties={"t": ""}).to_dict()))
     width = len(filler.encode())
     text = filler * ((size_bytes - bare) // width)
@@ -32,7 +32,7 @@ def sized(size_bytes: int, filler: str = "x") -> Track:
 
 class TestAutoBatcher(unittest.TestCase):
     def test_sends_when_full(self) -> None:
-        """Nothing is sent until the next message does not fit; then the full batch is."""
+        """A batch is sent as soon as the next message does not fit into it."""
         client = FakeClient()
         auto = AutoBatcher(client, Batcher(), "key")
         for _ in range(16):
@@ -45,13 +45,13 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual(client.write_keys, ["key", "key"])
 
     def test_flush_of_nothing(self) -> None:
-        """A flush of nothing sends nothing."""
+        """A flush without messages sends nothing."""
         client = FakeClient()
         AutoBatcher(client, Batcher(), "key").flush()
         self.assertEqual(client.requests, [])
 
     def test_context_manager(self) -> None:
-        """The end of the block flushes, also when the block raises."""
+        """Leaving the block flushes, even if the block raises."""
         client = FakeClient()
         with self.assertRaises(KeyError), AutoBatcher(client, Batcher(), "key") as auto:
             auto.push(a_track())
@@ -59,7 +59,7 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual(len(client.messages), 1)
 
     def test_own_error_of_the_block(self) -> None:
-        """An exception in the block is not replaced by that of the flush at its end."""
+        """An exception in the block is not replaced by an exception from the final flush."""
         client = FakeClient([ConnectionError, 503])
         batcher = AutoBatcher(client, Batcher(), "key")
         with self.assertRaises(ZeroDivisionError), batcher:
@@ -84,7 +84,7 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual([m.to_dict()["event"] for m in client.messages], ["0", "1", "2", "3"])
 
     def test_failed_batch_stays_in_the_batcher(self) -> None:
-        """What could not be sent is still where it was collected, and others join it."""
+        """Messages that could not be sent stay in the batcher, and new ones are added to them."""
         batcher = Batcher()
         client = FakeClient([503])
         auto = AutoBatcher(client, batcher, "key")
@@ -99,7 +99,7 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertTrue(batcher.is_empty)
 
     def test_largest_message(self) -> None:
-        """What a batcher takes is taken here, too, if need be without the id that is added."""
+        """The largest allowed message can be pushed, and gets no id if there is no room."""
         auto = AutoBatcher(FakeClient(), Batcher(auto_timestamp=False), "key")
         with self.assertRaises(MessageTooLarge):
             auto.push(sized(MAX_MESSAGE_BYTES + 1))
@@ -107,7 +107,7 @@ class TestAutoBatcher(unittest.TestCase):
         auto.flush()
 
     def test_client_that_takes_less(self) -> None:
-        """A batch that its client finds too large, as one that adds to the body, goes in halves."""
+        """A batch that is too large for the client is sent in halves."""
 
         def answer(message: Message) -> MessageTooLarge | None:
             assert isinstance(message, Batch)
@@ -122,14 +122,14 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual(events, ["0", "1", "2", "3", "4"])
 
     def test_id_among_the_extras(self) -> None:
-        """A message that has its id among the extra keys keeps that."""
+        """A message with `messageId` among its extra keys keeps that id."""
         client = FakeClient()
         with AutoBatcher(client, Batcher(), "key") as auto:
             auto.push(a_track(extra={"messageId": "m-1"}))
         self.assertEqual([message.to_dict()["messageId"] for message in client.messages], ["m-1"])
 
     def test_same_object_again(self) -> None:
-        """The batch sent again is the same one, with the same message ids."""
+        """A batch that is sent again is the same object, with the same message ids."""
         client = FakeClient([ConnectionError])
         auto = AutoBatcher(client, Batcher(), "key")
         auto.push(a_track())
@@ -141,7 +141,7 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual(len(set(ids)), 1)
 
     def test_push_that_fails(self) -> None:
-        """When the full batch cannot be sent, the message that was pushed is kept as well."""
+        """If a full batch cannot be sent, the message that was just pushed is kept as well."""
         client = FakeClient([503])
         auto = AutoBatcher(client, Batcher(), "key")
         with self.assertRaises(DeliveryError):
@@ -153,7 +153,7 @@ class TestAutoBatcher(unittest.TestCase):
         )
 
     def test_long_outage(self) -> None:
-        """Whatever fails and however often, every message arrives once, in order."""
+        """Despite repeated failures of several kinds, every message arrives once, in order."""
         client = FakeClient([503, None, 429, 500, ConnectionError(), None, 503])
         auto = AutoBatcher(client, Batcher(), "key")
         pushed = []
@@ -165,7 +165,7 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual([m.to_dict()["event"] for m in client.messages], pushed)
 
     def test_ids_are_kept(self) -> None:
-        """A message that has an id keeps it, and one that has none gets its own."""
+        """A message with an id keeps it, and a message without an id gets a unique one."""
         client = FakeClient()
         with AutoBatcher(client, Batcher(), "key") as auto:
             auto.push(a_track(message_id="m-1"))
@@ -176,7 +176,7 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual(len(set(ids)), 3)
 
     def test_refused_message(self) -> None:
-        """A message that is refused leaves the batch as it was, and sends nothing."""
+        """A refused message does not change the batch and sends nothing."""
         client = FakeClient()
         auto = AutoBatcher(client, Batcher(), "key")
         auto.push(a_track("a"))

@@ -1,4 +1,4 @@
-"""Servers that answer oddly, or not at all."""
+"""Tests for servers that answer in unusual ways, or not at all."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.servers import Answer, Request, ScriptedServer, dead_host, dripping_s
 KEY = "s3cr3t-write-key"
 BROKEN = (
     {"Content-Encoding": "gzip"},
-    # The end of the connection is that of the body: else the client waits for more of it.
+    # Closing the connection ends the body. Otherwise, the client would wait for more of it.
     {"Transfer-Encoding": "chunked", "Connection": "close"},
 )
-"""Headers that do not fit the body."""
+"""Headers that do not match the body."""
 
 
 def sent(message: Any, **options: Any) -> Request:
-    """Send the message to a server that answers 200 and return what arrived."""
+    """Send the message to a server that answers with 200, and return the request."""
     with ScriptedServer() as server:
         client = HttpClient(server.host, **options)
         client.send(KEY, message)
@@ -42,7 +42,7 @@ def sent(message: Any, **options: Any) -> Request:
 
 
 def failure(answer: Answer, message: Any = None, **options: Any) -> DeliveryError:
-    """Return the error of one send to a server that gives this answer."""
+    """Send once to a server that gives this answer, and return the error."""
     with ScriptedServer([answer]) as server:
         client = HttpClient(server.host, **options)
         try:
@@ -51,12 +51,12 @@ def failure(answer: Answer, message: Any = None, **options: Any) -> DeliveryErro
             return error
         finally:
             client.close()
-    raise AssertionError("the answer was taken for a delivery")
+    raise AssertionError("the answer counted as a delivery")
 
 
 class TestAnswers(unittest.TestCase):
     def test_2xx(self) -> None:
-        """Any 2xx is a delivery, with whatever body."""
+        """Any 2xx is a delivery, regardless of its body."""
         for answer in (Answer(), Answer(status=201, body=b""), Answer(body=b'{"success": true}')):
             with ScriptedServer([answer]) as server:
                 client = HttpClient(server.host)
@@ -74,7 +74,7 @@ class TestAnswers(unittest.TestCase):
             self.assertEqual(elsewhere.requests, [])
 
     def test_statuses(self) -> None:
-        """Each status says whether another attempt may help."""
+        """The status determines whether the error is retryable."""
         for status, retryable in (
             (400, False), (401, False), (403, False), (404, False), (413, False), (422, False),
             (501, False), (505, False), (408, True), (410, True), (429, True), (460, True),
@@ -85,14 +85,14 @@ class TestAnswers(unittest.TestCase):
             self.assertIn(str(status), str(error))
 
     def test_retry_after_seconds(self) -> None:
-        """Retry-After in seconds is told, 300 at most."""
+        """The error contains the Retry-After in seconds, at most 300."""
         for text, seconds in (("7", 7.0), ("0.5", 0.5), ("3600", 300.0)):
             for status in (429, 503):
                 error = failure(Answer(status=status, headers={"Retry-After": text}))
                 self.assertEqual(error.retry_after, seconds)
 
     def test_retry_after_date(self) -> None:
-        """Retry-After as a date is the time until then."""
+        """A date in Retry-After is converted to the time until then."""
         moment = datetime.now(UTC) + timedelta(seconds=60)
         error = failure(
             Answer(status=429, headers={"Retry-After": format_datetime(moment, usegmt=True)})
@@ -101,25 +101,25 @@ class TestAnswers(unittest.TestCase):
         self.assertTrue(50 < error.retry_after <= 60, error.retry_after)
 
     def test_retry_after_that_means_nothing(self) -> None:
-        """Garbage, and a Retry-After where nothing may be retried, count for nothing."""
+        """Retry-After is ignored if it is malformed or if the status allows no retry."""
         self.assertIsNone(failure(Answer(status=429, headers={"Retry-After": "soon"})).retry_after)
         self.assertIsNone(failure(Answer(status=429)).retry_after)
         self.assertIsNone(failure(Answer(status=400, headers={"Retry-After": "7"})).retry_after)
 
     def test_web_page(self) -> None:
-        """A 200 with a web page, as of a captive portal, is not a delivery."""
+        """A 200 with a web page, such as a captive portal's, is not a delivery."""
         for body in (b"<!DOCTYPE html><html>", b"\r\n  <html>", b"\xef\xbb\xbf<html>"):
             error = failure(Answer(headers={"Content-Type": "text/html"}, body=body))
             self.assertTrue(error.retryable)
             self.assertIsNone(error.status)
 
     def test_compressed_web_page(self) -> None:
-        """Nor is a web page that comes compressed."""
+        """A compressed web page is not a delivery either."""
         body = gzip.compress(b"<!DOCTYPE html>" + b"x" * 100)
         failure(Answer(headers={"Content-Encoding": "gzip"}, body=body))
 
     def test_broken_body(self) -> None:
-        """A 2xx whose body cannot be read is a delivery: the request was taken."""
+        """A 2xx with an unreadable body is a delivery, because the request was accepted."""
         for headers in BROKEN:
             answer = Answer(headers=headers, body=b"none of it")
             with ScriptedServer([answer]) as server, HttpClient(server.host) as client:
@@ -127,7 +127,7 @@ class TestAnswers(unittest.TestCase):
                 self.assertEqual(len(server.requests), 1)
 
     def test_broken_body_of_a_failure(self) -> None:
-        """Of any other answer, the status and the headers count even if its body is broken."""
+        """The status and headers of an error answer are used even if its body is unreadable."""
         for status, retryable in ((401, False), (429, True)):
             for broken in BROKEN:
                 headers = {**broken, "Retry-After": "7"}
@@ -136,14 +136,14 @@ class TestAnswers(unittest.TestCase):
                 self.assertEqual(error.retry_after, 7 if retryable else None)
 
     def test_body_that_drips(self) -> None:
-        """A body that comes byte by byte is not waited for: the status has come."""
+        """A slow body is not waited for, because the status is already known."""
         head = b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\n\r\n"
         with dripping_server(head) as host, self.assertRaises(DeliveryError) as caught:
             HttpClient(host, timeout=(1, 0.2)).send(KEY, a_track())
         self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 7))
 
     def test_body_that_drips_at_the_end(self) -> None:
-        """Nor beyond a deadline; and the 2xx before it is a delivery."""
+        """A deadline ends the wait for a body, and a 2xx received before it is a delivery."""
         with dripping_server(b"HTTP/1.1 200 OK\r\n\r\n") as host:
             client = HttpClient(host, timeout=60)
             before = time.monotonic()
@@ -152,7 +152,7 @@ class TestAnswers(unittest.TestCase):
             self.assertLess(time.monotonic() - before, 10)
 
     def test_transport_made_by_hand(self) -> None:
-        """A session whose answers come from no network will do."""
+        """The session may return responses that do not come from a network."""
         response = requests.Response()
         response.status_code = 429
         response.headers["Retry-After"] = "2"
@@ -162,7 +162,7 @@ class TestAnswers(unittest.TestCase):
         self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 2))
 
     def test_no_message(self) -> None:
-        """Anything but a message is refused, and the text says how to make one of it."""
+        """A value that is not a message is refused, and the error mentions `from_dict`."""
         form: Any = a_track().to_dict()
         with self.assertRaises(InvalidMessage) as caught:
             HttpClient().send(KEY, form)
@@ -181,25 +181,25 @@ class TestNoAnswer(unittest.TestCase):
         return caught.exception
 
     def test_refused(self) -> None:
-        """A refused connection may pass."""
+        """A refused connection is retryable."""
         self.assertTrue(self.error_of(dead_host()).retryable)
 
     def test_no_tls(self) -> None:
-        """Where TLS fails, the text says to look at the certificate and the scheme."""
+        """If TLS fails, the error is retryable and mentions the certificate."""
         with ScriptedServer() as server:
             error = self.error_of(server.host.replace("http:", "https:"))
         self.assertTrue(error.retryable)
         self.assertIn("certificate", str(error))
 
     def test_mute(self) -> None:
-        """A server that never answers is given up after the timeout."""
+        """The attempt fails after the timeout if the server never answers."""
         with mute_server() as host:
             before = time.monotonic()
             self.assertTrue(self.error_of(host, timeout=(1, 0.1)).retryable)
             self.assertLess(time.monotonic() - before, 5)
 
     def test_deadline(self) -> None:
-        """A deadline cuts the wait for an answer short."""
+        """A deadline shortens the wait for an answer."""
         with mute_server() as host:
             client = HttpClient(host, timeout=60)
             before = time.monotonic()
@@ -210,7 +210,7 @@ class TestNoAnswer(unittest.TestCase):
             self.assertTrue(caught.exception.retryable)
 
     def test_deadline_passed(self) -> None:
-        """After the deadline nothing is sent any more."""
+        """After the deadline, nothing is sent."""
         with ScriptedServer() as server:
             client = HttpClient(server.host)
             over = time.monotonic() - 1
@@ -221,14 +221,14 @@ class TestNoAnswer(unittest.TestCase):
         self.assertEqual(server.requests, [])
 
     def test_bad_proxy(self) -> None:
-        """A proxy that is no URL needs somebody to mend it."""
+        """A malformed proxy URL is a configuration error and not retryable."""
         error = self.error_of("http://segment.invalid", proxies={"http": "http://"})
         self.assertFalse(error.retryable)
 
 
 class TestSecrets(unittest.TestCase):
     def test_never_shown(self) -> None:
-        """The write key is in no error's text, nor in a repr."""
+        """The write key appears neither in errors nor in the client's repr."""
         errors = [failure(Answer(status=status)) for status in (401, 500)]
         client = HttpClient(dead_host())
         for _ in range(2):
@@ -242,7 +242,7 @@ class TestSecrets(unittest.TestCase):
         client.close()
 
     def test_write_key_of_any_text(self) -> None:
-        """A write key with characters beyond Latin-1 is sent as UTF-8, not an error."""
+        """A write key with characters outside Latin-1 is sent as UTF-8."""
         with ScriptedServer() as server:
             client = HttpClient(server.host)
             client.send("ключ", a_track())

@@ -1,4 +1,4 @@
-"""What HttpClient sends: to where, with which headers and body, and how often."""
+"""Tests for the requests that HttpClient sends: URLs, headers, bodies and retry counts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FOO = User(user_id="foo")
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Set environment variables for the time of a block."""
+    """Set environment variables for the duration of a block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -54,7 +54,7 @@ def environment(**variables: str) -> Iterator[None]:
 
 
 def sent(message: Any, **options: Any) -> Request:
-    """Send the message to a server that answers 200 and return what arrived."""
+    """Send the message to a server that answers with 200, and return the request."""
     with ScriptedServer() as server:
         client = HttpClient(server.host, **options)
         client.send(KEY, message)
@@ -79,7 +79,7 @@ class TestRequest(unittest.TestCase):
             self.assertEqual((request.method, request.path), ("POST", path))
 
     def test_single_call(self) -> None:
-        """A call alone goes without its type, which the endpoint says, and with `sentAt`."""
+        """A single call is sent with `sentAt`, and without its type, which the endpoint implies."""
         request = sent(Identify(user=FOO, traits={"b": "é", "a": 1}, message_id="123"))
         text = request.body.decode()
         start = '{"userId":"foo","traits":{"b":"é","a":1},"messageId":"123","sentAt":"'
@@ -87,7 +87,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(set(request.json), {"userId", "traits", "messageId", "sentAt"})
 
     def test_batch(self) -> None:
-        """In a batch each call has its type; `sentAt` and the context stand beside them."""
+        """Calls in a batch include their type; `sentAt` and the context belong to the batch."""
         request = sent(Batch([a_track("Foo")], context={"ip": "x"}, integrations={"All": True}))
         body = request.json
         self.assertEqual(body.pop("sentAt")[-1], "Z")
@@ -101,7 +101,7 @@ class TestRequest(unittest.TestCase):
         )
 
     def test_too_long_in_a_batch(self) -> None:
-        """A call too long for Segment is refused in a batch, too, before anything is sent."""
+        """A call that is too large is also refused in a batch, before anything is sent."""
         for batch in (
             Batch([a_track("Foo", properties={"a": "x" * 32_000})]),
             Batch.of_lines([b"{}", b"x" * 32_001]),
@@ -111,7 +111,7 @@ class TestRequest(unittest.TestCase):
             self.assertEqual(caught.exception.limit_bytes, 32_000)
 
     def test_with(self) -> None:
-        """A `with` block closes the connections at its end; the client is one to `isinstance`."""
+        """HttpClient is a `Client`, and leaving its `with` block closes the connections."""
         closed = []
         session = RecordingSession()
         session.close = lambda: closed.append(True)  # type: ignore[method-assign]
@@ -127,13 +127,13 @@ class TestRequest(unittest.TestCase):
         self.assertTrue(request.body.startswith(b'{"batch":[not even JSON,{}],"sentAt":"'))
 
     def test_sent_at_is_now(self) -> None:
-        """`sentAt` is the moment of the attempt."""
+        """`sentAt` is the time of the attempt."""
         before = datetime.now(UTC) - timedelta(milliseconds=1)
         text = sent(a_track()).json["sentAt"].replace("Z", "+00:00")
         self.assertTrue(before <= datetime.fromisoformat(text) <= datetime.now(UTC))
 
     def test_headers(self) -> None:
-        """JSON, by us, without a retry count at first."""
+        """A first attempt has the JSON content type, our user agent and no retry count."""
         headers = sent(a_track()).headers
         self.assertEqual(headers["Content-Type"], "application/json")
         self.assertTrue(headers["User-Agent"].startswith("segment-logging/"))
@@ -141,12 +141,12 @@ class TestRequest(unittest.TestCase):
         self.assertNotIn("Content-Encoding", headers)
 
     def test_basic_auth(self) -> None:
-        """The write key is the user of Basic auth, with an empty password."""
+        """Basic auth has the write key as the user name and an empty password."""
         expected = "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()
         self.assertEqual(sent(a_track()).headers["Authorization"], expected)
 
     def test_netrc(self) -> None:
-        """An entry of .netrc for the host does not replace the write key."""
+        """A .netrc entry for the host does not replace the write key."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "netrc")
             path.write_text("default login somebody password hunter2\n")
@@ -156,7 +156,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(base64.b64decode(authorization.split()[1]), f"{KEY}:".encode())
 
     def test_gzip(self) -> None:
-        """With gzip the body is compressed and says so."""
+        """With gzip, the body is compressed and has a Content-Encoding header."""
         request = sent(a_track(properties={"t": "x" * 10_000}), gzip=True)
         self.assertEqual(request.headers["Content-Encoding"], "gzip")
         self.assertLess(len(request.body), 1_000)
@@ -164,7 +164,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(request.headers["Content-Length"], str(len(request.body)))
 
     def test_host_forms(self) -> None:
-        """A trailing slash and `/v1`, as SDKs' documentation has it, are accepted."""
+        """The host may end in a slash or `/v1`, as in the documentation of Segment's SDKs."""
         for ending in ("", "/", "/v1", "/v1/", "//"):
             with ScriptedServer() as server:
                 client = HttpClient(server.host + ending)
@@ -173,7 +173,7 @@ class TestRequest(unittest.TestCase):
             self.assertEqual(server.requests[0].path, "/v1/track", ending)
 
     def test_path_prefix(self) -> None:
-        """A proxy may serve Segment under a path of its own."""
+        """The host may contain a path, under which a proxy serves Segment."""
         with ScriptedServer() as server:
             client = HttpClient(server.host + "/segment/v1")
             client.send(KEY, a_track())
@@ -181,7 +181,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(server.requests[0].path, "/segment/v1/track")
 
     def test_one_connection(self) -> None:
-        """Several sends use one TCP connection, also after an error answer."""
+        """Several sends use one TCP connection, even after an error."""
         with ScriptedServer([Answer(), Answer(status=503, body=b"x" * 1_000)]) as server:
             client = HttpClient(server.host)
             for _ in range(5):
@@ -194,7 +194,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(len({request.connection for request in server.requests}), 1)
 
     def test_closed_and_used_again(self) -> None:
-        """After `close` the next send opens a new connection."""
+        """After `close`, the next send opens a new connection."""
         with ScriptedServer() as server:
             client = HttpClient(server.host)
             for _ in range(2):
@@ -203,7 +203,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(len({request.connection for request in server.requests}), 2)
 
     def test_proxies(self) -> None:
-        """Requests go through the proxy given."""
+        """Requests are sent through the configured proxy."""
         with ScriptedServer() as proxy:
             client = HttpClient("http://segment.invalid", proxies={"http": proxy.host})
             client.send(KEY, a_track())
@@ -211,7 +211,7 @@ class TestRequest(unittest.TestCase):
         self.assertEqual(proxy.requests[0].path, "http://segment.invalid/v1/track")
 
     def test_too_large(self) -> None:
-        """A message above 32,000 bytes and a batch above 500,000 are never sent."""
+        """A message above 32,000 bytes or a batch above 500,000 bytes is never sent."""
         with ScriptedServer() as server:
             client = HttpClient(server.host)
             with self.assertRaises(MessageTooLarge) as caught:
@@ -251,7 +251,7 @@ else:
 
 class TestRepeated(unittest.TestCase):
     def test_retry_count(self) -> None:
-        """The same message sent again says how many attempts there were before."""
+        """X-Retry-Count holds the number of previous attempts to send the same message."""
         with ScriptedServer([Answer(status=503)] * 2) as server:
             client = HttpClient(server.host)
             batch = Batch([a_track()])
@@ -265,7 +265,7 @@ class TestRepeated(unittest.TestCase):
         self.assertEqual(counts, [None, "1", "2", None])
 
     def test_retry_count_of_two(self) -> None:
-        """A client that two handlers share keeps their messages apart."""
+        """A client that is shared by two handlers counts their attempts separately."""
         with ScriptedServer([Answer(status=503)] * 2) as server, HttpClient(server.host) as client:
             batches = [Batch([a_track("A")]), Batch([a_track("B")])]
             for batch in batches:
@@ -277,7 +277,7 @@ class TestRepeated(unittest.TestCase):
         self.assertEqual(counts, [None, None, "1", "1"])
 
     def test_retry_count_after_retry_after(self) -> None:
-        """Also after a Retry-After."""
+        """X-Retry-Count is also sent after an answer with Retry-After."""
         with ScriptedServer([Answer(status=429, headers={"Retry-After": "1"})]) as server:
             client = HttpClient(server.host)
             track = a_track()
@@ -288,7 +288,7 @@ class TestRepeated(unittest.TestCase):
         self.assertEqual(server.requests[1].headers["X-Retry-Count"], "1")
 
     def test_fresh_sent_at(self) -> None:
-        """Each attempt has its own `sentAt`; all else is the same."""
+        """Each attempt has its own `sentAt`; the rest of the body is the same."""
         with ScriptedServer([Answer(status=503)]) as server:
             client = HttpClient(server.host)
             batch = Batch([a_track(message_id="m-1")])
@@ -306,7 +306,7 @@ class TestRepeated(unittest.TestCase):
 
 class TestConfiguration(unittest.TestCase):
     def test_hosts(self) -> None:
-        """A host that cannot work fails when the client is made."""
+        """An invalid host is refused when the client is created."""
         for host in (
             "", "api.segment.io", "ftp://api.segment.io", "https://", "https:///v1", "//x",
             "http://x:port", "http://x:99999", "https://user:password@x", "https://x?y=z",
@@ -317,12 +317,12 @@ class TestConfiguration(unittest.TestCase):
             self.assertNotIn("password", str(caught.exception))
 
     def test_good_hosts(self) -> None:
-        """IPv6, ports and any case will do."""
+        """IPv6 addresses, ports and upper case are accepted."""
         for host in ("http://[::1]:8080", "HTTPS://API.segment.io", "http://localhost:1/x"):
             HttpClient(host)
 
     def test_timeouts(self) -> None:
-        """A timeout is seconds above zero, one or two of them."""
+        """A timeout that is not one or two positive, finite numbers is refused."""
         for timeout in (
             0, -1, True, None, "10", (), (1,), (1, 2, 3), (1, 0), (None, 1), float("nan"),
             float("inf"),
@@ -331,12 +331,12 @@ class TestConfiguration(unittest.TestCase):
                 HttpClient(timeout=timeout)  # type: ignore[arg-type]
 
     def test_good_timeouts(self) -> None:
-        """A number, a pair, and a list as YAML has it."""
+        """A timeout may be a number, a pair, or a list, which is what YAML gives."""
         for timeout in (1, 0.5, (3.05, 15), [1, 2]):
             HttpClient(timeout=timeout)  # type: ignore[arg-type]
 
     def test_regions(self) -> None:
-        """A region has its host, unless a host is given; another region is refused."""
+        """A region sets the default host, and an unknown region is refused."""
         self.assertEqual(host_of(None, "us"), US_HOST)
         self.assertEqual(host_of(None, "eu"), EU_HOST)
         self.assertEqual(host_of("https://x", "eu"), "https://x")

@@ -1,4 +1,4 @@
-"""Tokens: when one is asked for, how, and what happens when there is none."""
+"""Tests for OAuth tokens: how they are requested, renewed, refused and used."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def token_answer(token: str = "t-1", expires_in: float = 3600, **headers: str) -
 
 
 def asked_for(oauth: Mapping[str, str], **options: Any) -> str:
-    """Return the name of the server that a handler asks for a token, by way of a proxy."""
+    """Return the name of the server from which a handler requests a token through a proxy."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxies = {"https": f"http://127.0.0.1:{proxy.getsockname()[1]}"}
         handler = SegmentHandler(
@@ -60,9 +60,9 @@ def asked_for(oauth: Mapping[str, str], **options: Any) -> str:
     return request.removeprefix("CONNECT ").partition(":")[0]
 
 
-@unittest.skipUnless(HAS_JWT, "needs PyJWT, of the extra oauth")
+@unittest.skipUnless(HAS_JWT, "needs PyJWT, from the extra oauth")
 class OAuthTest(unittest.TestCase):
-    """Gives the clock's time and the token endpoint's answers."""
+    """Base class with a fake clock and scripted answers from the token endpoint."""
 
     @override
     def setUp(self) -> None:
@@ -83,7 +83,7 @@ class OAuthTest(unittest.TestCase):
         return self.oauth.token(self.post)
 
     def claims(self) -> Any:
-        """Of the last assertion, its signature checked."""
+        """Check the signature of the last assertion and return its claims."""
         return jwt.decode(
             self.asked[-1][1]["client_assertion"],
             _KEY.public_key(),
@@ -95,7 +95,7 @@ class OAuthTest(unittest.TestCase):
 
 class TestAsking(OAuthTest):
     def test_request(self) -> None:
-        """The request is a form with an assertion that our key signed."""
+        """The request is a form with an assertion that is signed with our key."""
         self.assertEqual(self.token(token_answer("t-1")), "t-1")
         url, form = self.asked[0]
         self.assertEqual(url, "https://oauth2.segment.io/token")
@@ -116,7 +116,7 @@ class TestAsking(OAuthTest):
         self.assertNotEqual(self.claims()["jti"], first)
 
     def test_kept(self) -> None:
-        """A token serves until half its life is over."""
+        """A token is used until half of its lifetime is over."""
         self.token(token_answer(expires_in=100))
         self.now += 49
         self.assertEqual(self.token(), "t-1")
@@ -124,7 +124,7 @@ class TestAsking(OAuthTest):
         self.assertEqual(self.token(token_answer("t-2")), "t-2")
 
     def test_endpoint_down_while_it_holds(self) -> None:
-        """A renewal that fails is tried again each minute while the old token holds."""
+        """A failed renewal is retried once a minute while the old token is valid."""
         self.token(token_answer(expires_in=200))
         self.now += 110
         self.assertEqual(self.token(DeliveryError("no answer")), "t-1")
@@ -137,13 +137,13 @@ class TestAsking(OAuthTest):
             self.token(DeliveryError("no answer"))
 
     def test_clock_of_the_server(self) -> None:
-        """A clock that is wrong is told by the answer, and another assertion is dated right."""
+        """If the answer shows that our clock is wrong, a corrected assertion is sent."""
         refused = Answer(400, {"Date": "Tue, 14 Nov 2023 23:13:20 GMT"}, b"")
         self.assertEqual(self.token(refused, token_answer()), "t-1")
         self.assertEqual(self.claims()["iat"], 1_700_000_000 + 3600 - 5)
 
     def test_no_token(self) -> None:
-        """A token that is empty, or that no header can hold, does not count."""
+        """A token that is empty or cannot be put in a header is not accepted."""
         for token in ("", "t 1", "t\n1", "ü"):
             with (
                 self.subTest(token=token),
@@ -152,7 +152,7 @@ class TestAsking(OAuthTest):
                 self.token(token_answer(token))
 
     def test_clock_is_not_the_reason(self) -> None:
-        """With the right time, a refusal is not answered by a second assertion."""
+        """If our clock is right, no second assertion is sent after a refusal."""
         with self.assertRaises(DeliveryError):
             self.token(Answer(400, {"Date": "Tue, 14 Nov 2023 22:13:20 GMT"}, b""))
         self.assertEqual(len(self.asked), 1)
@@ -165,27 +165,27 @@ class TestRefusals(OAuthTest):
         return caught.exception
 
     def test_configuration(self) -> None:
-        """400, 401 and 415 are faults of the configuration: nothing is halved, nothing repeated."""
+        """400, 401, 403, 413 and 415 are configuration errors, which are reported as 401."""
         for status in (400, 401, 403, 413, 415):
             error = self.refused(Answer(status, {}, b'{"error":"invalid_client"}'))
             self.assertEqual((error.status, error.retryable), (401, False))
             self.assertIn("check client_id, key_id, private_key", str(error))
 
     def test_passing(self) -> None:
-        """429 and 5xx may pass; the time to wait is taken from the headers."""
+        """429 and 5xx are retryable, after the delay given in the headers."""
         error = self.refused(Answer(429, {"X-RateLimit-Reset": "7"}, b""))
         self.assertEqual((error.status, error.retry_after, error.retryable), (429, 7.0, True))
         self.assertTrue(self.refused(Answer(503, {}, b"")).retryable)
 
     def test_no_token_in_it(self) -> None:
-        """An answer that holds none may pass, too."""
+        """A 200 without a valid token is retryable."""
         for body in (b"<html>", b"[]", b"{}", b'{"access_token":7}', b'{"access_token":"a\\nb"}'):
             self.assertTrue(self.refused(Answer(200, {}, body)).retryable, body)
 
 
 class TestOptions(OAuthTest):
     def test_wrong_keys(self) -> None:
-        """A key that cannot sign fails at construction, and is not shown."""
+        """An unusable key is refused at construction, and the error does not contain it."""
         for key in ("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----", "/no/file"):
             with self.assertRaisesRegex(ConfigurationError, "private_key") as caught:
                 OAuth("client-1", "key-1", key)
@@ -201,12 +201,12 @@ class TestOptions(OAuthTest):
             self.assertEqual(self.claims()["sub"], "client-1")
 
     def test_secret(self) -> None:
-        """Its repr shows neither key nor token."""
+        """The repr contains neither the key nor the token."""
         self.token(token_answer("secret-token"))
         self.assertEqual(repr(self.oauth), "<OAuth of client client-1>")
 
     def test_handler(self) -> None:
-        """The handler takes it as a mapping, from dictConfig or YAML; wrong names fail at once."""
+        """The handler accepts a mapping or an OAuth object, and refuses an invalid mapping."""
         good = {"client_id": "c", "key_id": "k", "private_key": PEM}
         SegmentHandler("key", oauth=good).close()
         SegmentHandler("key", oauth=self.oauth).close()
@@ -220,7 +220,7 @@ class TestOptions(OAuthTest):
                 SegmentHandler("key", oauth=wrong)
 
     def test_region(self) -> None:
-        """Tokens of a European workspace come from the European server, unless one is named."""
+        """European workspaces use the European token server, unless another is configured."""
         good = {"client_id": "c", "key_id": "k", "private_key": PEM}
         eu = "https://events.eu1.segmentapis.com/v1"
         self.assertEqual(asked_for(good), "oauth2.segment.io")
@@ -230,7 +230,7 @@ class TestOptions(OAuthTest):
         self.assertEqual(asked_for(named, region="eu"), "tokens.example")
 
     def test_without_the_extra(self) -> None:
-        """Without the extra the error says what to install; nothing else needs it."""
+        """Without the extra, the error states what to install."""
         program = (
             "import json, sys; sys.modules['jwt'] = None\n"
             "from segment_logging import SegmentHandler\n"
@@ -241,12 +241,12 @@ class TestOptions(OAuthTest):
         self.assertIn("pip install 'segment-logging[oauth]'", run_python(program))
 
 
-@unittest.skipUnless(HAS_JWT, "needs PyJWT, of the extra oauth")
+@unittest.skipUnless(HAS_JWT, "needs PyJWT, from the extra oauth")
 class TestHttpClient(unittest.TestCase):
-    """Against a real server that is both Segment and its authorization server."""
+    """Tests against a real server that acts as Segment and as its authorization server."""
 
     def send(self, *script: ServerAnswer, times: int = 1) -> tuple[list[Any], list[Any]]:
-        """Send so many messages; return the requests, and what each `send` raised."""
+        """Send `times` messages; return the requests and each send's exception or None."""
         failures: list[Any] = []
         with ScriptedServer(script) as server:
             oauth = OAuth("client-1", "key-1", PEM, server=server.host)
@@ -264,7 +264,7 @@ class TestHttpClient(unittest.TestCase):
         return ServerAnswer(body=token_answer(token).start)
 
     def test_bearer(self) -> None:
-        """The token stands in the header, the write key in the body; one token serves both."""
+        """The token is in the header, the write key is in the body, and the token is reused."""
         requests, failures = self.send(self.token(), times=2)
         self.assertEqual([one.path for one in requests], ["/token", "/v1/track", "/v1/track"])
         for request in requests[1:]:
@@ -276,7 +276,7 @@ class TestHttpClient(unittest.TestCase):
         self.assertEqual(failures, [None, None])
 
     def test_refused_when_it_was_good(self) -> None:
-        """A token that is refused after it was taken is replaced, and the message tried again."""
+        """A token that is refused after it was accepted is replaced, and the send is retryable."""
         requests, failures = self.send(
             self.token("t-1"), ServerAnswer(), ServerAnswer(status=401), self.token("t-2"), times=3
         )
@@ -286,7 +286,7 @@ class TestHttpClient(unittest.TestCase):
         self.assertEqual(requests[-1].headers["Authorization"], "Bearer t-2")
 
     def test_refused_at_once(self) -> None:
-        """A second token that is refused is a fault of the configuration, until one is taken."""
+        """If a second token is refused as well, it is a configuration error."""
         requests, failures = self.send(
             self.token("t-1"), ServerAnswer(status=401), self.token("t-2"),
             ServerAnswer(status=403), self.token("t-3"), ServerAnswer(status=401), times=3,
@@ -297,7 +297,7 @@ class TestHttpClient(unittest.TestCase):
         self.assertEqual(len(requests), 6)
 
     def test_refused_once(self) -> None:
-        """One refusal costs no message, without a journal either."""
+        """A token that is refused once loses no message, even without a journal."""
         script = [self.token("t-1"), ServerAnswer(status=401), self.token("t-2")]
         with ScriptedServer(script) as server:
             oauth = {"client_id": "c", "key_id": "k", "private_key": PEM, "server": server.host}
@@ -308,7 +308,7 @@ class TestHttpClient(unittest.TestCase):
         self.assertEqual((handler.counts().delivered, handler.counts().retried), (1, 1))
 
     def test_handler(self) -> None:
-        """A whole handler delivers with tokens, batches included."""
+        """A handler with OAuth delivers a batch."""
         with ScriptedServer([self.token()]) as server:
             handler = SegmentHandler(
                 "the-write-key",

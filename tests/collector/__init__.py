@@ -1,1 +1,1 @@
-"""The local, Segment-shaped endpoint."""
+"""Tests for the collector, a local endpoint that imitates Segment."""

@@ -1,4 +1,4 @@
-"""What Segment would say to a request."""
+"""Tests for the collector's rules, which judge a request the way Segment would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segment_logging.collector import Verdict, judge
 
 
 def call(**fields: Any) -> dict[str, Any]:
-    """A track call with nothing to say against it; None takes a field away."""
+    """Return a valid track call. A field that is passed as `...` is removed."""
     given = {
         "type": "track",
         "userId": "u-1",
@@ -28,26 +28,26 @@ def call(**fields: Any) -> dict[str, Any]:
 
 
 def judge_batch(*calls: Any, **fields: Any) -> Verdict:
-    """What is said to a batch of these calls."""
+    """Return the verdict on a batch of these calls."""
     body = {"batch": list(calls), "sentAt": "2026-11-23T08:00:01.000Z", **fields}
     return judge("/v1/batch", json.dumps(body).encode())
 
 
 def code_of(**fields: Any) -> str | None:
-    """The discard code of one call in a batch."""
+    """Return the discard code of a call in a batch."""
     return judge_batch(call(**fields)).judged[0].code
 
 
 def warnings_of(**fields: Any) -> str:
-    """The warnings about one call in a batch, as one text."""
+    """Return the warnings about a call in a batch, joined into one string."""
     return "; ".join(judge_batch(call(**fields)).judged[0].warnings)
 
 
 class Refusals(unittest.TestCase):
-    """What is no 200."""
+    """Requests that are not answered with 200."""
 
     def test_unreadable_json(self) -> None:
-        """A body that is not a JSON object is answered 400."""
+        """A body that is not a JSON object is answered with 400."""
         for body in (
             b"",
             b"{",
@@ -62,42 +62,42 @@ class Refusals(unittest.TestCase):
                 self.assertEqual(judge("/v1/track", body).status, 400)
 
     def test_nan_is_named(self) -> None:
-        """The reason names the NaN that makes the body no JSON."""
+        """If a body is invalid because of a NaN, the reason mentions it."""
         self.assertIn("NaN", judge("/v1/batch", b'{"batch":[{"a":NaN}]}').reason or "")
 
     def test_large_call(self) -> None:
-        """A call above 32 KB is answered 400."""
+        """A call above 32 KB is answered with 400."""
         self.assertEqual(
             judge("/v1/track", json.dumps(call(event="x" * 32_000)).encode()).status, 400
         )
 
     def test_large_call_in_batch(self) -> None:
-        """One call above 32 KB has the whole batch answered 400."""
+        """If one call is above 32 KB, the whole batch is answered with 400."""
         verdict = judge_batch(call(), call(event="x" * 32_000))
         self.assertEqual((verdict.status, verdict.message_count), (400, 2))
 
     def test_batch_above_a_call(self) -> None:
-        """A batch above 32 KB of calls below it is fine."""
+        """A batch may exceed 32 KB if none of its calls does."""
         self.assertEqual(judge_batch(*[call(event="x" * 20_000)] * 3).status, 200)
 
     def test_large_body(self) -> None:
-        """A body above 500 KB is answered 400."""
+        """A body above 500 KB is answered with 400."""
         self.assertEqual(judge_batch(*[call(event="x" * 25_000)] * 20).status, 400)
 
     def test_unknown_path(self) -> None:
-        """Segment has no other paths."""
+        """An unknown path is answered with 404."""
         self.assertEqual(judge("/v1/tracks", b"{}").status, 404)
 
 
 class Discards(unittest.TestCase):
-    """What is answered 200 and dropped."""
+    """Calls that are answered with 200 but dropped."""
 
     def test_faultless(self) -> None:
-        """A faultless call is accepted without a warning."""
+        """A valid call is accepted without warnings."""
         self.assertEqual((code_of(), warnings_of()), (None, ""))
 
     def test_codes(self) -> None:
-        """Each of Segment's rules has its own code."""
+        """Each of Segment's rules has its own discard code."""
         cases: list[tuple[Mapping[str, Any], str | None]] = [
             ({"userId": ...}, "no_user_anon_id"),
             ({"userId": None}, "no_user_anon_id"),
@@ -125,7 +125,7 @@ class Discards(unittest.TestCase):
                 self.assertEqual(code_of(**fields), code)
 
     def test_consent(self) -> None:
-        """The consent event, and no other, is checked for its consent object."""
+        """Only the consent event is checked for a valid consent object."""
         cases: list[tuple[Mapping[str, Any], str | None]] = [
             ({}, "consent_categorypreferences_should_exist"),
             ({"consent": {}}, "consent_categorypreferences_should_exist"),
@@ -153,27 +153,27 @@ class Discards(unittest.TestCase):
         self.assertIsNone(code_of(context={"consent": {"categoryPreferences": 1}}))
 
     def test_consent_of_the_batch(self) -> None:
-        """A consent object may stand in the batch's context."""
+        """The consent object may be in the batch's context."""
         consent = {"consent": {"categoryPreferences": {"a": True}}}
         verdict = judge_batch(call(event=CONSENT_EVENT), context=consent)
         self.assertIsNone(verdict.judged[0].code)
 
     def test_only_the_bad(self) -> None:
-        """One bad call in a batch does not take the others with it."""
+        """Invalid calls in a batch do not affect the other calls."""
         verdict = judge_batch(call(), "no call", call(userId=1))
         self.assertEqual(
             [one.code for one in verdict.judged], [None, "type_missing", "id_not_string"]
         )
 
     def test_empty_batch(self) -> None:
-        """A batch without calls is answered 200 and is nothing."""
+        """A batch without calls is answered with 200 and has the code `empty_batch`."""
         for body in (b"{}", b'{"batch":[]}', b'{"batch":5}'):
             with self.subTest(body=body):
                 verdict = judge("/v1/batch", body)
                 self.assertEqual((verdict.status, verdict.code), (200, "empty_batch"))
 
     def test_too_many(self) -> None:
-        """A batch of more than 2,500 calls is answered 200, and all of them are dropped."""
+        """All calls of a batch with more than 2,500 calls are dropped."""
         small = {"type": "track", "userId": "u", "event": "e"}
         self.assertEqual({one.code for one in judge_batch(*[small] * 2_500).judged}, {None})
         self.assertEqual(
@@ -181,7 +181,7 @@ class Discards(unittest.TestCase):
         )
 
     def test_agrees_with_the_package(self) -> None:
-        """What this package would write, Segment takes; what Segment drops, it refuses to write."""
+        """The package writes only messages that Segment accepts."""
         values: list[Any] = ["x", "", 5, None, {}, {"a": 1}, [], True]
         keys = ("userId", "event", "name", "category", "properties", "traits", "groupId")
         for call_type in CALL_TYPES:
@@ -214,10 +214,10 @@ _FIELDS = {
 
 
 class Warnings(unittest.TestCase):
-    """What is accepted and yet likely a mistake."""
+    """Calls that are accepted but probably wrong."""
 
     def test_warnings(self) -> None:
-        """Each suspicion has its own sentence."""
+        """Each probable mistake has its own warning."""
         cases: list[tuple[Mapping[str, Any], str]] = [
             ({"messageId": ...}, "messageId is missing"),
             ({"messageId": "x" * 101}, "messageId has 101 characters"),
@@ -246,27 +246,27 @@ class Warnings(unittest.TestCase):
                 self.assertIn(text, warnings_of(**fields))
 
     def test_good_moments(self) -> None:
-        """Every ISO 8601 moment with a zone is fine, to the nanosecond."""
+        """Any ISO 8601 timestamp with a time zone is accepted, down to nanoseconds."""
         for text in ("2026-11-23T08:00Z", "2026-11-23T08:00:00.123456789+01:00"):
             with self.subTest(text=text):
                 self.assertEqual(warnings_of(timestamp=text), "")
 
     def test_repeated_id(self) -> None:
-        """A message id that arrives twice is told with the second."""
+        """If a message id arrives twice, the second call gets a warning."""
         first, second = judge_batch(call(), call()).judged
         self.assertEqual(first.warnings, ())
         self.assertIn("repeated", second.warnings[0])
 
     def test_sent_at(self) -> None:
-        """A request without sentAt is told."""
+        """A request without `sentAt` gets a warning."""
         self.assertIn("sentAt", judge("/v1/track", json.dumps(call()).encode()).warnings[0])
 
 
 class Kept(unittest.TestCase):
-    """What a call looks like when Segment has it."""
+    """The calls that Segment would store."""
 
     def test_type_of_the_path(self) -> None:
-        """A call alone has the type of its path, and loses what is the request's."""
+        """A single call gets its type from the path, and the request's fields are removed."""
         body = {"userId": "u", "sentAt": "2026-11-23T08:00:01Z", "writeKey": "k"}
         verdict = judge("/v1/identify", json.dumps(body).encode())
         self.assertEqual(verdict.judged[0].message, {"type": "identify", "userId": "u"})
@@ -281,5 +281,5 @@ class Kept(unittest.TestCase):
         )
 
     def test_import(self) -> None:
-        """/v1/import is another name of /v1/batch."""
+        """/v1/import is an alias of /v1/batch."""
         self.assertEqual(judge("/v1/import/", b'{"batch":[{}]}').message_count, 1)

@@ -1,4 +1,4 @@
-"""The collector over HTTP, its lines and its command."""
+"""Tests for the collector's HTTP server, its text output and its command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segment_logging.collector.page import PAGE, POLICY
 
 
 def call(**fields: Any) -> dict[str, Any]:
-    """A track call with nothing to say against it; None takes a field away."""
+    """Return a valid track call. A field that is passed as `...` is removed."""
     given = {
         "type": "track",
         "userId": "u-1",
@@ -41,16 +41,16 @@ TRACK = Track(user=User(user_id="u-1"), event="Signup", message_id="m-1")
 
 
 class OverHttp(unittest.TestCase):
-    """The server."""
+    """Tests for the server."""
 
     def start(self, **options: Any) -> Collector:
-        """A collector that ends with the test."""
+        """Return a collector that is closed when the test ends."""
         collector = Collector(**options)
         self.addCleanup(collector.close)
         return collector
 
     def client(self, collector: Collector, **options: Any) -> HttpClient:
-        """A client that sends to the collector."""
+        """Return a client that sends to the collector."""
         client = HttpClient(collector.url, **options)
         self.addCleanup(client.close)
         return client
@@ -63,7 +63,7 @@ class OverHttp(unittest.TestCase):
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Status, headers and body of the answer to one request."""
+        """Send one request, and return the answer's status, headers and body."""
         connection = http.client.HTTPConnection(collector.url.removeprefix("http://"), timeout=10)
         with contextlib.closing(connection):
             connection.request(method, path, body, dict(headers or {}))
@@ -71,7 +71,7 @@ class OverHttp(unittest.TestCase):
             return answer.status, answer.headers, answer.read()
 
     def test_messages(self) -> None:
-        """What is sent arrives as it was made, in order."""
+        """Messages arrive unchanged and in order."""
         collector = self.start()
         client = self.client(collector)
         client.send("key", TRACK)
@@ -79,7 +79,7 @@ class OverHttp(unittest.TestCase):
         self.assertEqual(collector.messages, [TRACK.to_dict()] * 3)
 
     def test_requests(self) -> None:
-        """A request is remembered with write key, size, encoding, attempt and time of sending."""
+        """A request is recorded with its write key, size, encoding, retry count and `sentAt`."""
         collector = self.start(answer=[500])
         client = self.client(collector, gzip=True)
         with self.assertRaises(DeliveryError):
@@ -94,14 +94,14 @@ class OverHttp(unittest.TestCase):
         self.assertRegex(second.sent_at, r"^\d{4}-.*Z$")
 
     def test_write_key_is_not_shown(self) -> None:
-        """The write key stands in no text of a request and in no header."""
+        """The write key is neither in a request's repr nor in its recorded headers."""
         collector = self.start()
         self.client(collector).send("very-secret", TRACK)
         self.assertNotIn("very-secret", repr(collector.requests))
         self.assertNotIn("authorization", collector.requests[0].headers)
 
     def test_refused_is_not_accepted(self) -> None:
-        """What was answered 500 has not arrived."""
+        """A message that was answered with 500 does not count as arrived."""
         collector = self.start(answer=[500])
         with self.assertRaises(DeliveryError):
             self.client(collector).send("key", TRACK)
@@ -109,21 +109,21 @@ class OverHttp(unittest.TestCase):
         self.assertEqual(collector.arrivals[0].reason, "answered 500")
 
     def test_retry_after(self) -> None:
-        """A script can answer 429 with a Retry-After."""
+        """A scripted answer can be a 429 with a Retry-After."""
         collector = self.start(answer=[Answer(429, {"Retry-After": "2"})])
         with self.assertRaises(DeliveryError) as caught:
             self.client(collector).send("key", TRACK)
         self.assertEqual((caught.exception.status, caught.exception.retry_after), (429, 2.0))
 
     def test_hang_up(self) -> None:
-        """A script can hang up without an answer."""
+        """A scripted answer can close the connection without a response."""
         collector = self.start(answer=[Answer(None)])
         with self.assertRaises(DeliveryError) as caught:
             self.client(collector).send("key", TRACK)
         self.assertIsNone(caught.exception.status)
 
     def test_function(self) -> None:
-        """A function of the request can decide."""
+        """The answer can be chosen by a function of the request."""
 
         def answer(request: Request) -> int | None:
             return 503 if request.retry_count is None else None
@@ -136,7 +136,7 @@ class OverHttp(unittest.TestCase):
         self.assertEqual(len(collector.messages), 1)
 
     def test_dropped(self) -> None:
-        """What Segment drops is answered as a success, and told with its code."""
+        """A message that Segment drops is answered with 200 and listed with its code."""
         collector = self.start()
         status, _, body = self.ask(collector, "POST", "/v1/track", b'{"userId":"u"}')
         self.assertEqual((status, json.loads(body)), (200, {"success": True}))
@@ -145,7 +145,7 @@ class OverHttp(unittest.TestCase):
         )
 
     def test_repeated_over_requests(self) -> None:
-        """A message id is remembered over requests."""
+        """A message id that is repeated in another request gets a warning."""
         collector = self.start()
         client = self.client(collector)
         client.send("key", TRACK)
@@ -155,7 +155,7 @@ class OverHttp(unittest.TestCase):
         self.assertIn("repeated", "".join(second.warnings))
 
     def test_wait_for(self) -> None:
-        """Waiting ends when as many calls have arrived, and with the time."""
+        """The wait ends when enough calls have arrived or when the time is up."""
         collector = self.start()
         self.assertFalse(collector.wait_for(1, timeout=0.0))
         sender = Thread(target=self.client(collector).send, args=("key", TRACK))
@@ -164,13 +164,13 @@ class OverHttp(unittest.TestCase):
         sender.join(10)
 
     def test_keep(self) -> None:
-        """With `keep`, only the latest are remembered."""
+        """With `keep`, only the latest calls are kept."""
         collector = self.start(keep=2)
         self.client(collector).send("key", Batch([TRACK] * 5))
         self.assertEqual([one.number for one in collector.arrivals], [4, 5])
 
     def test_bad_bodies(self) -> None:
-        """A body that cannot be unzipped, or is above a megabyte zipped or not, is answered 400."""
+        """A body that cannot be decoded or is larger than a megabyte is answered with 400."""
         zipped = {"Content-Encoding": "gzip"}
         cases: list[tuple[bytes, Mapping[str, str]]] = [
             (b"no gzip", zipped),
@@ -186,7 +186,7 @@ class OverHttp(unittest.TestCase):
         self.assertEqual([one.outcome for one in collector.arrivals], ["refused"] * len(cases))
 
     def test_length_is_required(self) -> None:
-        """A body without a length is not read."""
+        """A body without a valid length is refused."""
         collector = self.start()
         chunked = {"Transfer-Encoding": "chunked"}
         self.assertEqual(self.ask(collector, "POST", "/v1/track", None, chunked)[0], 411)
@@ -195,7 +195,7 @@ class OverHttp(unittest.TestCase):
         )
 
     def test_other_names(self) -> None:
-        """A page elsewhere that points its own name here is refused."""
+        """A request for another host name is refused, which prevents DNS rebinding."""
         collector = self.start()
         for method, path in (("GET", "/"), ("GET", "/api/messages"), ("POST", "/v1/track")):
             with self.subTest(path=path):
@@ -204,18 +204,18 @@ class OverHttp(unittest.TestCase):
         self.assertEqual(collector.requests, [])
 
     def test_loopback_only(self) -> None:
-        """It listens on 127.0.0.1."""
+        """The collector listens on 127.0.0.1."""
         self.assertRegex(self.start().url, r"^http://127\.0\.0\.1:\d+$")
 
     def test_paths(self) -> None:
-        """A GET of an endpoint, and paths that are not there, are refused."""
+        """A GET request for an endpoint is refused, and so are unknown paths."""
         collector = self.start()
         self.assertEqual(self.ask(collector, "GET", "/v1/track")[0], 405)
         self.assertEqual(self.ask(collector, "GET", "/other")[0], 404)
         self.assertEqual(self.ask(collector, "POST", "/v1/other", b"{}")[0], 404)
 
     def test_news(self) -> None:
-        """The page's JSON tells what is new since it last asked, and the counts."""
+        """The page's JSON contains the calls since the last request, and the counts."""
         collector = self.start()
         client = self.client(collector)
         client.send("key", TRACK)
@@ -227,14 +227,14 @@ class OverHttp(unittest.TestCase):
         self.assertEqual([one["number"] for one in news["arrivals"]], [2])
 
     def test_news_of_another_collector(self) -> None:
-        """A page that was open before the collector was started anew sees everything."""
+        """A page that was open before the collector was restarted receives all calls."""
         collector = self.start()
         self.client(collector).send("key", TRACK)
         news = json.loads(self.ask(collector, "GET", "/api/messages?after=999")[2])
         self.assertEqual(len(news["arrivals"]), 1)
 
     def test_page(self) -> None:
-        """The page comes with its policy, and holds nothing that arrived."""
+        """The page is sent with its security policy and contains no data that arrived."""
         collector = self.start()
         hostile = Track(user=User(user_id="u"), event="<script>alert(1)</script>")
         self.client(collector).send("key", hostile)
@@ -246,14 +246,14 @@ class OverHttp(unittest.TestCase):
         self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
 
     def test_page_writes_text_only(self) -> None:
-        """The page's script has no way to make markup of a value, and its policy no exceptions."""
+        """The page's script cannot turn a value into markup, and its policy has no exceptions."""
         for word in (b"innerHTML", b"outerHTML", b"insertAdjacent", b"document.write", b"eval"):
             self.assertNotIn(word, PAGE)
         self.assertNotIn("unsafe", POLICY)
         self.assertIn("default-src 'none'", POLICY)
 
     def test_close_ends_connections(self) -> None:
-        """Closing does not wait for a connection that a client keeps alive."""
+        """Closing the collector also closes connections that clients keep alive."""
         with Collector() as collector:
             connection = http.client.HTTPConnection(collector.url[7:], timeout=10)
             self.addCleanup(connection.close)
@@ -262,7 +262,7 @@ class OverHttp(unittest.TestCase):
         self.assertEqual(connection.sock.recv(1), b"")
 
     def test_keep_alive(self) -> None:
-        """A connection serves many requests."""
+        """A connection can be used for several requests."""
         collector = self.start()
         connection = http.client.HTTPConnection(collector.url[7:], timeout=10)
         self.addCleanup(connection.close)
@@ -273,33 +273,33 @@ class OverHttp(unittest.TestCase):
 
 
 class Lines(unittest.TestCase):
-    """Messages as text."""
+    """Tests for messages as lines of text."""
 
     def test_columns(self) -> None:
-        """A call becomes type, user, name and fields."""
+        """The columns of a call are its type, user, name and fields."""
         self.assertEqual(
             columns_of({"type": "track", "anonymousId": "a", "event": "E", "properties": {"n": 1}}),
             ("track", "a", "E", '{"n": 1}'),
         )
 
     def test_no_call(self) -> None:
-        """Anything but a call has a line as well."""
+        """A value that is not a call can be shown as well."""
         self.assertEqual(columns_of([1]), ("?", "", "", "[1]"))
 
     def test_printable(self) -> None:
-        """Control characters of a message do not reach the terminal."""
+        """Control characters are escaped before they reach the terminal."""
         self.assertEqual(printable("a\x1b[2Jb\n\x9b\u202ec"), r"a\x1b[2Jb\n\x9b\u202ec")
 
     def test_table(self) -> None:
-        """Columns are as wide as their widest text."""
+        """A column is as wide as its widest cell."""
         self.assertEqual(table([("aaa", "b"), ("a", "")], ("x", "y")), "x    y\naaa  b\na")
 
 
 class CommandLine(unittest.TestCase):
-    """`python -m segment_logging.collector`."""
+    """Tests for `python -m segment_logging.collector`."""
 
     def test_runs_until_ended(self) -> None:
-        """It says where it listens and ends when told."""
+        """The command prints its address and ends when its event is set."""
         ended = Event()
         ended.set()
         with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -307,7 +307,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("SEGMENT_HOST=http://127.0.0.1:", said.getvalue())
 
     def test_port_taken(self) -> None:
-        """A port that is taken is told, with exit code 2."""
+        """If the port is in use, the command reports it and exits with 2."""
         with (
             Collector() as collector,
             contextlib.redirect_stderr(io.StringIO()) as said,
@@ -317,7 +317,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn(port, said.getvalue())
 
     def test_line_for_each_message(self) -> None:
-        """A running collector prints a line for each message, in whatever encoding."""
+        """The command prints a line for each message, in any encoding."""
         process = subprocess.Popen(
             [sys.executable, "-m", "segment_logging.collector", "--port", "0"],
             stdout=subprocess.PIPE,

@@ -1,1 +1,1 @@
-"""The framework integrations, each under the real framework; skipped where one is missing."""
+"""Tests for the integrations, with the real frameworks. They are skipped if one is missing."""

@@ -1,4 +1,4 @@
-"""A site of Django's under our middleware, without a database: any query would raise."""
+"""A Django site with our middleware and without a database. Any query would raise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from django.conf import settings
 
 if not settings.configured:
     settings.configure(
-        SECRET_KEY="of the tests",
+        SECRET_KEY="test-secret",
         ALLOWED_HOSTS=["testserver"],
         ROOT_URLCONF=__name__,
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
@@ -52,7 +52,7 @@ loads: list[str] = []
 
 
 class Users(BaseBackend):  # type: ignore[misc]
-    """Has users without a database, and notes who is loaded."""
+    """A backend that creates users without a database and records which ones are loaded."""
 
     @override
     def get_user(self, user_id: Any) -> Any:
@@ -65,7 +65,7 @@ class Users(BaseBackend):  # type: ignore[misc]
 
 View = Callable[[HttpRequest], Any]
 views: dict[str, View] = {}
-"""What the one url does, for sync and for async requests."""
+"""The current view, under the key "now". It handles all URLs, sync and async."""
 
 
 def show(request: HttpRequest) -> Any:
@@ -85,13 +85,13 @@ async def ashow_named(request: HttpRequest, name: str) -> Any:
 
 
 class Async:
-    """The urls of asynchronous requests."""
+    """The URL configuration for async requests."""
 
     urlpatterns = (path("", ashow), path("shop/<str:name>", ashow_named))
 
 
 def user_id_of_header(request: HttpRequest) -> Any:
-    """An option of the setting."""
+    """Return the user id from a header; used as the `user_id` setting."""
     return request.META.get("HTTP_X_USER")
 
 
@@ -110,7 +110,7 @@ class DjangoTest(FrameworkTest):
         logging.getLogger("django.request").setLevel(logging.CRITICAL)
 
     def get(self, view: View, url: str = "/", *, user_id: Any = None, **headers: str) -> Any:
-        """Have the view answer to visitor 1, who may be logged in; over WSGI."""
+        """Request the view over WSGI as visitor 1, who is logged in if `user_id` is given."""
         views["now"] = view
         client = Client(REMOTE_ADDR="192.0.2.7")
         client.cookies[COOKIE] = "a-1"
@@ -120,7 +120,7 @@ class DjangoTest(FrameworkTest):
         return b"".join(response) if response.streaming else response
 
     def get_async(self, view: View, url: str = "/", *, user_id: Any = None, **headers: str) -> Any:
-        """Likewise over ASGI."""
+        """Request the view over ASGI as visitor 1, who is logged in if `user_id` is given."""
         views["now"] = view
         client = AsyncClient()
         client.cookies[COOKIE] = "a-1"
@@ -140,7 +140,7 @@ class DjangoTest(FrameworkTest):
             return asyncio.run(main())
 
     def both(self) -> Iterator[tuple[Callable[..., Any], AbstractContextManager[Any]]]:
-        """Both ways of requesting, each in a subtest."""
+        """Yield the WSGI and the ASGI variant of `get`, each with a subtest."""
         for get in (self.get, self.get_async):
             loads.clear()
             yield get, self.subTest(get.__name__)

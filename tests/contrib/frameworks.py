@@ -1,4 +1,4 @@
-"""What tests under frameworks share."""
+"""Helpers for the tests of the framework integrations."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from segment_logging.collector import Collector
 from segment_logging.testing import Captured, capture_segment
 
 logger = logging.getLogger("tests.contrib")
-"""What the views of the tests log to."""
+"""The logger of the tests' views."""
 
 COOKIE = "ajs_anonymous_id"
 MANY = 200
-"""Requests at the same time."""
+"""The number of concurrent requests."""
 
 
 def has(*modules: str) -> bool:
-    """Whether all of the modules can be imported."""
+    """Return whether all of the modules can be imported."""
     return all(importlib.util.find_spec(module) is not None for module in modules)
 
 
 def log(event: str = "Seen", **extra: Any) -> None:
-    """Log an event that says nothing of whom it is about."""
+    """Log an event without ids, unless they are passed."""
     logger.info(event, extra={"event": event, **extra})
 
 
 class CollectorTest(unittest.TestCase):
-    """With a collector for what other processes send."""
+    """Base class with a collector, which receives the messages of other processes."""
 
     @override
     def setUp(self) -> None:
@@ -44,7 +44,7 @@ class CollectorTest(unittest.TestCase):
 
 
 class FrameworkTest(unittest.TestCase):
-    """Nobody may be bound after a test, whatever became of its requests."""
+    """Base class that checks after each test that no identity is bound."""
 
     @override
     def setUp(self) -> None:
@@ -53,23 +53,23 @@ class FrameworkTest(unittest.TestCase):
 
 @contextmanager
 def captured() -> Iterator[Captured]:
-    """Capture what the views log, also what Segment would drop."""
+    """Capture the events that the views log, including invalid ones."""
     with capture_segment(logger.name, allow_invalid=True) as events:
         yield events
 
 
 def who(events: Captured) -> list[tuple[str | None, str | None]]:
-    """The user id and the anonymous id of each event."""
+    """Return the user id and the anonymous id of each event."""
     return [(event.user.user_id, event.user.anonymous_id) for event in events]
 
 
 def number_of(event: Any) -> int:
-    """Which of many requests an event says that it was logged in."""
+    """Return the number of the request in which an event was logged."""
     number: int = event.properties["number"]
     return number
 
 
 def context_of(events: Captured) -> dict[str, Any]:
-    """The context of the only event, without the library's name."""
+    """Return the context of the only event, without the library."""
     (event,) = events
     return {key: value for key, value in (event.context or {}).items() if key != "library"}

@@ -1,4 +1,4 @@
-"""FastAPI, Starlette and plain ASGI applications under SegmentMiddleware."""
+"""Tests for SegmentMiddleware with FastAPI, Starlette and plain ASGI applications."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from typing_extensions import override
 
 
 class XUser(AuthenticationBackend):
-    """Takes the word of a header for who it is."""
+    """An authentication backend that takes the user's name from a header."""
 
     @override
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
@@ -43,7 +43,7 @@ class XUser(AuthenticationBackend):
 
 
 def application(*routes: Any, **options: Any) -> Starlette:
-    """Return an application whose users come from a header."""
+    """Return an application that takes its users from a header."""
     return Starlette(
         routes=list(routes),
         middleware=[
@@ -54,14 +54,14 @@ def application(*routes: Any, **options: Any) -> Starlette:
 
 
 def visitor(number: int) -> dict[str, str]:
-    """Return the headers of one of many visitors."""
+    """Return the request headers of the visitor with this number."""
     return {"cookie": f"{COOKIE}=a-{number}", "x-user": f"u-{number}"}
 
 
 async def get(
     app: Any, path: str = "/", headers: dict[str, str] | None = None, **options: Any
 ) -> httpx.Response:
-    """Request a page, as visitor 1 unless the headers say otherwise."""
+    """Request a page, as visitor 1 unless other headers are given."""
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 4711), **options)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as browser:
         return await browser.get(path, headers=visitor(1) if headers is None else headers)
@@ -74,7 +74,7 @@ async def seen(request: Request) -> Response:
 
 
 def run(awaitable: Awaitable[Any]) -> Any:
-    """Run a test's requests in a loop of their own."""
+    """Run a test's requests in a new event loop."""
 
     async def main() -> Any:
         return await awaitable
@@ -84,19 +84,19 @@ def run(awaitable: Awaitable[Any]) -> Any:
 
 class TestStarlette(FrameworkTest):
     def test_ids(self) -> None:
-        """An event in a request is about its visitor, and the user whom Starlette found."""
+        """An event in a request has the visitor's anonymous id and Starlette's user."""
         with captured() as events:
             run(get(application(Route("/", seen))))
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_nobody_logged_in(self) -> None:
-        """A visitor who is not logged in has no user id."""
+        """If the visitor is not logged in, an event has no user id."""
         with captured() as events:
             run(get(application(Route("/", seen)), headers={"cookie": f"{COOKIE}=a-1"}))
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_context(self) -> None:
-        """The context says address, browser, language and page, below a mount, too."""
+        """The context holds the address, browser, language and page, even below a mount."""
         headers = {
             "user-agent": "Mozilla/5.0",
             "accept-language": "de-DE,de",
@@ -121,14 +121,14 @@ class TestStarlette(FrameworkTest):
         )
 
     def test_user_id(self) -> None:
-        """`user_id` says who it is instead."""
+        """The option `user_id` replaces Starlette's user."""
         app = application(Route("/", seen), user_id=lambda scope: len(scope["path"]))
         with captured() as events:
             run(get(app))
         self.assertEqual(who(events), [("1", "a-1")])
 
     def test_user_without_identity(self) -> None:
-        """A user class without an identity makes no user id."""
+        """A user object without an identity gives no user id."""
 
         class Somebody(BaseUser):
             is_authenticated = True
@@ -142,7 +142,7 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_wrong_option(self) -> None:
-        """A wrong option fails when the middleware is made."""
+        """An invalid option is refused when the middleware is created."""
 
         async def user_id(scope: Scope) -> str:
             return "u-1"
@@ -152,7 +152,7 @@ class TestStarlette(FrameworkTest):
                 SegmentMiddleware(application(), **options)
 
     def test_background_task(self) -> None:
-        """A background task is about the visitor whose request started it."""
+        """An event in a background task has the ids of the visitor whose request started it."""
 
         async def view(request: Request) -> Response:
             return PlainTextResponse("ok", background=BackgroundTask(log))
@@ -162,7 +162,7 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_task(self) -> None:
-        """So is a task that it starts, also when it outlives the request."""
+        """An event in an asyncio task has the visitor's ids, even after the request has ended."""
         tasks = []
 
         async def later(is_over: asyncio.Event) -> None:
@@ -185,7 +185,7 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_to_thread(self) -> None:
-        """`asyncio.to_thread` takes the visitor along."""
+        """An event in `asyncio.to_thread` has the visitor's ids."""
 
         async def view(request: Request) -> Response:
             await asyncio.to_thread(log)
@@ -196,7 +196,7 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_streaming(self) -> None:
-        """A response that is made while it is sent is about its visitor."""
+        """Events that are logged while a response is streamed have the visitor's ids."""
 
         async def parts() -> AsyncIterator[str]:
             for part in "12":
@@ -211,7 +211,7 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 2)
 
     def test_error(self) -> None:
-        """An exception goes on as it was."""
+        """An exception passes through the middleware unchanged."""
 
         async def view(request: Request) -> Response:
             log()
@@ -224,7 +224,7 @@ class TestStarlette(FrameworkTest):
 
 class TestFastAPI(FrameworkTest):
     def test_dependencies_and_threads(self) -> None:
-        """Dependencies and views in threads, as FastAPI runs what is not async."""
+        """Events in sync dependencies and views, which run in threads, have the visitor's ids."""
 
         def dependency() -> Any:
             log("Before")
@@ -246,7 +246,7 @@ class TestFastAPI(FrameworkTest):
 
 class TestPlainAsgi(FrameworkTest):
     def call(self, app: Callable[..., Awaitable[None]], **scope: Any) -> None:
-        """Have one request handled by the application under the middleware."""
+        """Send one request to the application through the middleware."""
 
         async def nothing(*args: Any) -> Any:
             return {}
@@ -258,13 +258,13 @@ class TestPlainAsgi(FrameworkTest):
         log(user_id="u-1")
 
     def test_least(self) -> None:
-        """A scope of no more than what the specification demands."""
+        """A scope with only the keys that the specification requires is handled."""
         with captured() as events:
             self.call(self.seen)
         self.assertEqual(context_of(events), {"page": {"path": "/"}})
 
     def test_headers_that_are_repeated(self) -> None:
-        """Cookies and forwarded addresses may come in several headers; else the first counts."""
+        """Repeated Cookie headers are joined; of other repeated headers, the first counts."""
         headers = [
             (b"cookie", b"theme=dark"),
             (b"cookie", b"ajs_anonymous_id=a-1"),
@@ -277,7 +277,7 @@ class TestPlainAsgi(FrameworkTest):
         self.assertEqual(context_of(events)["userAgent"], "one")
 
     def test_nothing_is_read_without_an_event(self) -> None:
-        """A request that logs no event is not looked into."""
+        """The scope of a request that logs no event is not read."""
 
         async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
             pass
@@ -285,7 +285,7 @@ class TestPlainAsgi(FrameworkTest):
         self.call(nothing, headers=None, path=None)
 
     def test_afterwards(self) -> None:
-        """Afterwards nobody is bound, as the next request may come in the same task."""
+        """After a request, no identity is bound, because the next may run in the same task."""
 
         async def fail(scope: Scope, receive: Receive, send: Send) -> None:
             raise LookupError
@@ -303,7 +303,7 @@ class TestPlainAsgi(FrameworkTest):
             run(main())
 
     def test_lifespan(self) -> None:
-        """The start and end of a server are no request."""
+        """No identity is bound during the server's startup and shutdown."""
 
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             self.assertIs(current_identity(), NOBODY)
@@ -319,7 +319,7 @@ class TestPlainAsgi(FrameworkTest):
         run(SegmentMiddleware(lifespan)({"type": "lifespan"}, receive, send))
 
     def test_websocket(self) -> None:
-        """A websocket is about its visitor, for as long as it is open."""
+        """Events in a WebSocket connection have the visitor's ids while it is open."""
 
         async def talk(websocket: WebSocket) -> None:
             await websocket.accept()
@@ -352,7 +352,7 @@ class TestPlainAsgi(FrameworkTest):
 
 class TestManyRequests(FrameworkTest):
     def test_gather(self) -> None:
-        """Of many requests at the same time, each logs about its own visitor only."""
+        """In concurrent requests, each event has the ids of its own visitor."""
         waiting = 0
 
         async def all_in(everybody: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""What a function logs is delivered before it returns, as far as time allows."""
+"""Tests for `flush_after`, which delivers a function's events before the function returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .. import needs
 
 
 class Context:
-    """What Lambda passes along."""
+    """The context object that Lambda passes to a function."""
 
     def __init__(self, milliseconds: int) -> None:
         self.milliseconds = milliseconds
@@ -33,23 +33,23 @@ class Context:
 
 class TestSecondsLeft(unittest.TestCase):
     def test_by_the_context(self) -> None:
-        """What Lambda has left, without the margin."""
+        """The result is Lambda's remaining time minus the margin."""
         self.assertEqual(seconds_left(({}, Context(2_000)), timeout=5.0, margin=0.5), 1.5)
 
     def test_by_the_timeout(self) -> None:
-        """Never more than the timeout."""
+        """The result is at most the timeout."""
         self.assertEqual(seconds_left(({}, Context(60_000)), timeout=5.0, margin=0.5), 5.0)
 
     def test_none_left(self) -> None:
-        """Never less than nothing."""
+        """The result is never negative."""
         self.assertEqual(seconds_left(({}, Context(100)), timeout=5.0, margin=0.5), 0.0)
 
     def test_no_context(self) -> None:
-        """Where nothing tells the deadline it is the timeout."""
+        """Without a Lambda context, the result is the timeout."""
         self.assertEqual(seconds_left(({}, None), timeout=2.0, margin=0.5), 2.0)
 
     def test_broken_context(self) -> None:
-        """A context that raises costs the function nothing."""
+        """With a broken context, the result is the timeout."""
         broken = Context(0)
         broken.milliseconds = "soon"  # type: ignore[assignment]
         with redirect_stderr(io.StringIO()):
@@ -73,33 +73,33 @@ class TestFlushAfter(unittest.TestCase):
             self.addCleanup(self.released.set)
 
     def answer(self, message: Message) -> None:
-        """Answer when it is allowed."""
+        """Answer after `released` is set."""
         self.released.wait(10)
 
     def log(self) -> None:
-        """Log an event to each of two handlers."""
+        """Log an event to each of the two handlers."""
         for logger in self.loggers:
             logger.info("Seen", extra={"user_id": "u-1"})
 
     def arrived(self) -> list[int]:
-        """How many messages each handler has delivered."""
+        """Return the number of messages that each handler has delivered."""
         return [len(client.messages) for client in self.clients]
 
     def test_delivers(self) -> None:
-        """When the function has returned, what every handler had is delivered."""
+        """When the function returns, the messages from all handlers have been delivered."""
 
         @flush_after
         def function(event: int, context: object) -> int:
-            """Do it."""
+            """Log and add one."""
             self.log()
             return event + 1
 
         self.assertEqual(function(1, Context(5_000)), 2)
         self.assertEqual(self.arrived(), [1, 1])
-        self.assertEqual((function.__name__, function.__doc__), ("function", "Do it."))
+        self.assertEqual((function.__name__, function.__doc__), ("function", "Log and add one."))
 
     def test_context_by_name(self) -> None:
-        """The context may be passed by its name."""
+        """The context may be passed by keyword."""
         self.released.clear()
 
         @flush_after
@@ -108,17 +108,17 @@ class TestFlushAfter(unittest.TestCase):
 
         with redirect_stderr(io.StringIO()) as stderr:
             function(event=1, context=Context(500))
-        self.assertIn("within the 0.0 s", stderr.getvalue())
+        self.assertIn("within the remaining 0.0 s", stderr.getvalue())
 
     def test_again(self) -> None:
-        """Each call delivers its own: the process goes on after it was thawed."""
+        """Each call of the function delivers its own events."""
         function = flush_after(self.log)
         for calls in range(1, 4):
             function()
             self.assertEqual(self.arrived(), [calls, calls])
 
     def test_error(self) -> None:
-        """A function that raises delivers, too, and its exception goes on."""
+        """If the function raises, its events are delivered and the exception propagates."""
 
         @flush_after(timeout=5.0, margin=1.0)
         def function() -> None:
@@ -131,7 +131,7 @@ class TestFlushAfter(unittest.TestCase):
 
     @needs.event_loop
     def test_async(self) -> None:
-        """An async function delivers without holding up the loop."""
+        """An async function delivers its events without blocking the event loop."""
 
         @flush_after(timeout=10.0)
         async def function() -> str:
@@ -144,7 +144,7 @@ class TestFlushAfter(unittest.TestCase):
         self.assertEqual(self.arrived(), [1, 1])
 
     def test_no_time(self) -> None:
-        """With no time left it returns at once, says so once, and delivers behind."""
+        """With no time left, the function returns at once and delivers in the background."""
         self.released.clear()
         function = flush_after(lambda event, context: self.log())
         stderr = io.StringIO()
@@ -158,12 +158,12 @@ class TestFlushAfter(unittest.TestCase):
         self.assertEqual(self.arrived(), [2, 2])
 
     def test_nothing_logged(self) -> None:
-        """Without events there is nothing to wait for."""
+        """A function that logs no event returns without waiting."""
         self.released.clear()
         self.assertEqual(flush_after(timeout=600.0)(lambda: "ok")(), "ok")
 
     def test_options(self) -> None:
-        """A wrong option fails at the start."""
+        """An invalid option is refused when the function is decorated."""
         wrong: Any = "2"
         for options in ({"timeout": wrong}, {"margin": -1.0}):
             with self.subTest(options), self.assertRaises(ConfigurationError):

@@ -1,4 +1,4 @@
-"""Celery: whose request started a task is whom the task's events are about."""
+"""Tests for Celery: a task's events have the identity that was bound when it was sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from segment_logging.contrib.celery import HEADER, connect
 
 
 def sent(headers: dict[str, Any] | None = None) -> Any:
-    """Return what travels with a task that is sent now."""
+    """Return the identity header of a task that is sent now."""
     headers = {} if headers is None else headers
     signals.before_task_publish.send("a task", headers=headers)
     return headers.get(HEADER)
@@ -46,7 +46,7 @@ class CeleryTest(FrameworkTest):
         self.task = self.app.task(log)
 
     def run_task(self, header: object = None) -> None:
-        """Run the task as a worker does that got this header."""
+        """Run the task like a worker that received this header."""
         request = {"id": "a-task", "is_eager": False, "args": (), "kwargs": {}}
         if header is not None:
             request[HEADER] = header
@@ -55,7 +55,7 @@ class CeleryTest(FrameworkTest):
 
 class TestSend(CeleryTest):
     def test_what_is_bound(self) -> None:
-        """What is bound travels as text, whatever the types of the ids."""
+        """The bound identity is sent as JSON, whatever the types of its ids."""
         uuid = UUID("6b1fd3a4-2e55-4b6c-a4d1-3c0f2f4e9a77")
         with identity(user_id=17, anonymous_id=uuid, context={"ip": "192.0.2.7"}):
             self.assertEqual(
@@ -63,7 +63,7 @@ class TestSend(CeleryTest):
             )
 
     def test_nobody(self) -> None:
-        """When nobody is bound, nothing travels; what came with a task that is retried stays."""
+        """If no identity is bound, none is sent, and a retried task keeps its header."""
         self.assertIsNone(sent())
         self.assertEqual(sent({HEADER: "{}"}), "{}")
 
@@ -74,7 +74,7 @@ class TestSend(CeleryTest):
         self.assertEqual(len(signals.task_prerun.receivers), before)
 
     def test_what_cannot_be_written(self) -> None:
-        """An identity that cannot be written costs no task, and is said once."""
+        """If an identity cannot be encoded, the task is sent without it; this is reported once."""
         self.addCleanup(setattr, celery_module, "_reporter", celery_module._reporter)
         celery_module._reporter = Reporter()
         stderr = io.StringIO()
@@ -92,7 +92,7 @@ class TestSend(CeleryTest):
 
 class TestRun(CeleryTest):
     def test_what_came_along(self) -> None:
-        """The events of a task are about whom came along with it."""
+        """A task's events have the identity that was sent with the task."""
         header = '{"user_id":17,"anonymous_id":"a-1","context":{"ip":"192.0.2.7"}}'
         with captured() as events:
             self.run_task(header)
@@ -101,7 +101,7 @@ class TestRun(CeleryTest):
         self.assertIs(current_identity(), NOBODY)
 
     def test_there_and_back(self) -> None:
-        """What is sent is what is bound."""
+        """The identity that was bound when a task was sent is bound when the task runs."""
         with identity(user_id="u-1", context={"page": {"path": "/"}}):
             header = sent()
         with captured() as events:
@@ -110,7 +110,7 @@ class TestRun(CeleryTest):
         self.assertEqual(context_of(events), {"page": {"path": "/"}})
 
     def test_strange_headers(self) -> None:
-        """A header that somebody else wrote is nobody's, and costs no task."""
+        """An invalid header is ignored, and the task still runs."""
 
         def other() -> None:
             log(user_id="u-9")
@@ -122,7 +122,7 @@ class TestRun(CeleryTest):
                 self.assertEqual(who(events), [("u-9", None)])
 
     def test_left_over(self) -> None:
-        """A task does not see what was bound before it, nor leaves behind what it binds."""
+        """A task neither sees the worker's identity nor changes it."""
 
         def left_over() -> None:
             log(anonymous_id="none")
@@ -135,14 +135,14 @@ class TestRun(CeleryTest):
         self.assertEqual(who(events), [(None, "none")])
 
     def test_eager(self) -> None:
-        """A task that runs eagerly is a call: it is about whom its caller is."""
+        """A task that runs eagerly has its caller's identity."""
         with captured() as events, identity(user_id="u-5"):
             self.task.delay()
             self.assertEqual(current_identity(), KnownIdentity(user_id="u-5"))
         self.assertEqual(who(events), [("u-5", None)])
 
     def test_error(self) -> None:
-        """A task that fails leaves nobody bound."""
+        """After a task that fails, no identity is bound."""
 
         def fail() -> None:
             raise LookupError
@@ -203,7 +203,7 @@ def alone(number):
 
 if __name__ == "__main__":
     for number in range(5):
-        alone.delay(number)  # by a client that does not connect
+        alone.delay(number)  # sent by a client that is not connected
     connect()
     for number in range(20):
         with identity(user_id=f"u-{number}", anonymous_id=f"a-{number}"):
@@ -215,7 +215,7 @@ if __name__ == "__main__":
     def stop_when_done():
         while not os.path.exists(done) or len(open(done).readlines()) < 50:
             time.sleep(0.05)
-        time.sleep(1)  # a pool that is closed while it replaces a process may kill that
+        time.sleep(1)  # a pool that is closed while it replaces a process may kill that process
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=stop_when_done, daemon=True).start()
@@ -225,8 +225,11 @@ if __name__ == "__main__":
 
 class TestWorker(CollectorTest):
     def test_prefork(self) -> None:
-        """In a worker's processes, which are replaced while it runs, each event is about whom it
-        should be, and arrives when its process ends; in tasks of tasks and retries, too."""
+        """Every event of a prefork worker arrives with the right ids.
+
+        The worker replaces its processes while it runs. Tasks that are sent by tasks, and tasks
+        that are retried, have the right ids as well.
+        """
         with TemporaryDirectory() as directory:
             folder = f"{directory}/queue"
             done = run(

@@ -1,4 +1,4 @@
-"""Django under its middleware, over WSGI and ASGI."""
+"""Tests for Django's SegmentMiddleware, over WSGI and ASGI."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from .django_site import Async, DjangoTest, seen, user_id_of_header, views
 
 class TestDjango(DjangoTest):
     def test_anonymous(self) -> None:
-        """An event in a request is about its visitor."""
+        """An event in a request has the visitor's anonymous id."""
         for get, subtest in self.both():
             with subtest, captured() as events:
                 self.assertEqual(get(seen).content, b"ok")
                 self.assertEqual(who(events), [(None, "a-1")])
 
     def test_context(self) -> None:
-        """The context says address, browser, language and page."""
+        """The context holds the address, browser, language and page."""
         headers = {
             "user-agent": "Mozilla/5.0",
             "accept-language": "de-DE,de",
@@ -60,14 +60,14 @@ class TestDjango(DjangoTest):
                 )
 
     def test_host_that_is_not_allowed(self) -> None:
-        """A Host header that the settings do not allow makes no url, and costs no event."""
+        """If the Host header is not allowed, the event is logged without a URL."""
         for get, subtest in self.both():
             with subtest, captured() as events:
                 get(seen, host="evil.example")
                 self.assertEqual(context_of(events)["page"], {"path": "/"})
 
     def test_error(self) -> None:
-        """An exception in a view goes on as it was."""
+        """An exception in a view passes through the middleware unchanged."""
 
         def fail(request: HttpRequest) -> HttpResponse:
             log()
@@ -80,7 +80,7 @@ class TestDjango(DjangoTest):
                 self.assertEqual(who(events), [(None, "a-1")])
 
     def test_bound_in_a_request(self) -> None:
-        """What a view binds ends with its request."""
+        """An identity that a view binds is unbound at the end of the request."""
 
         def view(request: HttpRequest) -> HttpResponse:
             log()
@@ -94,7 +94,7 @@ class TestDjango(DjangoTest):
                 self.assertEqual(who(events), [(None, "a-1")] * 2)
 
     def test_visitor_of_a_sync_view_over_asgi(self) -> None:
-        """A view that is not async runs in a thread, and is about the visitor there."""
+        """An event in a sync view, which runs in a thread, has the visitor's ids."""
         views["now"] = seen
         client = AsyncClient()
         client.cookies[COOKIE] = "a-1"
@@ -103,7 +103,7 @@ class TestDjango(DjangoTest):
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_to_thread(self) -> None:
-        """`asyncio.to_thread` takes the visitor along."""
+        """An event in `asyncio.to_thread` has the visitor's ids."""
 
         async def view(request: HttpRequest) -> HttpResponse:
             await asyncio.to_thread(log)
@@ -116,7 +116,7 @@ class TestDjango(DjangoTest):
 
 class TestStreaming(DjangoTest):
     def test_each_step(self) -> None:
-        """A response that is made while it is sent is about its visitor, with what is bound."""
+        """Events in a streamed response have the visitor's ids and those that the view binds."""
 
         def view(request: HttpRequest) -> StreamingHttpResponse:
             bind(user_id="u-1")
@@ -132,7 +132,7 @@ class TestStreaming(DjangoTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 2)
 
     def test_async(self) -> None:
-        """Likewise over ASGI."""
+        """Events in a streamed response have the same ids over ASGI."""
 
         def view(request: HttpRequest) -> StreamingHttpResponse:
             bind(user_id="u-1")
@@ -149,7 +149,7 @@ class TestStreaming(DjangoTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 2)
 
     def test_visitor_who_leaves(self) -> None:
-        """A response that is closed early is about its visitor while it is."""
+        """An event that is logged when a response is closed early has the visitor's ids."""
 
         def parts() -> Iterator[bytes]:
             try:
@@ -167,7 +167,7 @@ class TestStreaming(DjangoTest):
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_file(self) -> None:
-        """A file stays one, for servers to send in their own way."""
+        """A file response is not wrapped, so that servers can send it efficiently."""
         file = FileResponse(io.BytesIO(b"ok"))
         iterator = file._iterator
         response: Any = SegmentMiddleware(lambda request: file)(RequestFactory().get("/"))
@@ -178,7 +178,7 @@ class TestStreaming(DjangoTest):
 
 class TestSettings(DjangoTest):
     def test_user_id(self) -> None:
-        """`user_id` says who it is instead: a callable, or the path of one."""
+        """The setting `user_id` may be a callable or the path of a callable."""
         for user_id in (user_id_of_header, f"{user_id_of_header.__module__}.user_id_of_header"):
             with override_settings(SEGMENT_LOGGING={"user_id": user_id}):
                 for get, subtest in self.both():
@@ -187,7 +187,7 @@ class TestSettings(DjangoTest):
                         self.assertEqual(who(events), [("u-5", "a-1")])
 
     def test_trusted_proxies(self) -> None:
-        """`trusted_proxies` says whose X-Forwarded-For counts."""
+        """X-Forwarded-For is used only if it comes from one of `trusted_proxies`."""
         with override_settings(SEGMENT_LOGGING={"trusted_proxies": ["127.0.0.0/8", "192.0.2.7"]}):
             for get, subtest in self.both():
                 with subtest, captured() as events:
@@ -195,7 +195,7 @@ class TestSettings(DjangoTest):
                     self.assertEqual(context_of(events)["ip"], "203.0.113.9")
 
     def test_wrong(self) -> None:
-        """A wrong setting fails when the middleware is made, and is named."""
+        """An invalid setting is refused when the middleware is created."""
         for options in (
             {"userid": user_id_of_header}, {"user_id": 17}, {"trusted_proxies": "10.0.0.1"}, ["x"],
         ):  # fmt: skip
@@ -209,7 +209,7 @@ class TestSettings(DjangoTest):
 
 class TestManyRequests(DjangoTest):
     def test_gather(self) -> None:
-        """Of many requests at the same time, each logs about its own visitor only."""
+        """In concurrent requests, each event has the ids of its own visitor."""
         waiting = 0
 
         async def main() -> None:

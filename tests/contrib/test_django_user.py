@@ -1,4 +1,4 @@
-"""Who is logged in to Django, whether the view asks for it or not."""
+"""Tests for the user id of events in Django, whether or not the view reads `request.user`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .django_site import DjangoTest, Users, loads, seen, views
 
 class TestUser(DjangoTest):
     def test_loaded_for_an_event(self) -> None:
-        """The user is loaded for the first event of a request, and not again for the view."""
+        """The first event of a request loads the user, and the view does not load it again."""
 
         def view(request: HttpRequest) -> HttpResponse:
             log()
@@ -36,18 +36,18 @@ class TestUser(DjangoTest):
         self.assertEqual((who(events), loads), ([("17", "a-1")] * 3, ["17"]))
 
     def test_not_without_an_event(self) -> None:
-        """Nobody is loaded in a request that logs none."""
+        """A request that logs no event does not load the user."""
         self.get(lambda request: HttpResponse("ok"), user_id=17)
         self.assertEqual(loads, [])
 
     def test_not_in_async_code(self) -> None:
-        """There the database may not be asked: who it is stays unknown until somebody has."""
+        """Async code must not query the database, so an event there does not load the user."""
         with captured() as events:
             self.get_async(seen, user_id=17)
         self.assertEqual((who(events), loads), ([(None, "a-1")], []))
 
     def test_sync_view_over_asgi(self) -> None:
-        """A view that is not async may ask, as it runs in a thread."""
+        """An event in a sync view over ASGI loads the user, because the view runs in a thread."""
         views["now"] = seen
         client = AsyncClient()
         client.cookies[COOKIE] = "a-1"
@@ -57,7 +57,7 @@ class TestUser(DjangoTest):
         self.assertEqual(who(events), [("17", "a-1")])
 
     def test_always(self) -> None:
-        """With "always", the user is loaded before the view, in async code as well."""
+        """With "always", the user is loaded before the view runs, even if the view is async."""
         self.enterContext(override_settings(SEGMENT_LOGGING={"load_user": "always"}))
         for get, subtest in self.both():
             with subtest, captured() as events:
@@ -65,7 +65,7 @@ class TestUser(DjangoTest):
                 self.assertEqual((who(events), loads), ([("17", "a-1")], ["17"]))
 
     def test_always_and_the_view_asks(self) -> None:
-        """The view, async or not, gets that user, and nobody is loaded twice."""
+        """With "always", sync and async views get the loaded user, which is loaded once."""
         self.enterContext(override_settings(SEGMENT_LOGGING={"load_user": "always"}))
 
         def view(request: HttpRequest) -> HttpResponse:
@@ -81,7 +81,7 @@ class TestUser(DjangoTest):
                 self.assertEqual(loads, ["17"])
 
     def test_never(self) -> None:
-        """With False, nobody is loaded for an event, nor the session."""
+        """With False, an event loads neither the user nor the session."""
         self.enterContext(override_settings(SEGMENT_LOGGING={"load_user": False}))
         for get, subtest in self.both():
             with subtest, captured() as events:
@@ -89,11 +89,11 @@ class TestUser(DjangoTest):
                 self.assertEqual((who(events), loads), ([(None, "a-1")], []))
 
     def test_response_does_not_vary(self) -> None:
-        """Having looked into the session for an event does not count as the view's looking."""
+        """Reading the session for an event does not add a Vary header to the response."""
         self.assertNotIn("Vary", self.get(seen, user_id=17).headers)
 
     def test_loading_fails(self) -> None:
-        """An error while the user is loaded is told once; event and request go on without."""
+        """If loading the user fails, it is reported once, and events have no user id."""
         broken = patch.object(Users, "get_user", side_effect=LookupError)
         with broken, captured() as events, self.assertLogs("segment_logging") as told:
             self.assertEqual(self.get(seen, user_id=17).content, b"ok")
@@ -103,7 +103,7 @@ class TestUser(DjangoTest):
         self.assertIn("LookupError", told.output[0])
 
     def test_user_of_a_token(self) -> None:
-        """A lazy user that some other middleware has put there is asked for, too."""
+        """A lazy user that another middleware has set is used."""
 
         def view(request: HttpRequest) -> HttpResponse:
             request.user = SimpleLazyObject(lambda: get_user_model()(pk="t-7"))
@@ -114,12 +114,12 @@ class TestUser(DjangoTest):
         self.assertEqual(who(events), [("t-7", "a-1")])
 
     def test_a_query_would_raise(self) -> None:
-        """There really is no database here."""
+        """The site has no database, so a query raises."""
         with self.assertRaises(ImproperlyConfigured):
             connection.cursor()
 
     def test_session(self) -> None:
-        """With False, who it is is known once the view has loaded the session."""
+        """With False, events have the user id once the view has loaded the session."""
 
         def view(request: HttpRequest) -> HttpResponse:
             request.session.get("basket")
@@ -132,7 +132,7 @@ class TestUser(DjangoTest):
                     self.assertEqual((who(events), loads), ([("17", "a-1")], []))
 
     def test_user(self) -> None:
-        """When the view has asked for the user, the event is about that one."""
+        """If the view has read `request.user`, the event has that user's id."""
 
         def view(request: HttpRequest) -> HttpResponse:
             self.assertTrue(request.user.is_authenticated)
@@ -144,7 +144,7 @@ class TestUser(DjangoTest):
                 self.assertEqual((who(events), loads), ([("17", "a-1")], ["17"]))
 
     def test_auser(self) -> None:
-        """Likewise with `request.auser()`."""
+        """If the view has called `request.auser()`, the event has that user's id."""
 
         async def view(request: HttpRequest) -> HttpResponse:
             await request.auser()
@@ -155,7 +155,7 @@ class TestUser(DjangoTest):
         self.assertEqual((who(events), loads), ([("17", "a-1")], ["17"]))
 
     def test_anonymous_user(self) -> None:
-        """Django's anonymous user is nobody."""
+        """Django's anonymous user gives no user id."""
 
         def view(request: HttpRequest) -> HttpResponse:
             self.assertFalse(request.user.is_authenticated)
@@ -167,7 +167,7 @@ class TestUser(DjangoTest):
                 self.assertEqual(who(events), [(None, "a-1")])
 
     def test_login_and_logout(self) -> None:
-        """Who logs in or out in the view does so for the events, too."""
+        """A login or logout in the view changes the user id of the events that follow."""
 
         def view(request: HttpRequest) -> HttpResponse:
             log()
@@ -181,7 +181,7 @@ class TestUser(DjangoTest):
         self.assertEqual([user for user, _ in who(events)], [None, "18", None])
 
     def test_alogin(self) -> None:
-        """Likewise in an async view."""
+        """A login in an async view sets the user id of the events that follow."""
 
         async def view(request: HttpRequest) -> HttpResponse:
             await alogin(request, get_user_model()(pk=18))
@@ -192,7 +192,7 @@ class TestUser(DjangoTest):
         self.assertEqual(who(events), [("18", "a-1")])
 
     def test_user_set_by_others(self) -> None:
-        """A user whom another middleware or an API framework sets counts."""
+        """A user that another middleware or an API framework has set is used."""
 
         def view(request: HttpRequest) -> HttpResponse:
             request.user = get_user_model()(pk=19)
@@ -204,7 +204,7 @@ class TestUser(DjangoTest):
                 self.assertEqual(who(events), [("19", "a-1")])
 
     def test_without_auth(self) -> None:
-        """Without sessions and users, there is no user id."""
+        """Without Django's session and authentication middleware, events have no user id."""
         only_ours = ["segment_logging.contrib.django.SegmentMiddleware"]
         for get, subtest in self.both():
             with subtest, captured() as events, override_settings(MIDDLEWARE=only_ours):

@@ -1,4 +1,4 @@
-"""The same sign-up in every framework, as its example shows it: the same messages arrive."""
+"""Tests that the sign-up example of every framework sends the same messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPECTED = [
 
 
 def gist_of(message: dict[str, Any]) -> tuple[Any, ...]:
-    """Type, name, both ids, and what was said."""
+    """Return a message's type, name, ids, and properties or traits."""
     return (
         message["type"],
         message.get("event", message.get("name")),
@@ -31,7 +31,7 @@ def gist_of(message: dict[str, Any]) -> tuple[Any, ...]:
 
 
 class TestSignUp(CollectorTest):
-    """Each example in an interpreter of its own."""
+    """Each example runs in its own interpreter."""
 
     def messages_of(self, name: str, *, setup: str = "") -> list[dict[str, Any]]:
         done = run(
@@ -51,7 +51,7 @@ class TestSignUp(CollectorTest):
         return messages
 
     def assert_pages(self, name: str) -> None:
-        """The same, and the messages tell from which page and address they came."""
+        """Assert that the messages arrive, with the right pages and addresses in their contexts."""
         contexts = [message["context"] for message in self.assert_signed_up(name)]
         self.assertEqual(
             [context["page"]["path"] for context in contexts],
@@ -61,28 +61,28 @@ class TestSignUp(CollectorTest):
 
     @unittest.skipUnless(has("django"), "needs Django")
     def test_django(self) -> None:
-        """Django."""
+        """The Django example sends the expected messages."""
         self.assert_pages("django_app.py")
 
     @unittest.skipUnless(has("flask"), "needs Flask")
     def test_flask(self) -> None:
-        """Flask."""
+        """The Flask example sends the expected messages."""
         self.assert_pages("flask_app.py")
 
     @unittest.skipUnless(
         has("fastapi", "httpx", "itsdangerous"), "needs FastAPI, httpx and itsdangerous"
     )
     def test_fastapi(self) -> None:
-        """FastAPI."""
+        """The FastAPI example sends the expected messages."""
         self.assert_pages("fastapi_app.py")
 
     @unittest.skipUnless(has("celery"), "needs Celery")
     def test_celery(self) -> None:
-        """Celery, where who it is travels with the tasks."""
+        """The Celery example, which passes the identity to tasks, sends the expected messages."""
         self.assert_signed_up("celery_app.py", setup=IMPATIENT_CELERY)
 
     def test_lambda(self) -> None:
-        """AWS Lambda, with one request to Segment for each call of the function."""
+        """The AWS Lambda example sends one request to Segment for each call of the function."""
         self.assert_signed_up("lambda_function.py")
         self.assertEqual(len(self.collector.requests), 3)
 

@@ -1,4 +1,4 @@
-"""Flask, with and without Flask-Login."""
+"""Tests for Flask, with and without Flask-Login."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from segment_logging.contrib.flask import SegmentLogging
 
 
 def application(view: Callable[[], Any], **options: Any) -> Flask:
-    """Return an application of one page, whose events have visitors."""
+    """Return an application with one page and SegmentLogging."""
     app = Flask(__name__)
-    app.secret_key = "of the tests"
+    app.secret_key = "test-secret"
     app.testing = True
     SegmentLogging(app, **options)
     app.add_url_rule("/", view_func=view, endpoint="view")
@@ -30,14 +30,14 @@ def application(view: Callable[[], Any], **options: Any) -> Flask:
 
 
 def get(app: Flask, *, user_id: str | None = None, **headers: str) -> Any:
-    """Request the page as visitor 1, who may be logged in by Flask-Login."""
+    """Request the page as visitor 1, whom Flask-Login has logged in if `user_id` is given."""
     browser = app.test_client()
     browser.set_cookie(COOKIE, "a-1")
     if user_id is not None:
         with browser.session_transaction() as data:
             data["_user_id"] = user_id
     with browser.get("/", headers=headers, environ_base={"REMOTE_ADDR": "192.0.2.7"}) as response:
-        response.get_data()  # all of it, also of what is streamed
+        response.get_data()  # reads streamed responses to their end
         return response
 
 
@@ -49,14 +49,14 @@ def seen() -> str:
 
 class TestFlask(FrameworkTest):
     def test_anonymous(self) -> None:
-        """An event in a request is about its visitor."""
+        """An event in a request has the visitor's anonymous id."""
         with captured() as events:
             self.assertEqual(get(application(seen)).text, "ok")
         self.assertEqual(who(events), [(None, "a-1")])
         self.assertEqual(context_of(events)["page"]["url"], "http://localhost/")
 
     def test_init_app(self) -> None:
-        """`init_app` does the same later."""
+        """`init_app` adds the extension to an existing application."""
         app = Flask(__name__)
         app.add_url_rule("/", view_func=seen)
         SegmentLogging(user_id=lambda: "u-7").init_app(app)
@@ -65,14 +65,14 @@ class TestFlask(FrameworkTest):
         self.assertEqual(who(events), [("u-7", "a-1")])
 
     def test_trusted_proxies(self) -> None:
-        """`trusted_proxies` says whose X-Forwarded-For counts."""
+        """X-Forwarded-For is used only if it comes from one of `trusted_proxies`."""
         with captured() as events:
             app = application(seen, trusted_proxies=["192.0.2.0/24"])
             get(app, **{"x-forwarded-for": "203.0.113.9"})
         self.assertEqual(context_of(events)["ip"], "203.0.113.9")
 
     def test_user_id(self) -> None:
-        """`user_id` is asked inside the request."""
+        """`user_id` is called within the request context."""
 
         def view() -> str:
             g.who = "u-5"
@@ -83,7 +83,7 @@ class TestFlask(FrameworkTest):
         self.assertEqual(who(events), [("u-5", "a-1")])
 
     def test_user_id_without_request(self) -> None:
-        """When its request is gone, `user_id` is not asked any more."""
+        """After the request context has ended, `user_id` is not called."""
 
         def view() -> Response:
             return Response(parts())
@@ -96,14 +96,14 @@ class TestFlask(FrameworkTest):
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_wrong_option(self) -> None:
-        """A wrong option fails at the start."""
+        """An invalid option is refused when the extension is created."""
         with self.assertRaisesRegex(ConfigurationError, "user_id"):
             SegmentLogging(user_id="u-1")  # type: ignore[arg-type]
         with self.assertRaisesRegex(ConfigurationError, "trusted_proxies"):
             application(seen, trusted_proxies=["here"])
 
     def test_error(self) -> None:
-        """An exception in the view goes on as it was."""
+        """An exception in the view propagates unchanged."""
 
         def fail() -> str:
             log()
@@ -116,13 +116,13 @@ class TestFlask(FrameworkTest):
 
 class TestSession(FrameworkTest):
     def test_logged_in(self) -> None:
-        """A user whom Flask-Login has logged in is known from the session."""
+        """The id of a user that Flask-Login has logged in is read from the session."""
         with captured() as events:
             get(application(seen), user_id="17")
         self.assertEqual(who(events), [("17", "a-1")])
 
     def test_no_trace(self) -> None:
-        """Looking at the session is not seen by anyone: what caches may keep stays the same."""
+        """Reading the session for an event adds no headers, so caching does not change."""
         app = application(seen)
         with captured():
             response = get(app, user_id="17")
@@ -130,7 +130,7 @@ class TestSession(FrameworkTest):
         self.assertNotIn("Set-Cookie", response.headers)
 
     def test_login_and_logout(self) -> None:
-        """A visitor who logs in or out in the view does so for the events, too."""
+        """A login or logout in the view changes the user id of the events that follow."""
 
         def view() -> str:
             log()
@@ -144,7 +144,7 @@ class TestSession(FrameworkTest):
         self.assertEqual([user for user, _ in who(events)], [None, "18", None])
 
     def test_streaming(self) -> None:
-        """A response that is made while it is sent is about its user to its end."""
+        """Events that are logged while a response is streamed have the user's id."""
 
         def parts() -> Iterator[str]:
             for _ in range(2):
@@ -157,7 +157,7 @@ class TestSession(FrameworkTest):
                 self.assertEqual(who(events), [("17", "a-1")] * 2)
 
     def test_without_sessions(self) -> None:
-        """An application without a secret key has no sessions, and no trouble."""
+        """An application without a secret key has no sessions, but still works."""
         app = application(seen)
         app.secret_key = None
         with captured() as events:
@@ -168,7 +168,7 @@ class TestSession(FrameworkTest):
 @unittest.skipUnless(has("flask_login"), "needs Flask-Login")
 class TestFlaskLogin(FrameworkTest):
     def application(self, view: Callable[[], Any]) -> Flask:
-        """Return an application with Flask-Login, whose users must not be loaded for an event."""
+        """Return an application with Flask-Login that records which users are loaded."""
         import flask_login  # noqa: PLC0415
 
         class User(flask_login.UserMixin):  # type: ignore[misc]
@@ -187,18 +187,18 @@ class TestFlaskLogin(FrameworkTest):
             return User(user_id)
 
         manager.request_loader(
-            lambda request: User("of a token") if "Authorization" in request.headers else None
+            lambda request: User("token-user") if "Authorization" in request.headers else None
         )
         return app
 
     def test_not_loaded(self) -> None:
-        """The user is not loaded for an event."""
+        """An event does not load the user."""
         with captured() as events:
             get(self.application(seen), user_id="17")
         self.assertEqual((who(events), self.loaded), ([("17", "a-1")], []))
 
     def test_login_and_logout(self) -> None:
-        """`login_user` and `logout_user` count at once."""
+        """`login_user` and `logout_user` take effect at once."""
 
         def view() -> str:
             self.login.login_user(self.User("18"))
@@ -211,7 +211,7 @@ class TestFlaskLogin(FrameworkTest):
         self.assertEqual(who(events), [("18", "a-1"), (None, "a-1")])
 
     def test_token(self) -> None:
-        """A user of a token is in no session, and known once the view has asked for the user."""
+        """A user without a session, identified by a token, is known once the view reads it."""
 
         def view() -> str:
             self.assertTrue(self.login.current_user.is_authenticated)
@@ -219,7 +219,7 @@ class TestFlaskLogin(FrameworkTest):
 
         with captured() as events:
             get(self.application(view), Authorization="token")
-        self.assertEqual(who(events), [("of a token", "a-1")])
+        self.assertEqual(who(events), [("token-user", "a-1")])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The visitor of a request: found out when an event is logged, once, and never at its cost."""
+"""Tests for a request's visitor, who is identified when the first event is logged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .frameworks import FrameworkTest, captured, context_of, log, logger, who
 
 
 class Asked:
-    """A visitor whose answers can change, and who counts the questions."""
+    """A visitor with a variable user id, which counts how many times the request is read."""
 
     def __init__(self, user_id: Any = None, **known: Any) -> None:
         self.user_id = user_id
@@ -41,7 +41,7 @@ class Asked:
 
 class TestVisitor(FrameworkTest):
     def test_fills_in(self) -> None:
-        """Events without ids get the visitor's, and the context."""
+        """Events without ids get the visitor's ids and context."""
         asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
         with captured() as events, only_identity(asked.visitor):
             log()
@@ -49,7 +49,7 @@ class TestVisitor(FrameworkTest):
         self.assertEqual(context_of(events), {"locale": "de"})
 
     def test_not_before_an_event(self) -> None:
-        """Without an event nothing is read, whatever else is logged or bound."""
+        """The request is not read until an event is logged."""
         asked = Asked()
         with captured(), only_identity(asked.visitor), identity(context={"locale": "de"}):
             logger.info("no event")
@@ -57,7 +57,7 @@ class TestVisitor(FrameworkTest):
         self.assertEqual(asked.times, 0)
 
     def test_once(self) -> None:
-        """The request is read once, however many events there are."""
+        """The request is read once, even if several events are logged."""
         asked = Asked(anonymous_id="a-1")
         with captured() as events, only_identity(asked.visitor):
             for _ in range(5):
@@ -65,7 +65,7 @@ class TestVisitor(FrameworkTest):
         self.assertEqual((asked.times, len(events)), (1, 5))
 
     def test_login(self) -> None:
-        """A visitor who logs in or out in the middle of a request does so for the events, too."""
+        """A login or logout changes the user id of the events that follow."""
         asked = Asked(anonymous_id="a-1")
         with captured() as events, only_identity(asked.visitor):
             for asked.user_id in (None, "u-1", None, "u-2"):
@@ -80,14 +80,14 @@ class TestVisitor(FrameworkTest):
         self.assertEqual(who(events), [("u-2", None)])
 
     def test_sign_up(self) -> None:
-        """An event that names the user whom nobody knows yet links both ids."""
+        """An event's own user id is sent with the anonymous id if no user is logged in."""
         asked = Asked(anonymous_id="a-1")
         with captured() as events, only_identity(asked.visitor):
             log(user_id="u-1")
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_bound_on_top(self) -> None:
-        """What the program binds in a request stands over the visitor, and `unbind` ends it."""
+        """Bound fields are added to those of the visitor, and `unbind` removes them."""
         asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
         with captured() as events, only_identity(asked.visitor):
             bind(context={"app": {"name": "shop"}})
@@ -100,19 +100,19 @@ class TestVisitor(FrameworkTest):
         self.assertNotIn("app", events[1].context or {})
 
     def test_never_an_event(self) -> None:
-        """A record without analytics data is none in a request, either."""
+        """A record without analytics data is not an event, even within a request."""
         with captured() as events, only_identity(Asked("u-1").visitor):
             logger.info("Seen")
         self.assertEqual(len(events), 0)
 
     def test_empty_user_id(self) -> None:
-        """An empty user id is none, as an absent REMOTE_USER is in some servers."""
+        """An empty user id is ignored; some servers pass an empty REMOTE_USER."""
         with captured() as events, only_identity(Asked("", anonymous_id="a-1").visitor):
             log()
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_user_id_that_logs(self) -> None:
-        """An event that is logged while the user is found out is about nobody; no recursion."""
+        """An event that `user_id` itself logs has no visitor and causes no recursion."""
 
         def user_id() -> str:
             log("Inner", anonymous_id="a-2")
@@ -131,7 +131,7 @@ class TestErrors(FrameworkTest):
         visitors._reporter = Reporter()
 
     def said(self, asked: Asked, times: int = 1) -> tuple[list[Any], str]:
-        """Return whom the events are about, and what stderr says."""
+        """Return the ids of the events, and the stderr output."""
         stderr = io.StringIO()
         with redirect_stderr(stderr), captured() as events, only_identity(asked.visitor):
             for _ in range(times):
@@ -139,7 +139,7 @@ class TestErrors(FrameworkTest):
         return who(events), stderr.getvalue()
 
     def test_user_id_raises(self) -> None:
-        """It costs no event, and is said once."""
+        """If `user_id` raises, events have no user id, and the error is reported once."""
         asked = Asked(KeyError("REMOTE_USER"), anonymous_id="a-1")
         events, said = self.said(asked, times=3)
         self.assertEqual(events, [(None, "a-1")] * 3)
@@ -147,7 +147,7 @@ class TestErrors(FrameworkTest):
         self.assertNotIn("REMOTE_USER", said)
 
     def test_request_that_cannot_be_read(self) -> None:
-        """The same, and it is not tried again."""
+        """If reading the request raises, it is reported once and not tried again."""
         asked = Asked()
 
         def identify() -> KnownIdentity:
@@ -160,7 +160,7 @@ class TestErrors(FrameworkTest):
         self.assertEqual(said.count("reading a request raised RuntimeError"), 1)
 
     def test_options(self) -> None:
-        """A user_id that is not callable, or async, fails at the start."""
+        """A `user_id` that is not callable, or is async, is refused."""
 
         async def user_id(request: object) -> str:
             return "u-1"
@@ -184,7 +184,7 @@ class TestRequest(unittest.TestCase):
         return request.identify(TrustedProxies(proxies))
 
     def test_whole(self) -> None:
-        """Everything that Segment has a word for."""
+        """All data that Segment has a field for is read from the request."""
         self.assertEqual(
             self.identify(
                 "192.0.2.0/24",
@@ -212,7 +212,7 @@ class TestRequest(unittest.TestCase):
         )
 
     def test_hostile(self) -> None:
-        """No header can make a message that Segment would not take."""
+        """No header values can make a message invalid."""
         known = self.identify(
             cookie="ajs_anonymous_id=" + "x" * 60_000,
             user_agent="\U0001f600\x00".encode() * 9_000,
@@ -228,7 +228,7 @@ class TestRequest(unittest.TestCase):
 
 class TestContextVariable(FrameworkTest):
     def test_compares_cheaply(self) -> None:
-        """Comparing what is bound asks nothing: asgiref does so whenever a thread hands over."""
+        """Comparing identities, which asgiref does when it switches threads, reads nothing."""
         asked = Asked("u-1")
         with only_identity(asked.visitor), identity(context={"locale": "de"}):
             self.assertEqual(current_identity(), current_identity())

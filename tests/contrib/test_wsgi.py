@@ -1,4 +1,4 @@
-"""Any WSGI application under SegmentMiddleware."""
+"""Tests for SegmentMiddleware with WSGI applications."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from .frameworks import COOKIE, MANY, FrameworkTest, captured, context_of, log, 
 
 
 def environ(**given: Any) -> Environ:
-    """Return a request's environ as a server makes it."""
+    """Return a request's environ with a server's usual defaults."""
     request: Environ = {"REMOTE_ADDR": "192.0.2.7", **given}
     setup_testing_defaults(request)
     return request
 
 
 def visit(number: int, **given: Any) -> Environ:
-    """Return the request of one of many visitors."""
+    """Return the environ of a request by the visitor with this number."""
     return environ(HTTP_COOKIE=f"{COOKIE}=a-{number}", REMOTE_USER=f"u-{number}", **given)
 
 
 def start_response(*args: Any) -> None:
-    """Take the status as a server would."""
+    """Accept the status and headers, as a server would."""
 
 
 def get(app: Any, request: Environ) -> bytes:
-    """Return an application's answer, gone through and closed as by a server."""
+    """Return an application's response body, after reading and closing it as a server would."""
     parts = app(request, start_response)
     try:
         return b"".join(parts)
@@ -48,7 +48,7 @@ def get(app: Any, request: Environ) -> bytes:
 
 
 def wrapped(app: Callable[[Environ, StartResponse], Iterable[bytes]], **options: Any) -> Any:
-    """Return the application under the middleware, with REMOTE_USER as the user."""
+    """Return the application with the middleware, and with REMOTE_USER as the user."""
     options.setdefault("user_id", lambda environ: environ.get("REMOTE_USER"))
     return SegmentMiddleware(app, **options)
 
@@ -61,13 +61,13 @@ def seen(environ: Environ, start_response: StartResponse) -> list[bytes]:
 
 class TestWsgi(FrameworkTest):
     def test_ids(self) -> None:
-        """An event in a request is about its visitor and user."""
+        """An event in a request has the visitor's anonymous id and user id."""
         with captured() as events:
             self.assertEqual(get(wrapped(seen), visit(1)), b"ok")
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_context(self) -> None:
-        """The context says address, browser, language and page."""
+        """The context holds the address, browser, language and page."""
         with captured() as events:
             get(
                 wrapped(seen),
@@ -98,7 +98,7 @@ class TestWsgi(FrameworkTest):
         )
 
     def test_proxies(self) -> None:
-        """X-Forwarded-For counts from those who are trusted alone."""
+        """X-Forwarded-For is used only if it comes from one of `trusted_proxies`."""
         for proxies, address in (((), "192.0.2.7"), (["192.0.2.7"], "203.0.113.9")):
             with self.subTest(proxies=proxies), captured() as events:
                 request = visit(1, HTTP_X_FORWARDED_FOR="203.0.113.9")
@@ -106,19 +106,19 @@ class TestWsgi(FrameworkTest):
                 self.assertEqual(context_of(events)["ip"], address)
 
     def test_no_user_id(self) -> None:
-        """Without `user_id` the events have no user."""
+        """Without the option `user_id`, events have no user id."""
         with captured() as events:
             get(SegmentMiddleware(seen), visit(1))
         self.assertEqual(who(events), [(None, "a-1")])
 
     def test_wrong_option(self) -> None:
-        """A wrong option fails when the middleware is made."""
+        """An invalid option is refused when the middleware is created."""
         for options in ({"user_id": "REMOTE_USER"}, {"trusted_proxies": ["here"]}):
             with self.subTest(**options), self.assertRaises(ConfigurationError):
                 wrapped(seen, **options)
 
     def test_nothing_is_read_without_an_event(self) -> None:
-        """A request that logs no event is not looked into."""
+        """The environ of a request that logs no event is not read."""
 
         class Untouched(dict[str, Any]):
             @override
@@ -133,7 +133,7 @@ class TestWsgi(FrameworkTest):
         self.assertEqual(get(app, Untouched()), b"ok")
 
     def test_error(self) -> None:
-        """After an exception nobody is bound, and it goes on as it was."""
+        """An exception propagates unchanged, and no identity is bound afterwards."""
 
         def fail(environ: Environ, start_response: StartResponse) -> list[bytes]:
             log()
@@ -145,7 +145,7 @@ class TestWsgi(FrameworkTest):
         self.assertIs(current_identity(), NOBODY)
 
     def test_bound_in_a_request(self) -> None:
-        """What a view binds ends with its request."""
+        """An identity that a view binds is unbound at the end of the request."""
 
         def view(environ: Environ, start_response: StartResponse) -> list[bytes]:
             log()
@@ -171,13 +171,13 @@ class TestStreaming(FrameworkTest):
             log("Last")
 
     def test_each_step(self) -> None:
-        """A response that is made while it is sent is about its visitor, to its end."""
+        """Events that are logged while a response is streamed have the visitor's ids."""
         with captured() as events:
             self.assertEqual(get(wrapped(self.stream), visit(1)), b"12")
         self.assertEqual(who(events), [("u-1", "a-1")] * 3)
 
     def test_between_steps(self) -> None:
-        """Between two steps the thread is free for others."""
+        """Between two parts of a response, the thread can handle other requests."""
         parts = wrapped(self.stream)(visit(1), start_response)
         with captured() as events:
             for _ in parts:
@@ -186,7 +186,7 @@ class TestStreaming(FrameworkTest):
         self.assertEqual([user for user, _ in who(events)], ["u-1", "u-2", "u-1", "u-2", "u-1"])
 
     def test_what_a_step_binds(self) -> None:
-        """What a step binds holds for the next ones."""
+        """Fields that are bound in one part of a response are bound in the next parts."""
         with captured() as events:
             get(wrapped(self.stream), visit(1))
         self.assertNotIn("app", events[0].context or {})
@@ -194,7 +194,7 @@ class TestStreaming(FrameworkTest):
         self.assertIn("page", events[1].context or {})
 
     def test_what_the_view_binds(self) -> None:
-        """What the view binds holds for the response that it leaves to be made."""
+        """An identity that the view binds is still bound while the response is streamed."""
 
         def view(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
             bind(user_id="u-9")
@@ -205,7 +205,7 @@ class TestStreaming(FrameworkTest):
         self.assertEqual(who(events), [("u-9", "a-1")] * 3)
 
     def test_visitor_who_leaves(self) -> None:
-        """A response that is closed early is about its visitor while it is."""
+        """An event that is logged when a response is closed early has the visitor's ids."""
         with captured() as events:
             parts = wrapped(self.stream)(visit(1), start_response)
             next(parts)
@@ -214,7 +214,7 @@ class TestStreaming(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 2)
 
     def test_error(self) -> None:
-        """A step that raises leaves nobody bound."""
+        """If a streamed response raises, no identity is bound afterwards."""
 
         def fail(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
             yield b"1"
@@ -224,7 +224,7 @@ class TestStreaming(FrameworkTest):
             get(wrapped(fail), visit(1))
 
     def test_other_threads(self) -> None:
-        """The steps may run in threads of their own."""
+        """The parts of a response may be produced in different threads."""
         parts = wrapped(self.stream)(visit(1), start_response)
         with captured() as events, ThreadPoolExecutor(1) as pool:
             next(parts)
@@ -233,7 +233,7 @@ class TestStreaming(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")] * 3)
 
     def test_unwrapped(self) -> None:
-        """A ready response, or a file, comes out as it went in: servers send those faster."""
+        """A list, tuple or file is returned unwrapped, because servers can send it faster."""
 
         def answer(parts: Any, environ: Environ, start_response: StartResponse) -> Any:
             return parts
@@ -242,7 +242,7 @@ class TestStreaming(FrameworkTest):
             app = wrapped(partial(answer, parts))
             request = visit(1, **{"wsgi.file_wrapper": FileWrapper})
             self.assertIs(app(request, start_response), parts)
-        with open(__file__, "rb") as file:  # uWSGI's wrapper returns the very file
+        with open(__file__, "rb") as file:  # uWSGI's wrapper returns the file itself
             app = wrapped(partial(answer, file))
             request = visit(1, **{"wsgi.file_wrapper": lambda file: file})
             self.assertIs(app(request, start_response), file)
@@ -250,7 +250,7 @@ class TestStreaming(FrameworkTest):
 
 class TestManyRequests(FrameworkTest):
     def test_threads(self) -> None:
-        """Of many requests at the same time, each logs about its own visitor only."""
+        """In concurrent requests, each event has the ids of its own visitor."""
         all_in = Barrier(MANY)
 
         def view(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:

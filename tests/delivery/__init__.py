@@ -1,1 +1,1 @@
-"""From a batch to its answer, and who waits for that."""
+"""Tests for the delivery of batches, and for the callers that wait for it."""

@@ -1,4 +1,4 @@
-"""What tests of attempts need: a delivery over a fake client, and waits that take no time."""
+"""Helpers for tests of attempts: a delivery with a fake client, and waits that take no time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.builders import a_track
 
 
 def a_batch(*events: str) -> Batch:
-    """Return a batch of track calls, encoded already as the queues give it."""
+    """Return a batch of encoded track calls, like a batch from a queue."""
     return Batch.of_lines([encode(a_track(event).to_dict()) for event in events])
 
 
@@ -33,15 +33,15 @@ def events_of(message: Message) -> list[str]:
 
 
 def refusing(*guilty: str, status: int = 400) -> Callable[[Message], int]:
-    """Return a script: `status` for a batch that holds one of the guilty, else 200."""
+    """Return a script that answers with `status` for a guilty event, and with 200 otherwise."""
     return lambda message: status if set(guilty) & set(events_of(message)) else 200
 
 
 class Waits:
-    """Waits that take no time, and remember what was asked of them.
+    """Waits that take no time and record their arguments.
 
     Args:
-        until: how many waits there is time for.
+        until: the number of waits before the time is up.
     """
 
     def __init__(self, until: int = 1_000) -> None:
@@ -64,7 +64,7 @@ class End(Enum):
 
 
 class Delivered(NamedTuple):
-    """What became of a batch."""
+    """The outcome of a batch."""
 
     end: End
     tally: Tally
@@ -72,7 +72,7 @@ class Delivered(NamedTuple):
 
 
 def deliver(delivery: Delivery, batch: Batch, waits: Waits) -> Delivered:
-    """Make attempts as the listener does, until they are over or it would have to stop."""
+    """Make attempts the way the listener does, until they are over or interrupted."""
     before, end, answered = delivery.tally, End.ANSWERED, 0
     attempts = delivery.attempts_at(batch)
     while not attempts.are_over:
@@ -103,7 +103,7 @@ def deliver(delivery: Delivery, batch: Batch, waits: Waits) -> Delivered:
 
 
 class Letters:
-    """Dead letters that are kept in a list, or cannot be written while `fault` is set."""
+    """Dead letters that are kept in a list, or cannot be written if `fault` is set."""
 
     def __init__(self, fault: OSError | None = None) -> None:
         self.fault = fault
@@ -120,7 +120,7 @@ class Letters:
 
 
 class Case(unittest.TestCase):
-    """A delivery over a fake client, and shorthands."""
+    """Base class with a delivery that uses a fake client."""
 
     @override
     def setUp(self) -> None:
@@ -139,5 +139,5 @@ class Case(unittest.TestCase):
         return end, tally, client
 
     def reports(self) -> Any:
-        """What is reported meanwhile."""
+        """Capture the reports that are logged in a block."""
         return self.assertLogs("segment_logging")

@@ -1,4 +1,4 @@
-"""The file of dead letters."""
+"""Tests for the file of dead letters."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from segment_logging._delivery.dead_letters import DeadLetters
 from segment_logging.testing import FakeClient
 from tests.builders import a_record, run_python, syncs_counted
 
-ERROR = DeliveryError("answered 400: mend it", status=400)
+ERROR = DeliveryError("answered 400: fix it", status=400)
 
 
 class DeadLettersTest(unittest.TestCase):
-    """What is written, and how."""
+    """Tests for the file's content, and for how it is written."""
 
     @override
     def setUp(self) -> None:
@@ -35,17 +35,17 @@ class DeadLettersTest(unittest.TestCase):
         self.letters = DeadLetters(str(self.path), clock=lambda: 1_000_000_000.123)
 
     def read(self) -> list[Any]:
-        """Return what is in the file, line by line."""
+        """Return the values in the file, one per line."""
         return [json.loads(line) for line in self.path.read_bytes().splitlines()]
 
     def test_a_line_says_what_and_why(self) -> None:
-        """A dead letter is a JSON line of the message, the reason, the status and the time."""
+        """A dead letter is a line of JSON with the message, the reason, the status and the time."""
         self.letters.write([{"type": "track", "event": "Signup"}], ERROR)
         self.assertEqual(
             self.read(),
             [
                 {
-                    "reason": "answered 400: mend it",
+                    "reason": "answered 400: fix it",
                     "status": 400,
                     "time": "2001-09-09T01:46:40.123Z",
                     "message": {"type": "track", "event": "Signup"},
@@ -54,7 +54,7 @@ class DeadLettersTest(unittest.TestCase):
         )
 
     def test_appends(self) -> None:
-        """What was there stays, and every message has its own line."""
+        """Dead letters are appended to the file, one line per message."""
         self.path.write_text('{"old": 1}\n')
         self.letters.write([{"n": 1}, {"n": 2}], ERROR)
         self.letters.write([{"n": 3}], ERROR)
@@ -63,7 +63,7 @@ class DeadLettersTest(unittest.TestCase):
         self.assertEqual([letter["message"] for letter in new], [{"n": 1}, {"n": 2}, {"n": 3}])
 
     def test_nobody_else_can_read(self) -> None:
-        """The file is 0600 and a directory made for it 0700, whatever the umask allows."""
+        """The file has mode 0600 and a new directory 0700, regardless of the umask."""
         before = os.umask(0)
         self.addCleanup(os.umask, before)
         DeadLetters(str(self.root / "made" / "dead.jsonl")).write([{}], ERROR)
@@ -71,27 +71,27 @@ class DeadLettersTest(unittest.TestCase):
         self.assertEqual(stat.S_IMODE((self.root / "made" / "dead.jsonl").stat().st_mode), 0o600)
 
     def test_may_be_rotated(self) -> None:
-        """After the file was moved away the next dead letter makes a new one."""
+        """After the file is moved, the next dead letter creates a new file."""
         self.letters.write([{"n": 1}], ERROR)
         self.path.rename(self.root / "dead.1")
         self.letters.write([{"n": 2}], ERROR)
         self.assertEqual([letter["message"] for letter in self.read()], [{"n": 2}])
 
     def test_what_is_no_json_becomes_null(self) -> None:
-        """A message that cannot be written as JSON is null, and its reason is kept."""
+        """A message that cannot be encoded as JSON is written as null."""
         cyclic: dict[str, Any] = {}
         cyclic["self"] = cyclic
         self.letters.write([cyclic, {"n": 1}], ERROR)
         self.assertEqual([letter["message"] for letter in self.read()], [None, {"n": 1}])
 
     def test_raises_when_it_cannot_be_written(self) -> None:
-        """A place that cannot be written raises OSError, for the caller to decide."""
+        """If the path cannot be written, `write` raises an OSError."""
         (self.root / "file").touch()
         with self.assertRaises(OSError):
             DeadLetters(str(self.root / "file" / "dead.jsonl")).write([{}], ERROR)
 
     def test_synced_when_write_returns(self) -> None:
-        """Dead letters survive a power cut before the batch is forgotten; refusals need not."""
+        """Dead letters are synced when `write` returns, unless `sync` is False."""
         with syncs_counted() as syncs:
             self.letters.write([{}], ERROR, sync=False)
             self.assertEqual(syncs.count, 0)
@@ -99,7 +99,7 @@ class DeadLettersTest(unittest.TestCase):
         self.assertEqual(syncs.count, 1)
 
     def test_a_full_disk_leaves_whole_lines_only(self) -> None:
-        """A half-written dead letter is undone, and raised."""
+        """A partly written dead letter is removed again, and an OSError is raised."""
         program = f"""
 import json, resource
 from segment_logging import DeliveryError
@@ -119,7 +119,7 @@ print(json.dumps(answers))
         self.assertEqual([letter["message"]["n"] for letter in self.read()], [0, 1])
 
     def test_many_threads_write_whole_lines(self) -> None:
-        """Any number of threads and processes may share the file: no line is torn or lost."""
+        """Several threads may write to the same file; no line is torn or lost."""
 
         def write(thread: int) -> None:
             letters = DeadLetters(str(self.path))
@@ -135,8 +135,7 @@ print(json.dumps(answers))
         self.assertEqual(writers, [0] * 50 + [1] * 50 + [2] * 50 + [3] * 50)
 
     def test_a_signal_handler_in_the_middle_of_a_write(self) -> None:
-        """A signal handler that logs an invalid event while one is being written as a dead letter
-        does not wait for itself."""
+        """A signal handler that logs an invalid event during a write does not deadlock."""
         program = f"""
 import faulthandler, json, logging, signal
 from segment_logging import SegmentHandler
@@ -162,8 +161,7 @@ print(json.dumps([handler.counts().invalid >= 3_000, logged >= 3_000]))
         self.assertEqual(run_python(program), [True, True])
 
     def test_a_lock_that_somebody_holds_does_not_hold_the_caller(self) -> None:
-        """A process that was stopped while it held the file's lock does not stop the logging
-        calls of others: an invalid event is still refused at once."""
+        """An invalid event is refused at once even if another process holds the file's lock."""
         program = f"""
 import faulthandler, fcntl, json, logging, os
 from segment_logging import SegmentHandler
@@ -184,10 +182,10 @@ print(json.dumps(handler.counts().invalid))
 
 
 class JournalDeadLettersTest(unittest.TestCase):
-    """Where a journal keeps them when no path was given."""
+    """Tests for the dead letters of a journal without an explicit path."""
 
     def test_in_the_journals_directory(self) -> None:
-        """With a journal and no path what Segment refuses is in DIR/dead-letters.jsonl."""
+        """With a journal and no path, the dead letters are in DIR/dead-letters.jsonl."""
         with TemporaryDirectory() as directory:
             handler = SegmentHandler("key", client=FakeClient([400]), journal=directory)
             with self.assertLogs("segment_logging"):
@@ -198,7 +196,7 @@ class JournalDeadLettersTest(unittest.TestCase):
         self.assertEqual(json.loads(line)["message"]["event"], "Event")
 
     def test_refused_before_the_queue(self) -> None:
-        """What is refused stands there under Segment's names as well: mended, it can be sent."""
+        """An invalid event is written with Segment's field names, so it can be fixed and sent."""
         with TemporaryDirectory() as directory, redirect_stderr(io.StringIO()):
             handler = SegmentHandler("key", client=FakeClient(), journal=directory)
             for extra in ({"user_id": "u", "event": ""}, {"user_id": "u", "type": ["track"]}):
@@ -214,7 +212,7 @@ class JournalDeadLettersTest(unittest.TestCase):
         self.assertEqual((mended.event, mended.properties), ("Signup", {"a": 1}))
 
     def test_stays_where_it_was(self) -> None:
-        """A program that changes its working directory does not move them."""
+        """The file stays in the same directory if the program changes its working directory."""
         with TemporaryDirectory() as directory:
             before = Path.cwd()
             self.addCleanup(os.chdir, before)
@@ -232,9 +230,9 @@ class JournalDeadLettersTest(unittest.TestCase):
             self.assertTrue((Path(directory) / "journal" / "dead-letters.jsonl").exists())
 
 
-@unittest.skipUnless(Path("/dev/full").exists(), "needs /dev/full, a disk that is full")
+@unittest.skipUnless(Path("/dev/full").exists(), "needs /dev/full, which is always full")
 class TestFullDisk(unittest.TestCase):
-    """With a journal, a message that Segment refuses is neither lost nor in the way of others."""
+    """With a journal and a full disk, a refused message is not lost, and others are delivered."""
 
     @override
     def setUp(self) -> None:
@@ -243,7 +241,7 @@ class TestFullDisk(unittest.TestCase):
         self.journal = Path(directory.name)
 
     def deliver(self, client: FakeClient, *events: str, seconds: float = 10.0) -> Counts:
-        """Log the events and have so many seconds for what is in the journal."""
+        """Log the events, and drain the journal for at most `seconds`."""
         handler = SegmentHandler(
             "key", client=client, journal=self.journal, dead_letters="/dev/full", max_attempts=1
         )
@@ -268,12 +266,12 @@ class TestFullDisk(unittest.TestCase):
         self.assertEqual(left.read_text().count('"Bad"'), 1)
 
     def test_own(self) -> None:
-        """The file of its batch is moved to the quarantine, and the others are delivered."""
+        """The batch's file is moved to the quarantine, and the other messages are delivered."""
         client = FakeClient(self.answer)
         self.assert_set_aside(client, self.deliver(client, "A", "Bad", "B", "C"))
 
     def test_adopted(self) -> None:
-        """So is the file of a batch that an earlier process left."""
+        """The same happens to the file of a batch that an earlier process left."""
         self.deliver(FakeClient(lambda message: 503), "A", "Bad", "B", "C", seconds=0.1)
         client = FakeClient(self.answer)
         self.assert_set_aside(client, self.deliver(client))
@@ -282,5 +280,5 @@ class TestFullDisk(unittest.TestCase):
 class TestNoFile(unittest.TestCase):
     @unittest.skipUnless(Path("/dev/null").exists(), "needs /dev/null")
     def test_what_cannot_be_synced(self) -> None:
-        """A path that is not a file on a disk is written to all the same."""
+        """A path that cannot be synced, such as /dev/null, can be written."""
         DeadLetters("/dev/null").write([{"type": "track"}], DeliveryError("no", status=400))

@@ -1,4 +1,4 @@
-"""What is given up: dead letters, `on_error`, and what people are told."""
+"""Tests for abandoned messages: dead letters, `on_error` and reports."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from tests.delivery.cases import (
 
 
 class GivingUpTest(Case):
-    """Dead letters and `on_error`."""
+    """Tests for dead letters and `on_error`."""
 
     def test_on_error_is_told(self) -> None:
-        """`on_error` gets the reason and the messages given up, as objects."""
+        """`on_error` receives the error and the given-up messages as objects."""
         told: list[tuple[SegmentError, list[str]]] = []
 
         def on_error(error: SegmentError, messages: Sequence[Message]) -> None:
@@ -47,7 +47,7 @@ class GivingUpTest(Case):
         self.assertEqual(events, ["B"])
 
     def test_closed_in_the_middle(self) -> None:
-        """What was answered of a batch is not sent again after a close; it is in memory still."""
+        """After a close in the middle of a halved batch, only the unanswered part is sent."""
         down = [True]
 
         def answer(message: Message) -> int:
@@ -68,7 +68,7 @@ class GivingUpTest(Case):
         self.assertEqual([message.to_dict()["event"] for message in client.messages], list("ABCD"))
 
     def test_on_error_is_told_of_what_can_be_read(self) -> None:
-        """A line that is not a message, as others may write, is kept from `on_error` alone."""
+        """A line that is not a message is counted, but not passed to `on_error`."""
         told: list[Any] = []
         lines = [b'{"type":"no call"}', b"[" * 20_000, encode(a_track("A").to_dict())]
         delivery = self.a_delivery(
@@ -81,7 +81,7 @@ class GivingUpTest(Case):
         self.assertEqual(tally.dead_lettered, 3)
 
     def test_a_fault_while_giving_up_loses_nothing(self) -> None:
-        """What could not be given up is not forgotten: the batch goes on where it stopped."""
+        """If writing a dead letter raises, the batch is kept and resumes where it stopped."""
 
         class Faulty(Letters):
             faults = 1
@@ -103,17 +103,17 @@ class GivingUpTest(Case):
         self.assertEqual(self.letters.events, ["B"])
 
     def test_on_error_is_not_told_of_what_is_kept(self) -> None:
-        """`on_error` hears nothing while nothing is given up."""
+        """`on_error` is not called for messages that are kept."""
         told: list[Any] = []
         with self.reports():
-            self.deliver([401], keeps=True, on_error=lambda *given: told.append(given))
+            self.deliver([401], kept_in="the journal", on_error=lambda *given: told.append(given))
         self.assertEqual(told, [])
 
     def test_on_error_that_raises_stops_nothing(self) -> None:
-        """An `on_error` that raises is reported once; every other message is delivered."""
+        """If `on_error` raises, this is reported once and the other messages are delivered."""
 
         def on_error(error: SegmentError, messages: Sequence[Message]) -> None:
-            raise ValueError("a hook of the program's")
+            raise ValueError("on_error is broken")
 
         with self.reports() as reports:
             end, tally, _ = self.deliver(refusing("A", "C"), "A", "B", "C", on_error=on_error)
@@ -122,14 +122,14 @@ class GivingUpTest(Case):
         self.assertEqual(sum("on_error" in text for text in reports.output), 1)
 
     def test_nobody_wants_dead_letters(self) -> None:
-        """Without a file for them dead letters are counted and reported."""
+        """Without a file for dead letters, they are counted and reported."""
         with self.reports() as reports:
             end, tally, _ = self.deliver([404], dead_letters=None)
         self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=1)))
-        self.assertIn("1 message is given up", reports.output[0])
+        self.assertIn("1 message is abandoned", reports.output[0])
 
     def test_unwritable_without_a_journal(self) -> None:
-        """Dead letters that cannot be written are reported and counted; delivery goes on."""
+        """Dead letters that cannot be written are counted and reported; delivery continues."""
         self.letters = Letters(OSError(28, "No space left on device"))
         with self.reports() as reports:
             end, tally, _ = self.deliver(refusing("B"), "A", "B", "C")
@@ -137,20 +137,22 @@ class GivingUpTest(Case):
         self.assertIn("No space left", " ".join(reports.output))
 
     def test_unwritable_with_a_journal(self) -> None:
-        """With a journal what is on disk of the batch is set aside; delivery goes on."""
+        """With a journal, the batch's file is set aside, and delivery continues."""
         self.letters = Letters(OSError(28, "No space left on device"))
-        delivery = self.a_delivery(FakeClient(refusing("B")), keeps=True)
+        delivery = self.a_delivery(FakeClient(refusing("B")), kept_in="the journal")
         with self.reports() as reports:
             end, tally, _ = deliver(delivery, a_batch("A", "B", "C"), self.waits)
             self.assertEqual((end, tally.delivered, tally.dead_lettered), (End.SET_ASIDE, 2, 1))
             self.assertEqual(deliver(delivery, a_batch("A"), self.waits)[0], End.ANSWERED)
-        self.assertIn("in the journal's quarantine", " ".join(reports.output))
+        self.assertIn("set aside in the journal", " ".join(reports.output))
 
     def test_goes_on_where_it_stopped(self) -> None:
-        """What was answered of a batch that is kept is neither sent nor written again."""
+        """The settled messages of a kept batch are neither sent nor written again."""
         answers = [400, 400, 503, 503, 200]  # the batch; A, which becomes a dead letter; B
         client = FakeClient(answers)
-        delivery = self.a_delivery(client, keeps=True, policy=RetryPolicy(max_attempts=2))
+        delivery = self.a_delivery(
+            client, kept_in="the journal", policy=RetryPolicy(max_attempts=2)
+        )
         batch = a_batch("A", "B")
         with self.reports():
             first = deliver(delivery, batch, self.waits)
@@ -161,12 +163,12 @@ class GivingUpTest(Case):
         self.assertEqual(self.letters.events, ["A"])
 
     def test_a_report_that_cannot_be_made_stops_nothing(self) -> None:
-        """A handler of the program's that raises when it is told of trouble costs no message."""
+        """A logging handler that raises on a report does not stop delivery."""
 
         class Broken(logging.Handler):
             @override
             def handle(self, record: logging.LogRecord) -> bool:
-                raise RuntimeError("a handler of the program's")
+                raise RuntimeError("the handler is broken")
 
         logger = logging.getLogger("segment_logging")
         broken = Broken()

@@ -1,6 +1,6 @@
-"""When the listener takes a batch, what it does with the answer, and when it ends.
+"""Tests for the listener: when it takes a batch, how it handles answers, and when it ends.
 
-The clock is passed in, and moved by the chores that the listener does whenever it wakes.
+Most tests use a fake clock, which advances whenever the listener wakes and does its chores.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.builders import a_track
 
 
 class Clock:
-    """A clock that stands still but for `advance`, which chores can be."""
+    """A clock that advances only when `chores` is called."""
 
     def __init__(self, step: float = 0.1) -> None:
         self.now = 0.0
@@ -48,11 +48,11 @@ class Clock:
         return self.now
 
     def at(self, moment: float, function: Callable[[], object]) -> None:
-        """Have a function called when that moment has come."""
+        """Schedule a function to be called at the given moment."""
         self.events.append((moment, function))
 
     def chores(self, now: float) -> float:
-        """Let a moment pass, and ask to be called again at once."""
+        """Advance the clock by one step, and request another call at once."""
         self.now += self.step
         for event in [one for one in self.events if one[0] <= self.now]:
             self.events.remove(event)
@@ -64,9 +64,10 @@ Answer = int | tuple[int, float] | BaseException | None
 
 
 class ListenerTest(unittest.TestCase):
-    """A listener over a fake client, which answers as told: with 200 when the script is used up.
+    """Base class with a listener and a fake client.
 
-    `before` is called with each batch before it is answered, in the delivering thread.
+    The client gives the answers in `answers`, and then 200. Before it answers, it calls `before`
+    with the batch, in the delivery thread.
     """
 
     @override
@@ -91,8 +92,8 @@ class ListenerTest(unittest.TestCase):
         return Delivery(self.client, "key", **options)
 
     def a_listener(self, **options: Any) -> Listener:
-        """Return a listener that no thread runs: the test does what its thread would."""
-        self.delivery = self.a_delivery(keeps=options.pop("keeps", False))
+        """Return a listener without a thread. The test calls what the thread would call."""
+        self.delivery = self.a_delivery(kept_in=options.pop("kept_in", None))
         options = {
             "ring": self.count_ring,
             "flush_interval": 1.0,
@@ -110,7 +111,7 @@ class ListenerTest(unittest.TestCase):
 
     @property
     def sizes(self) -> list[int]:
-        """How many messages each request had."""
+        """The number of messages in each request."""
         return [len(batch) for batch in self.client.requests if isinstance(batch, Batch)]
 
     def exit_by(self, deadline: float) -> None:
@@ -131,16 +132,16 @@ class ListenerTest(unittest.TestCase):
 
 class TestDue(ListenerTest):
     def test_flush_interval(self) -> None:
-        """A batch is due when its first message has waited for flush_interval."""
+        """A batch is due when its first message has waited for `flush_interval`."""
         listener = self.a_listener()
         self.put()
         self.clock.at(0.55, self.put)
         batch = listener.dequeue(True)
         self.assertEqual(len(batch), 2)
-        self.assertAlmostEqual(self.clock.now, 1.1, delta=0.15)  # seen at 0.1
+        self.assertAlmostEqual(self.clock.now, 1.1, delta=0.15)  # seen after one step
 
     def test_each_batch_anew(self) -> None:
-        """The next batch's interval begins with its own first message."""
+        """The interval of each batch starts with the batch's first message."""
         listener = self.a_listener()
         self.put()
         listener.handle(listener.dequeue(True))
@@ -150,21 +151,21 @@ class TestDue(ListenerTest):
         self.assertAlmostEqual(self.clock.now, 11.1, delta=0.15)
 
     def test_full_by_count(self) -> None:
-        """2,500 messages are due at once, and are one batch."""
+        """2,500 messages are due at once and form one batch."""
         listener = self.a_listener()
         self.put(2_501)
         self.assertEqual(len(listener.dequeue(True)), 2_500)
         self.assertLess(self.clock.now, 0.5)
 
     def test_full_by_bytes(self) -> None:
-        """So are 500,000 bytes."""
+        """500,000 bytes are due at once and form one batch."""
         listener = self.a_listener()
         self.put(50, size_bytes=10_000)
-        self.assertEqual(len(listener.dequeue(True)), 49)  # and the envelope
+        self.assertEqual(len(listener.dequeue(True)), 49)  # plus the envelope
         self.assertLess(self.clock.now, 0.5)
 
     def test_close(self) -> None:
-        """While it closes, what waits is due at once, and then the thread is to end."""
+        """After `stop`, the waiting messages are due at once, and then the thread ends."""
         listener = self.a_listener()
         self.put(3)
         listener.stop()
@@ -175,7 +176,7 @@ class TestDue(ListenerTest):
         self.assertEqual(self.sizes, [3])
 
     def test_deadline(self) -> None:
-        """After the deadline the thread is to end, whatever still waits; nothing is forgotten."""
+        """After the deadline, the thread ends, and waiting messages stay in the queue."""
         listener = self.a_listener()
         self.put(3)
         self.exit_by(0.0)
@@ -184,7 +185,7 @@ class TestDue(ListenerTest):
         self.assertEqual(self.queue.perishable, 3)
 
     def test_taking_fails(self) -> None:
-        """When taking a batch raises, that is reported and tried again a second later."""
+        """If taking a batch raises, this is reported, and it is retried a second later."""
         broken = [OSError()]
 
         class BrokenOnce(MemoryQueue):
@@ -202,7 +203,7 @@ class TestDue(ListenerTest):
         self.assertGreater(self.clock.now, 1.0)
 
     def test_taking_fails_at_the_end(self) -> None:
-        """While it goes on raising there is one report, and the deadline ends it all the same."""
+        """If taking keeps raising, it is reported once, and the deadline still ends the thread."""
 
         class Broken(MemoryQueue):
             @override
@@ -229,7 +230,7 @@ class TestAnswers(ListenerTest):
         return batch
 
     def test_answered(self) -> None:
-        """A batch is forgotten when it is answered for, and not before."""
+        """A batch is removed from the queue when it is answered, and not before."""
         listener = self.a_listener()
         self.put(3)
         seen: list[int] = []
@@ -239,7 +240,7 @@ class TestAnswers(ListenerTest):
         self.assertEqual(self.delivery.tally, Tally(delivered=3, batches=1))
 
     def test_answered_in_part(self) -> None:
-        """Of a batch that is halved, what is answered is forgotten, and what is left waits."""
+        """The answered part of a halved batch is removed from the queue, and the rest stays."""
         self.answers[:] = [400, None, SystemExit()]
         listener = self.a_listener()
         self.put(4)
@@ -251,9 +252,9 @@ class TestAnswers(ListenerTest):
         self.assertEqual(self.sizes, [4, 2, 2])
 
     def test_kept(self) -> None:
-        """A batch that is kept is tried again a minute later, before what came meanwhile."""
+        """A kept batch is retried a minute later, before messages that were added since."""
         self.answers[:] = [401]
-        listener = self.a_listener(keeps=True)
+        listener = self.a_listener(kept_in="the journal")
         self.put(3)
         self.stderr_of(lambda: listener.handle(self.take_one(listener)))
         self.assertGreater(self.clock.now, 60.0)
@@ -267,7 +268,7 @@ class TestAnswers(ListenerTest):
         self.assertEqual((self.queue.accepted, self.pending), (5, 0))
 
     def test_delivery_raises(self) -> None:
-        """Whatever delivery raises keeps the batch and is reported; the thread goes on."""
+        """If delivery raises, the batch is kept, the error is reported and the thread continues."""
         listener = self.a_listener()
         self.put(3)
         broken = [MemoryError()]
@@ -285,7 +286,7 @@ class TestAnswers(ListenerTest):
         self.assertEqual((self.queue.accepted, self.pending), (3, 0))
 
     def test_pauses_do_chores(self) -> None:
-        """While it waits for another attempt, the chores are done."""
+        """The chores are done while the listener waits for another attempt."""
         self.answers[:] = [(429, 5.0)]
         listener = self.a_listener()
         self.put()
@@ -294,7 +295,7 @@ class TestAnswers(ListenerTest):
         self.assertGreater(self.clock.now, 5.0)
 
     def attempts_until(self, *answers: Answer, exit_at: float, deadline: float) -> int:
-        """Return how many attempts are made by a process that ends by then."""
+        """Return the number of attempts if the process begins to exit at `exit_at`."""
         self.answers[:] = answers
         listener = self.a_listener()
         self.put()
@@ -304,28 +305,28 @@ class TestAnswers(ListenerTest):
         return len(self.client.requests)
 
     def test_the_end_cuts_a_pause_short(self) -> None:
-        """The end of the process, during a wait of our own, makes a last attempt at once."""
-        faults = [503] * 9  # waits of 0, 0.5, 1, 2, 4 ... seconds between them
+        """If the process exits during a backoff wait, the last attempt is made at once."""
+        faults = [503] * 9  # with waits of 0, 0.5, 1, 2, 4 ... seconds in between
         self.assertEqual(self.attempts_until(*faults, exit_at=6.0, deadline=8.0), 6)
         self.assertLess(self.clock.now, 7.0)
 
     def test_the_end_does_not_cut_a_retry_after(self) -> None:
-        """But if the server asked for this wait, and it is too long, there is no attempt."""
+        """If a Retry-After wait lasts beyond the exit's deadline, no further attempt is made."""
         self.assertEqual(self.attempts_until((429, 60.0), exit_at=3.0, deadline=8.0), 1)
         self.assertLess(self.clock.now, 4.0)
 
     def test_retry_after_within_the_deadline(self) -> None:
-        """A wait that the server asked for, and that ends before the deadline, is kept to."""
+        """A Retry-After wait that ends before the deadline is not shortened."""
         self.assertEqual(self.attempts_until((429, 4.0), None, exit_at=3.0, deadline=8.0), 2)
         self.assertGreater(self.clock.now, 4.0)
 
 
 @needs.threads
 class TestThread(ListenerTest):
-    """With a thread, and the real clock."""
+    """Tests with a thread and the real clock."""
 
     def start(self, **options: Any) -> Listener:
-        """Return a listener whose thread the first message starts."""
+        """Return a listener whose thread is started by the first message."""
 
         def ring() -> None:
             self.rings += 1
@@ -348,7 +349,7 @@ class TestThread(ListenerTest):
         self.assertTrue(listener.waiters.wait_until_ended(_until(3)))
 
     def test_starts_with_the_first_message(self) -> None:
-        """No thread before the first message, one after it, and a new one after `stop`."""
+        """The first message starts the thread, and the first one after `stop` starts a new one."""
         listener = self.start()
         self.assertFalse(listener.is_running)
         for _ in range(3):
@@ -359,7 +360,7 @@ class TestThread(ListenerTest):
             self.assertFalse(listener.is_running)
 
     def test_wakes_once_a_batch(self) -> None:
-        """It is woken for a batch's first message and when it is full, not for each message."""
+        """Only a batch's first message and a full batch wake the thread, not every message."""
         listener = self.start(flush_interval=0.2)
         self.put(4_000, size_bytes=1_000)
         self.assertTrue(listener.waiters.wait_until_answered(_until()))
@@ -368,7 +369,7 @@ class TestThread(ListenerTest):
         self.assertLess(self.rings, 40)
 
     def test_start_twice(self) -> None:
-        """There is one thread, however often and from how many threads it is woken."""
+        """Only one thread is started, even if many threads start the listener."""
         gate, threads = threading.Event(), set[int]()
 
         def note_thread(message: Message) -> None:
@@ -392,9 +393,9 @@ class TestThread(ListenerTest):
         self.assertEqual(len(threads), 1)
 
     def test_start_in_the_middle_of_start(self) -> None:
-        """A signal handler that starts it in the middle of a start does not make it two."""
+        """A signal handler that calls `start` during `start` does not start a second thread."""
 
-        for at in range(1, 9):  # at each call on the way, as a signal may come there
+        for at in range(1, 9):  # at each call, because a signal may arrive there
             with self.subTest(at):
                 self.life = Life()
                 listener = self.a_thread()
@@ -404,7 +405,7 @@ class TestThread(ListenerTest):
                 self.assertEqual(len(set(threading.enumerate()) - before), 1)
 
     def test_nothing_ends_it(self) -> None:
-        """Not even SystemExit or KeyboardInterrupt, from a hook or a client, ends delivery."""
+        """SystemExit and KeyboardInterrupt in a hook or client do not end the thread."""
         for error in (SystemExit(1), KeyboardInterrupt(), GeneratorExit()):
             with self.subTest(type(error).__name__):
                 self.client = FakeClient([400])
@@ -425,7 +426,7 @@ class TestThread(ListenerTest):
                 self.assertEqual(len(self.client.messages), 1)
 
     def test_wait_on_its_own_thread(self) -> None:
-        """Whoever waits on the listener's own thread does not wait: it would be for itself."""
+        """A wait in the listener's own thread returns at once, to avoid a deadlock."""
         listener = self.start()
         waited: list[bool] = []
         self.before = lambda message: waited.append(
@@ -437,7 +438,7 @@ class TestThread(ListenerTest):
         self.assertEqual(waited, [False])
 
     def test_run_here(self) -> None:
-        """If no thread can be started, the calling one delivers, and is then itself again."""
+        """`run_here` delivers in the calling thread, for when no thread can be started."""
         self.put(3)
         seen: list[bool] = []
         self.before = lambda message: seen.append(is_delivering())
@@ -447,7 +448,7 @@ class TestThread(ListenerTest):
         self.assertEqual((seen, is_delivering(), listener.is_running), ([True], False, False))
 
     def test_run_here_is_interrupted(self) -> None:
-        """Ctrl-C in it leaves nothing behind: the thread's later events are the program's."""
+        """After Ctrl-C in `run_here`, the thread is no longer marked as delivering."""
         self.answers[:] = [KeyboardInterrupt()]
         self.put(3)
         listener = self.a_thread()
@@ -460,7 +461,7 @@ class TestThread(ListenerTest):
 
 
 def _interrupt(at: int, function: Callable[[], object], handler: Callable[[], object]) -> None:
-    """Call a function, and `handler` as its call number `at` into the package begins."""
+    """Call a function, and call `handler` at the start of its call number `at` in the package."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -483,7 +484,7 @@ def _no_chores(now: float) -> float | None:
 
 
 def _until(seconds: float = 10.0) -> Until:
-    """Return when to stop waiting."""
+    """Return a function that returns the deadline for a wait."""
     moment = _soon(seconds)
     return lambda: moment
 

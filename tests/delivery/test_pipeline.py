@@ -1,6 +1,6 @@
-"""One process's pipeline: what close, drain and the end of the process wait for, and who is told.
+"""Tests for the pipeline: what is waited for and reported by `close`, by `drain` and at exit.
 
-Times are real here, and short.
+These tests use the real clock, with short times.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class PipelineTest(unittest.TestCase):
         self.gate = threading.Event()
         self.entered = threading.Event()
         self.addCleanup(self.gate.set)
-        self.addCleanup(exit_clock.forget)  # this process does not end
+        self.addCleanup(exit_clock.forget)  # because this process does not end
 
     def hang(self, message: Message) -> None:
-        """What a fake client's network does until `gate` is set."""
+        """Block a fake client's request until `gate` is set."""
         self.entered.set()
         self.gate.wait(30)
 
@@ -47,7 +47,7 @@ class PipelineTest(unittest.TestCase):
         return pipeline
 
     def a_hanging_one(self, **options: Any) -> Pipeline:
-        """Return a pipeline with three messages in a request that hangs."""
+        """Return a pipeline with three messages in a hanging request."""
         pipeline = self.a_pipeline(FakeClient(self.hang), **options)
         self.put(pipeline, 3)
         self.assertTrue(self.entered.wait(5))
@@ -58,7 +58,7 @@ class PipelineTest(unittest.TestCase):
             pipeline.enqueue(encode(a_track(message_id=str(number)).to_dict()))
 
     def run_it(self, function: Callable[[], object]) -> tuple[float, str]:
-        """Call a function; return the seconds that it took and what it said on stderr."""
+        """Call a function, and return the seconds that it took and its stderr output."""
         stderr = io.StringIO()
         before = time.monotonic()
         with redirect_stderr(stderr):
@@ -68,7 +68,7 @@ class PipelineTest(unittest.TestCase):
 
 class TestWaiting(PipelineTest):
     def test_nothing_to_wait_for(self) -> None:
-        """A pipeline that took nothing in waits for nothing and starts no thread."""
+        """A pipeline without messages does not wait and starts no thread."""
         before = threading.active_count()
         pipeline = self.a_pipeline(shutdown_timeout=30.0)
 
@@ -84,14 +84,14 @@ class TestWaiting(PipelineTest):
         self.assertEqual(pipeline.count(), Counts())
 
     def test_drain(self) -> None:
-        """drain sends what waits for company at once."""
+        """`drain` sends at once, without waiting for a batch to fill."""
         pipeline = self.a_pipeline(flush_interval=3_600.0)
         self.put(pipeline, 3)
         self.assertTrue(pipeline.draining.drain(5))
         self.assertEqual(pipeline.count(), Counts(accepted=3, delivered=3, batches=1))
 
     def test_drain_until_given_up(self) -> None:
-        """What became a dead letter is answered for."""
+        """`drain` returns True when the remaining messages have become dead letters."""
         pipeline = self.a_pipeline(FakeClient([401]))
         self.put(pipeline, 3)
         self.run_it(lambda: self.assertTrue(pipeline.draining.drain(5)))
@@ -99,14 +99,14 @@ class TestWaiting(PipelineTest):
 
     @needs.threads
     def test_drain_again(self) -> None:
-        """A drain after one in vain waits again."""
+        """A second `drain` waits again after the first one timed out."""
         pipeline = self.a_hanging_one()
         self.assertFalse(pipeline.draining.drain(0.01))
         threading.Timer(0.1, self.gate.set).start()
         self.assertTrue(pipeline.draining.drain(5))
 
     def test_close(self) -> None:
-        """close waits for what was accepted, and the next message starts the thread again."""
+        """`close` waits for the accepted messages, and the next message restarts the thread."""
         pipeline = self.a_pipeline(flush_interval=3_600.0, shutdown_timeout=10.0)
         for _ in range(3):
             self.put(pipeline, 2)
@@ -115,7 +115,7 @@ class TestWaiting(PipelineTest):
 
     @needs.threads
     def test_close_without_waiting(self) -> None:
-        """close(wait=False) returns at once; delivery goes on behind."""
+        """`close(wait=False)` returns at once, and delivery continues in the background."""
         pipeline = self.a_hanging_one(shutdown_timeout=30.0)
         seconds, _ = self.run_it(lambda: pipeline.close(wait=False))
         self.assertLess(seconds, 1)
@@ -126,7 +126,7 @@ class TestWaiting(PipelineTest):
 
     @needs.threads
     def test_close_in_vain(self) -> None:
-        """close returns after shutdown_timeout, says what still waits, and delivers it behind."""
+        """`close` reports undelivered messages after `shutdown_timeout`; delivery continues."""
         pipeline = self.a_hanging_one()
         seconds, said = self.run_it(pipeline.close)
         self.assertTrue(0.3 <= seconds < 1.3, seconds)
@@ -137,7 +137,7 @@ class TestWaiting(PipelineTest):
 
     @needs.threads
     def test_one_timeout_for_all(self) -> None:
-        """flush, close and the end of the process, one after the other, share one timeout."""
+        """`flush`, `close` and the process's exit share one timeout."""
         handler = SegmentHandler(
             "key", client=FakeClient(self.hang), flush_interval=0, shutdown_timeout=0.5
         )
@@ -160,7 +160,7 @@ class TestWaiting(PipelineTest):
         self.assertEqual(said.count("are lost"), 1)
 
     def test_closed_by_somebody_else(self) -> None:
-        """drain is True when everything is answered for, whoever closes in the middle of it."""
+        """`drain` returns True if all messages are settled, even if another thread closes."""
         with TemporaryDirectory() as journal:
             for _ in range(30):
                 pipeline = self.a_pipeline(journal=journal, shutdown_timeout=5)
@@ -173,7 +173,7 @@ class TestWaiting(PipelineTest):
 
 class TestExit(PipelineTest):
     def test_delivers(self) -> None:
-        """The end of the process delivers what waits, and says nothing."""
+        """The process's exit delivers the waiting messages and reports nothing."""
         pipeline = self.a_pipeline(flush_interval=3_600.0, shutdown_timeout=10.0)
         self.put(pipeline, 3)
         pipeline.begin_exit()
@@ -182,7 +182,7 @@ class TestExit(PipelineTest):
 
     @needs.threads
     def test_says_what_is_lost(self) -> None:
-        """What could not be delivered in time is told with its number, and the way out."""
+        """The number of messages that were not delivered in time is reported, with a solution."""
         pipeline = self.a_hanging_one()
         pipeline.begin_exit()
         seconds, said = self.run_it(pipeline.end_exit)
@@ -192,7 +192,7 @@ class TestExit(PipelineTest):
 
     @needs.threads
     def test_says_what_was_dropped(self) -> None:
-        """So is what a full queue dropped, even within the minute of the last report."""
+        """All dropped messages are reported at exit, even within a minute of the last report."""
         pipeline = self.a_hanging_one(max_queue_messages=1)
 
         def end() -> None:
@@ -218,7 +218,7 @@ class TestExit(PipelineTest):
         self.assertEqual(told, pipeline.count().dropped, said)
 
     def test_last_message(self) -> None:
-        """What another exit function logs after ours is delivered by the flush that follows."""
+        """A message that is logged after our exit function has run is delivered by `drain`."""
         pipeline = self.a_pipeline(shutdown_timeout=10.0)
         self.put(pipeline)
         pipeline.begin_exit()

@@ -1,1 +1,1 @@
-"""The README and the documentation: what they say is so, and what they show runs."""
+"""Tests that the README and the documentation are correct, and that their examples run."""

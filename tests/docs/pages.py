@@ -1,4 +1,4 @@
-"""The README and the pages of the documentation, taken apart."""
+"""Parsing of the README and the documentation pages."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ PAGES = {
     path.relative_to(PROJECT).as_posix(): path.read_text(encoding="utf-8")
     for path in (PROJECT / README, *sorted(DOCS.rglob("*.md")))
 }
-"""The texts, by their paths."""
+"""The text of each page, by its path."""
 
 NO_RUN = "no-run"
-"""Behind the language of a block: it cannot be run."""
+"""The mark after the language of a block that cannot be run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of code in a page.
+    """A code block in a page.
 
     Attributes:
-        page: the path of the page.
-        line: the number of its first line.
-        language: what stands first after the fence.
-        mark: what follows the language.
+        page: the page's path.
+        line: the number of the code's first line.
+        language: the first word after the opening fence.
+        mark: the text after the language.
         text: the code.
     """
 
@@ -40,7 +40,7 @@ class Block:
 
 
 def blocks(language: str | None = None) -> list[Block]:
-    """Return the blocks of code in one language, or in any, of all pages, in order."""
+    """Return the code blocks of all pages, in order, optionally in one language only."""
     return [
         block
         for page in PAGES
@@ -50,7 +50,7 @@ def blocks(language: str | None = None) -> list[Block]:
 
 
 def blocks_of(page: str) -> list[Block]:
-    """Return all fenced blocks of a page, in order; those of directives begin with a brace."""
+    """Return all fenced blocks of a page, in order. A directive's language starts with a brace."""
     found = []
     fences = re.finditer(
         r"^(?P<fence>```+)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=fence)$",
@@ -65,7 +65,7 @@ def blocks_of(page: str) -> list[Block]:
 
 
 def program_of(page: str) -> str:
-    """Return the Python of a page as one program, each line of it at its number in the page."""
+    """Return a page's Python code as one program with the page's line numbers."""
     lines = [""] * (PAGES[page].count("\n") + 1)
     for block in blocks_of(page):
         if block.language == "python" and block.mark != NO_RUN:
@@ -75,14 +75,14 @@ def program_of(page: str) -> str:
 
 
 class Row(NamedTuple):
-    """A row of a table: what it is about, and the other cells."""
+    """A table row: its first cell, and the other cells."""
 
     first: str
     others: list[str]
 
 
 def rows_under(page: str, title: str) -> list[Row]:
-    """Return the first table under a heading, without its header."""
+    """Return the rows of the first table under a heading, without the table's header."""
     section = re.split(rf"^#+ {re.escape(title)}$", PAGES[page], flags=re.MULTILINE)[1]
     section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
     table = re.search(r"^\|.*(?:\n\|.*)*", section, re.MULTILINE)
@@ -94,7 +94,7 @@ def rows_under(page: str, title: str) -> list[Row]:
 
 
 def inline_code(page: str) -> list[str]:
-    """Return what stands between single backticks outside of blocks."""
+    """Return a page's inline code."""
     text = PAGES[page]
     for block in blocks_of(page):
         text = text.replace(block.text, "")

@@ -1,4 +1,4 @@
-"""What the Python of each page needs around it, and what arrives of it."""
+"""The code that each page's Python needs around it, and the messages that it sends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ logger.setLevel(logging.INFO)
 handler = SegmentHandler()
 logger.addHandler(handler)
 """
-"""What most pages take for granted: a logger with a handler."""
+"""A logger with a handler, which most pages assume."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is around the Python of a page.
+    """The code around a page's Python.
 
     Attributes:
-        before: comes before it.
-        after: comes after it, and calls what the page only defines.
-        arrives: type, name and user of each message that then arrives.
-        needs: modules without which it cannot run.
+        before: code that runs before the page's code.
+        after: code that runs afterwards, such as calls of functions that the page defines.
+        arrives: the type, name and user of each message that arrives.
+        needs: modules that the code requires.
     """
 
     before: str = LOGGER
@@ -46,7 +46,7 @@ settings.configure(
     SEGMENT_LOGGING=SEGMENT_LOGGING,
     ROOT_URLCONF="__main__",
     ALLOWED_HOSTS=["testserver"],
-    SECRET_KEY="of this test only",
+    SECRET_KEY="test-secret",
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
     USE_TZ=True,
 )
@@ -68,7 +68,7 @@ assert browser.get("/pricing").status_code == 200
 FASTAPI = f"""
 import asyncio, httpx
 from starlette.middleware.sessions import SessionMiddleware
-app.add_middleware(SessionMiddleware, secret_key="of this test only")
+app.add_middleware(SessionMiddleware, secret_key="test-secret")
 async def visit():
     server = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
@@ -178,4 +178,4 @@ SURROUNDINGS = {
     ),
     "docs/collector.md": Surroundings(before=""),
 }
-"""By page: every page with Python in it."""
+"""The surroundings of every page that contains Python, by the page's path."""

@@ -1,4 +1,4 @@
-"""Every block of code in the README and the documentation runs."""
+"""Tests that run every code block in the README and the documentation."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from .pages import NO_RUN, PAGES, blocks, blocks_of, inline_code, program_of
 from .programs import SURROUNDINGS
 
 KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
-"""Stands for YOUR_WRITE_KEY, which the package refuses."""
+"""The key that replaces YOUR_WRITE_KEY, which the package refuses."""
 
 RUN = ("python", "yaml", "sh", "toml", "json")
 NOT_RUN = {("docs/design.md", "text"): "a diagram of the life of a message"}
-"""Blocks that cannot be run, by page and language, with the reason."""
+"""The reasons why blocks cannot be run, by page and language."""
 
 DIRECTIVES = ("toctree", "include", "generated", "eval-rst")
 
@@ -45,7 +45,7 @@ def real(text: str) -> str:
 
 
 class ProgramTest(unittest.TestCase):
-    """Runs programs in an empty directory, with a collector as their Segment."""
+    """Base class that runs programs in an empty directory, with a collector as Segment."""
 
     @override
     def setUp(self) -> None:
@@ -56,7 +56,7 @@ class ProgramTest(unittest.TestCase):
         self.directory = Path(directory.name)
 
     def run_python(self, *arguments: str) -> str:
-        """Run Python, which may neither fail nor complain, and return what it prints."""
+        """Run Python, assert that it succeeds with an empty stderr, and return its stdout."""
         paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [sys.executable, "-W", "error", *arguments],
@@ -77,7 +77,7 @@ class ProgramTest(unittest.TestCase):
         return done.stdout
 
     def arrived(self) -> list[tuple[Any, ...]]:
-        """Return type, name and user of what arrived; nothing of it would be dropped."""
+        """Return the type, name and user of each message that arrived, all of them valid."""
         self.assertEqual(self.collector.dropped, [])
         self.assertLessEqual({one.write_key for one in self.collector.requests}, {KEY})
         return [
@@ -92,7 +92,7 @@ class ProgramTest(unittest.TestCase):
 
 class TestPython(ProgramTest):
     def test_pages(self) -> None:
-        """The blocks of a page, one after the other, are a program whose messages arrive."""
+        """A page's Python blocks form a program that runs and whose messages arrive."""
         for page, around in SURROUNDINGS.items():
             with self.subTest(page=page):
                 missing = [name for name in around.needs if find_spec(name) is None]
@@ -104,11 +104,11 @@ class TestPython(ProgramTest):
                 self.assertCountEqual(self.arrived()[before:], around.arrives)
 
     def test_all_pages(self) -> None:
-        """No page with Python is left out."""
+        """Every page with Python blocks is tested."""
         self.assertEqual({block.page for block in blocks("python")}, set(SURROUNDINGS))
 
     def test_first_ones(self) -> None:
-        """The first example of a page that begins with one needs nothing else."""
+        """On pages that begin with an example, the example runs on its own."""
         for page in ("README.md", "docs/index.md", "docs/getting-started.md"):
             with self.subTest(page=page):
                 before = len(self.collector.messages)
@@ -143,7 +143,7 @@ class TestPython(ProgramTest):
 
 class TestSegmentTestCase(unittest.TestCase):
     def test_fails_when_it_should(self) -> None:
-        """The examples with a SegmentTestCase pass; another event, or a bad one, fails them."""
+        """The SegmentTestCase examples pass, and fail for a different or invalid event."""
         logger = logging.Logger("docs")
         logger.addHandler(SegmentHandler(KEY))
 
@@ -168,7 +168,7 @@ class TestSegmentTestCase(unittest.TestCase):
 
 class TestYaml(ProgramTest):
     def test_all(self) -> None:
-        """Each piece is a whole configuration, options of the handler, or one of Vector."""
+        """Each YAML block is a valid dictConfig, Vector configuration or set of options."""
         for block in blocks("yaml"):
             with self.subTest(page=block.page, line=block.line):
                 value = yaml.safe_load(block.text)
@@ -180,7 +180,7 @@ class TestYaml(ProgramTest):
                     SegmentHandler(KEY, **value).close()
 
     def check_configuration(self, text: str) -> None:
-        """With it, an event arrives, or stands on stdout alone; other records do not."""
+        """Assert that with this dictConfig, only events are sent or printed."""
         before = len(self.collector.messages)
         config = yaml.safe_load(text.replace("/var/lib/shop", str(self.directory)))
         written = self.run_python(
@@ -198,7 +198,7 @@ logger.info("Signup", extra={{"user_id": "u-17"}})
         self.assertEqual(events, ["Signup"])
 
     def check_vector(self, sink: Any) -> None:
-        """It makes a batch of the formatter's lines, within Segment's limits."""
+        """Assert that the sink sends the formatter's lines in batches within Segment's limits."""
         line = SegmentJsonFormatter().format(a_record("Signup", extra={"user_id": "u-17"}))
         body = json.loads(sink["payload_prefix"] + f"[{line}]" + sink["payload_suffix"])
         self.assertEqual(body["batch"][0]["event"], "Signup")
@@ -208,7 +208,7 @@ logger.info("Signup", extra={{"user_id": "u-17"}})
 
 class TestOthers(unittest.TestCase):
     def test_json(self) -> None:
-        """The line of a dead letter has the keys of a real one."""
+        """The dead letter in the documentation has the keys of a real dead letter."""
         (block,) = blocks("json")
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "dead-letters.jsonl")
@@ -223,7 +223,7 @@ class TestOthers(unittest.TestCase):
         self.assertEqual(list(json.loads(block.text)), list(letter))
 
     def test_toml(self) -> None:
-        """What is set for pytest is known to the plugin."""
+        """The pytest plugin defines each documented pytest setting."""
         for block in blocks("toml"):
             settings = tomllib.loads(block.text)["tool"]["pytest"]["ini_options"]
             plugin = (PROJECT / "segment_logging" / "pytest_plugin.py").read_text(encoding="utf-8")
@@ -231,14 +231,14 @@ class TestOthers(unittest.TestCase):
                 self.assertIn(f'addini("{name}"', plugin)
 
     def test_sh(self) -> None:
-        """Every command of the shell is there, with the options that it is given."""
+        """Every shell command exists and accepts the options that are passed."""
         for block in blocks("sh"):
             for line in block.text.splitlines():
                 with self.subTest(page=block.page, line=line):
                     check_command(self, shlex.split(line, comments=True))
 
     def test_commands_in_the_text(self) -> None:
-        """So is every command that the text names."""
+        """Every command in a page's text exists and accepts the options that are passed."""
         for page in PAGES:
             for code in inline_code(page):
                 if re.match(r"(make|pip install|segment-logging|python -m) \S", code):
@@ -246,7 +246,7 @@ class TestOthers(unittest.TestCase):
                         check_command(self, shlex.split(code))
 
     def test_nothing_is_left_out(self) -> None:
-        """Blocks are in languages that are run here, or are marked and have a reason not to be."""
+        """Every block is in a language that is tested, or is marked and listed in NOT_RUN."""
         marked = {(block.page, block.language) for block in blocks() if block.mark == NO_RUN}
         self.assertEqual(marked, set(NOT_RUN))
         for block in blocks():
@@ -256,7 +256,7 @@ class TestOthers(unittest.TestCase):
                     self.assertIn(block.language, RUN)
 
     def test_directives(self) -> None:
-        """What is no block of code is a directive that is known not to hold any."""
+        """Every other fenced block is a known directive that contains no code."""
         for page, text in PAGES.items():
             for name in re.findall(r"^(?:```+|:::+)\{([^}]*)\}", text, re.MULTILINE):
                 self.assertIn(name, DIRECTIVES, page)
@@ -266,7 +266,7 @@ class TestOthers(unittest.TestCase):
 
 
 def check_command(test: unittest.TestCase, words: list[str]) -> None:
-    """Fail unless a command is there, and has the options that it is given."""
+    """Assert that a command exists and has the options that are passed."""
     match words:
         case ["export", assignment]:
             name = assignment.partition("=")[0]
@@ -289,4 +289,4 @@ def check_command(test: unittest.TestCase, words: list[str]) -> None:
                 if argument.startswith("-"):
                     test.assertIn(f"{argument} ", told.getvalue().replace("]", " "))
         case _:
-            test.fail(f"a command that nobody looks for: {words}")
+            test.fail(f"unknown command, add a check: {words}")

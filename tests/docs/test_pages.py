@@ -1,4 +1,4 @@
-"""What holds for the pages as a whole: length, links, names."""
+"""Tests for the length, the links and the names in the pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCUMENTATION = "https://segment-logging.readthedocs.io/"
 REPOSITORY = "https://github.com/segment-logging/segment-logging"
 
 INTERNAL = {"headers", "proxies", "steps", "visitor"}
-"""Modules of `contrib` that others share, and that only the package itself imports."""
+"""Shared modules of `contrib` that are not public."""
 
 
 class TestReadme(unittest.TestCase):
@@ -31,12 +31,12 @@ class TestReadme(unittest.TestCase):
         self.assertLessEqual(len(PAGES[README].split()), 1_200)
 
     def test_links_are_absolute(self) -> None:
-        """It has no links that only work in the repository, as package indexes show it, too."""
+        """All links are absolute, because package indexes show the README as well."""
         for link in links(README):
             self.assertRegex(link, "^https://")
 
     def test_frameworks(self) -> None:
-        """What it says of a framework is what that framework's page says."""
+        """The README names the same integration for each framework as the framework's page."""
         rows = {row.first: row.others[0] for row in rows_under(README, "In your framework")}
         for first, what in rows.items():
             page = first.partition("/latest/")[2].partition(".html")[0]
@@ -50,7 +50,7 @@ class TestReadme(unittest.TestCase):
 
 class TestLinks(unittest.TestCase):
     def test_pages(self) -> None:
-        """Every link to a page of the documentation leads to one, and to a heading in it."""
+        """Every relative link leads to an existing page and heading."""
         for page in PAGES:
             for link in links(page):
                 if link.startswith(("https://", "http://")):
@@ -64,7 +64,7 @@ class TestLinks(unittest.TestCase):
                         self.assertIn(anchor, anchors_of(PAGES[name]))
 
     def test_documentation(self) -> None:
-        """Every link to the published documentation leads to a page that is here."""
+        """Every link to the published documentation leads to an existing page."""
         for page in PAGES:
             for link in links(page):
                 if link.startswith(DOCUMENTATION) and link != DOCUMENTATION:
@@ -73,7 +73,7 @@ class TestLinks(unittest.TestCase):
                         self.assertTrue((DOCS / name).with_suffix(".md").exists())
 
     def test_repository(self) -> None:
-        """Every link to a file of the repository leads to one that is here."""
+        """Every link to the repository leads to an existing file."""
         for page in PAGES:
             for link in links(page):
                 found = re.fullmatch(rf"{REPOSITORY}/(?:blob|tree)/main/(.+)", link)
@@ -84,14 +84,14 @@ class TestLinks(unittest.TestCase):
 
 class TestNames(unittest.TestCase):
     def test_reference(self) -> None:
-        """The reference has every public name, in the section of its module."""
+        """The reference lists every public name in the section of its module."""
         for module in (segment_logging, segment_logging.testing, segment_logging.collector):
             section = section_of("docs/reference.md", f"`{module.__name__}`")
             told = set(re.findall(r"^\.\. (?:auto|data)\w*:: ([\w.]+)$", section, re.MULTILINE))
             self.assertEqual({name.rpartition(".")[2] for name in told}, set(module.__all__))
 
     def test_contrib(self) -> None:
-        """The reference has every module of `contrib`."""
+        """The reference lists every public module of `contrib`."""
         section = section_of("docs/reference.md", "`segment_logging.contrib`")
         path = segment_logging.contrib.__path__
         modules = {one.name for one in pkgutil.iter_modules(path) if not one.name.startswith("_")}
@@ -99,20 +99,20 @@ class TestNames(unittest.TestCase):
         self.assertEqual(modules - INTERNAL, told - INTERNAL)
 
     def test_rooms(self) -> None:
-        """The design names the rooms from the top down, in the order in which they may import."""
-        rows = rows_under("docs/design.md", "The rooms")
+        """The design page lists the rooms in import order, from the top down."""
+        rows = rows_under("docs/design.md", "Components")
         named = [name for row in rows for name in re.findall(r"`(\w+)`", row.first)]
         self.assertEqual(named, sorted(named, key=ORDER.index, reverse=True))
 
     def test_folders(self) -> None:
-        """Every folder that is named in a text is there."""
+        """Every folder that a page mentions exists."""
         for page in PAGES:
             for code in inline_code(page):
                 if re.fullmatch(r"\w+/", code):
                     self.assertTrue(Path(PROJECT, code).is_dir(), (page, code))
 
     def test_no_logger_is_silenced(self) -> None:
-        """Whatever configures logging says that loggers made earlier go on."""
+        """Every logging configuration sets `disable_existing_loggers` to False."""
         for block in blocks():
             if re.search(r'^\s*"?version"?: 1,?$', block.text, re.MULTILINE):
                 with self.subTest(page=block.page, line=block.line):
@@ -126,5 +126,5 @@ def anchors_of(text: str) -> set[str]:
 
 
 def section_of(page: str, title: str) -> str:
-    """Return what stands under a heading of the second level."""
+    """Return the section under a second-level heading."""
     return PAGES[page].split(f"\n## {title}\n")[1].split("\n## ")[0]

@@ -1,4 +1,4 @@
-"""What the documentation promises is held by tests, row by row."""
+"""Tests that every promise in the documentation is covered by tests, row by row."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PROMISES = {
         "client.test_http_client.TestRepeated.test_fresh_sent_at",
         "delivery.test_attempts.AnswerTest.test_network_faults_are_tried_again",
     ),
-    "a Retry-After comes": (
+    "one of these answers has a Retry-After": (
         "delivery.test_attempts.AnswerTest.test_retry_after_is_waited_for_exactly",
         "delivery.test_attempts.AnswerTest.test_retry_after_is_no_attempt",
         "client.test_answers.TestRetryAfter.test_capped",
         "delivery.test_attempts.AttemptsUsedUpTest.test_half_an_hour_of_retry_after",
         "client.test_http_client.TestRepeated.test_retry_count_after_retry_after",
     ),
-    "the attempts are used up": (
+    "all attempts have failed": (
         "delivery.test_attempts.AttemptsUsedUpTest.test_given_up_without_a_journal",
         "delivery.test_attempts.AttemptsUsedUpTest.test_kept_with_a_journal",
         "delivery.test_listener.TestAnswers.test_kept",
@@ -57,7 +57,7 @@ PROMISES = {
         "handler.test_life.TestOverflow.test_block_timeout",
         "test_reports.TestCountReports.test_once_a_minute",
     ),
-    "the process ends normally": (
+    "the process exits normally": (
         "faults.test_exits.TestExits.test_normal_end",
         "faults.test_exits.TestExits.test_sys_exit",
         "faults.test_exits.TestExits.test_uncaught_exception",
@@ -66,8 +66,31 @@ PROMISES = {
         "faults.test_exits.TestExitsWithoutAnswers.test_mute_server",
         "faults.test_exits.TestExitsWithoutAnswers.test_late_events",
         "faults.test_exits.TestExitsWithoutAnswers.test_ctrl_c_at_the_end",
+        "hosts.test_batch_jobs.TestWholeJob.test_all_arrive",
+        "hosts.test_batch_jobs.TestWholeJob.test_longer_than_shutdown_timeout",
+        "hosts.test_batch_jobs.TestLimits.test_server_that_stops_answering",
+        "hosts.test_batch_jobs.TestLimits.test_max_shutdown",
+        "hosts.test_batch_jobs.TestLimits.test_retry_after",
+        "hosts.test_batch_jobs.TestWhatIsAwaited.test_exit_functions",
+        "hosts.test_batch_jobs.TestWhatIsAwaited.test_daemon_threads",
+        "hosts.test_batch_jobs.TestJournal.test_total_time",
+        "hosts.test_batch_jobs.TestJournal.test_line",
+        "hosts.test_batch_jobs.TestCtrlC.test_once",
+        "process.test_shutdown.TestLimit.test_starts_once",
+        "delivery.test_patience.TestAcknowledged.test_failed_attempts",
     ),
-    "SIGTERM ends the process": ("faults.test_exits.TestExits.test_sigterm",),
+    "SIGTERM ends the process": (
+        "faults.test_exits.TestExits.test_sigterm",
+        "hosts.test_sigterm.TestDefault.test_all_arrive",
+        "hosts.test_sigterm.TestDefault.test_again_during_the_exit",
+        "hosts.test_sigterm.TestDefault.test_at_each_call",
+        "hosts.test_sigterm.TestChained.test_called_first",
+        "hosts.test_sigterm.TestServers.test_uvicorn",
+        "hosts.test_sigterm.TestMultiprocessing.test_terminate",
+        "process.test_sigterm.TestInstalling.test_ignored",
+        "process.test_sigterm.TestInstalling.test_handled_in_c",
+        "process.test_shutdown.TestLimit.test_sigterm",
+    ),
     "`kill -9` or a crash": (
         "faults.test_journal.KillTest.test_right_after_the_calls",
         "faults.test_journal.KillTest.test_in_the_middle_of_delivery",
@@ -81,6 +104,29 @@ PROMISES = {
     "gunicorn stops": (
         "faults.test_servers.TestGunicorn.test_preload",
         "hosts.test_asgi_servers.TestUvicorn.test_under_gunicorn",
+        "hosts.test_gunicorn.TestGunicorn.test_stopped",
+        "hosts.test_gunicorn.TestGunicorn.test_worker_that_is_replaced",
+        "hosts.test_gunicorn.TestGunicorn.test_reload",
+    ),
+    "an RQ job or a Dramatiq task ends": (
+        "hosts.test_job_runners.TestRq.test_connect",
+        "hosts.test_job_runners.TestRq.test_time_limit",
+        "hosts.test_job_runners.TestRq.test_slow_server",
+        "hosts.test_job_runners.TestDramatiq.test_connect",
+        "hosts.test_job_runners.TestDramatiq.test_sigterm",
+        "hosts.test_job_runners.TestDramatiq.test_time_limit",
+    ),
+    "gevent or eventlet patches": (
+        "hosts.test_green_threads.TestGevent.test_all_ways",
+        "hosts.test_green_threads.TestGevent.test_many_greenlets",
+        "hosts.test_green_threads.TestEventlet.test_all_ways",
+        "process.test_no_native_threads.TestNoNativeThreads.test_package",
+    ),
+    "freezegun or time-machine stops the clock": (
+        "hosts.test_frozen_time.TestFrozenTime.test_delivery",
+        "hosts.test_frozen_time.TestFrozenTime.test_no_network",
+        "hosts.test_frozen_time.TestFrozenTime.test_retries",
+        "hosts.test_frozen_time.TestFrozenTime.test_coroutines",
     ),
     "the power fails": (
         "queues.journal.test_sync.SyncTest.test_interval_syncs_soon_and_not_each_message",
@@ -111,55 +157,56 @@ PROMISES = {
     "urllib3 logs at DEBUG": ("faults.test_no_deadlock.TestLoops.test_urllib3_at_debug",),
     "a signal handler": (
         "faults.test_no_deadlock.TestInTheMiddle.test_signal_handler",
+        "faults.test_no_deadlock.TestInTheMiddle.test_signal_handler_waits_for_room_at_each_call",
         "faults.test_no_deadlock.TestInTheMiddle.test_del",
         "queues.test_spill.SpillingQueueTest.test_memory_takes_over_in_the_middle_of_a_put",
     ),
 }
-"""How a row of "What happens when" in docs/delivery.md begins, to the tests that hold it."""
+"""The tests for each row of "What happens when" in docs/delivery.md, by the row's first words."""
 
 SHORT_PROMISES = {
-    "the process ends normally": ("the process ends normally", "Segment hangs or is down"),
+    "normal exit": ("the process exits normally", "Segment hangs or is down"),
     "SIGTERM": ("SIGTERM ends the process", "uvicorn, hypercorn or another"),
     "crash, `kill -9`": ("`kill -9` or a crash", "the power fails"),
     "fork": ("the process forks",),
-    "outage": ("408, 410, 429, 460", "the attempts are used up"),
-    "poison": ("400, 413",),
+    "outage": ("408, 410, 429, 460", "all attempts have failed"),
+    "Segment refuses one message": ("400, 413",),
     "a message that Segment would silently drop": ("a message is above 32,000 bytes",),
 }
-"""How a row of the README's promises begins, to the rows of the long table that it sums up."""
+"""The rows in docs/delivery.md that each README row summarizes, by the README row's first words."""
 
 MORE_TESTS = {
     "crash, `kill -9`": ("faults.test_journal.KillTest.test_right_after_the_calls",),
     "outage": ("faults.test_journal.OutageTest.test_five_thousand_events_outlast_it",),
 }
-"""Tests of what only the README's row says."""
+"""Tests for promises that only the README makes."""
 
 
 class TestPromises(unittest.TestCase):
     def assert_tests(self, names: Iterable[str]) -> None:
-        """They exist."""
+        """Assert that the tests exist."""
         for name in names:
             module, case, method = name.rsplit(".", 2)
             found = getattr(importlib.import_module(f"tests.{module}"), case)
             self.assertTrue(callable(getattr(found, method)), name)
 
     def assert_rows(self, page: str, title: str, promises: Mapping[str, object]) -> None:
-        """The table has these rows, in this order, and no others."""
+        """Assert that the table has exactly these rows, in this order."""
         whens = [row.first for row in rows_under(page, title)]
         self.assertEqual(len(whens), len(promises))
         for when, beginning in zip(whens, promises):
             self.assertTrue(when.startswith(beginning), (when, beginning))
 
     def test_all(self) -> None:
-        """Every row of the long table names tests that exist."""
+        """Every row in docs/delivery.md has tests that exist."""
         self.assert_rows("docs/delivery.md", "What happens when", PROMISES)
         for when, tests in PROMISES.items():
             with self.subTest(when=when):
                 self.assert_tests(tests)
 
     def test_short(self) -> None:
-        """Every row of the README's table sums up rows of the long one."""
-        self.assert_rows("README.md", "What is promised", SHORT_PROMISES)
+        """Every row of the README's table summarizes rows in docs/delivery.md."""
+        self.assert_rows("README.md", "Delivery guarantees", SHORT_PROMISES)
         for when, summed_up in SHORT_PROMISES.items():
             with self.subTest(when=when):
                 self.assertLessEqual(set(summed_up), set(PROMISES))

@@ -1,4 +1,4 @@
-"""The tables of the README and the documentation say what the package does."""
+"""Tests that the tables in the README and the documentation match the package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .pages import DOCS, PAGES, README, Row, rows_under
 
 
 def generated(name: str) -> list[Row]:
-    """Return the rows of a table that is made when the documentation is built."""
+    """Return the rows of a table that is generated when the documentation is built."""
     spec = importlib.util.spec_from_file_location("tables", DOCS / "_ext" / "tables.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,7 +35,7 @@ def generated(name: str) -> list[Row]:
 
 class TestOptions(unittest.TestCase):
     def test_signature(self) -> None:
-        """The table has the constructor's options, in its order, with its defaults."""
+        """The table lists the constructor's options in order, with their defaults."""
         parameters = inspect.signature(SegmentHandler).parameters.values()
         self.assertEqual(
             [(row.first, row.others[0]) for row in generated("options")],
@@ -43,35 +43,35 @@ class TestOptions(unittest.TestCase):
         )
 
     def test_sentences(self) -> None:
-        """Each option has a sentence that Markdown shows as it is."""
+        """Each option has a description without accidental Markdown syntax."""
         for row in generated("options"):
             with self.subTest(option=row.first):
                 self.assertGreater(len(row.others[1]), 10)
                 self.assertNotRegex(re.sub("`[^`]*`", "", row.others[1]), r"(?<!\\)[*_<\[]")
 
     def test_defaults_are_plain(self) -> None:
-        """Every default fits a dictConfig in JSON or YAML."""
+        """Every default can be written in a JSON or YAML dictConfig."""
         for one in inspect.signature(SegmentHandler).parameters.values():
             json.dumps(one.default)
 
     def test_formatter(self) -> None:
-        """The options that the formatter is said to have are those that it has."""
+        """The documented options of the formatter are its actual options."""
         told = PAGES["docs/stdout.md"].split("about records: ")[1].split("\n\n")[0]
         names = re.findall(r"`(\w+)`", told)
         self.assertEqual(sorted(names), sorted(rows_of(RecordOptions)))
         SegmentJsonFormatter(**{name: row.default for name, row in rows_of(RecordOptions).items()})
 
     def test_named_elsewhere(self) -> None:
-        """The notes below the table are about options that there are."""
+        """The notes below the table mention only existing options."""
         known = {row.first.strip("`") for row in generated("options")}
-        notes = PAGES["docs/options.md"].split("## More about some of them")[1].split("```")[0]
+        notes = PAGES["docs/options.md"].split("## More about some options")[1].split("```")[0]
         for line in re.findall(r"^- (.*?)(?::| holds)", notes, re.MULTILINE):
             self.assertLessEqual(set(re.findall(r"`(\w+)`", line)), known)
 
 
 class TestRecords(unittest.TestCase):
     def test_calls(self) -> None:
-        """Every call of the tables becomes the message that stands beside it."""
+        """Every call in the tables becomes the message that is described next to it."""
         logger = logging.Logger("docs")
         logger.addHandler(SegmentHandler("key"))
         told = {
@@ -97,30 +97,30 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(message.to_dict()["properties"], {"plan": "pro", "ref": "ad"})
         if "formatted" in becomes:
             self.assertEqual(message.to_dict()["properties"], {"message": "Paid 12"})
-        if found := re.search(r'of user "(\w+)"', becomes):
+        if found := re.search(r'for user "(\w+)"', becomes):
             self.assertEqual(message.user.user_id, found[1])
 
     def test_marks(self) -> None:
-        """The keys that make an event are those of the package."""
+        """The documented keys that make a record an event are the package's keys."""
         text = PAGES["docs/records.md"].split("at least one of the keys ")[1]
         self.assertEqual(set(re.findall(r"`(\w+)`", text.split(".")[0])), {*MARKS, "segment"})
 
     def test_fields(self) -> None:
-        """The table of the fields that each call has is complete."""
+        """The table of common fields is complete."""
         told = [row.first for row in generated("fields")]
         self.assertEqual(told, [f"`{field.name}`" for field in fields(Call)])
 
 
 class TestCounts(unittest.TestCase):
     def test_all(self) -> None:
-        """Every count is explained, in order."""
+        """The table describes every count, in order."""
         told = [row.first for row in rows_under("docs/delivery.md", "Counts")]
         self.assertEqual(told, [f"`{field.name}`" for field in fields(Counts)])
 
 
 class TestLifecycle(unittest.TestCase):
     def test_rules(self) -> None:
-        """Every rule has a row, whose cells are words that are explained."""
+        """Every rule has a row, and its cells use only the defined words."""
         rows = generated("rules")
         self.assertEqual(len(rows), len(RULES))
         columns = [[row.first for row in rows], *zip(*(row.others for row in rows))]
@@ -130,7 +130,7 @@ class TestLifecycle(unittest.TestCase):
                 self.assertLessEqual(set(re.findall("`([^`]+)`", cell)), names)
 
     def test_words(self) -> None:
-        """Every stage, state, event and action is explained."""
+        """Every stage, state, event and action is described."""
         for name, kind in (
             ("stages", Stage), ("doings", Doing), ("events", Event), ("actions", Action),
         ):  # fmt: skip
@@ -142,7 +142,7 @@ class TestLifecycle(unittest.TestCase):
 
 class TestCosts(unittest.TestCase):
     def test_same_figures(self) -> None:
-        """The README's figures are among those of the long table, misses included."""
+        """The README's figures, including missed budgets, match those in docs/costs.md."""
         full = {row.first: row.others for row in rows_under("docs/costs.md", "What it costs")}
         short = rows_under(README, "What it costs")
         self.assertEqual(len(short), 5)

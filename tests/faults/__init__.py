@@ -1,1 +1,1 @@
-"""Tests with real processes: exits, forks, kills, a full disk. Slow, and each within a bound."""
+"""Slow tests with real processes: exits, forks, kills and full disks. Each has a time limit."""

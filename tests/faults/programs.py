@@ -1,7 +1,7 @@
-"""Python programs that log, as processes of their own, with a bound on how long they may take.
+"""Python programs that log in their own processes, with a time limit.
 
-A program is source text. It finds `handler`, `logger` and `log(number)`, which logs one event
-with that number among its properties, and what `import logging, os, sys, time` brings.
+A program is source text. It can use `handler`, `logger`, the modules json, logging, os, sys and
+time, and `log(number)`, which logs an event with that number as a property.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def log(number):
 
 
 class Program:
-    """A running program; killed at the end of a `with` block if it still runs.
+    """A running program, which is killed at the end of a `with` block if it is still running.
 
     Args:
-        source: of the program; see the module.
-        seconds: after which nobody waits for it any more.
-        options: of its SegmentHandler.
+        source: the program's source text; see the module's docstring.
+        seconds: the time limit for waits.
+        options: the options of the program's SegmentHandler.
 
     Attributes:
-        stderr: what it wrote there; complete once it has ended.
+        stderr: the program's stderr output after `end`.
     """
 
     def __init__(self, source: str, *, seconds: float = 60.0, **options: Any) -> None:
@@ -83,7 +83,7 @@ class Program:
                 stream.close()
 
     def read_line(self) -> str:
-        """Wait for the program's next line; "" when it has ended without one."""
+        """Wait for the program's next line, and return it, or "" if the program has ended."""
         return _open(self._process.stdout).readline().strip()
 
     def write_line(self, text: str = "") -> None:
@@ -93,16 +93,16 @@ class Program:
         stream.flush()
 
     def kill(self) -> None:
-        """End it as a crash does: nothing of its own runs any more."""
+        """Kill the program. As in a crash, none of its exit functions run."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(self._seconds)
 
     def end(self) -> str:
-        """Wait for its normal end and return the rest of what it printed.
+        """Wait for the program to end normally, and return the rest of its stdout.
 
         Raises:
-            AssertionError: it failed; with its stderr.
-            subprocess.TimeoutExpired: it hangs.
+            AssertionError: The program failed; the error contains its stderr.
+            subprocess.TimeoutExpired: The program hangs.
         """
         printed, self.stderr = self._process.communicate(timeout=self._seconds)
         if self._process.returncode:
@@ -116,23 +116,23 @@ def _open(stream: IO[str] | None) -> IO[str]:
 
 
 def run_program(source: str, *, seconds: float = 60.0, **options: Any) -> str:
-    """Run a program to its normal end and return what it printed; see `Program`."""
+    """Run a program to its normal end, and return its stdout; see `Program`."""
     with Program(source, seconds=seconds, **options) as program:
         return program.end()
 
 
 def deliver_journal(journal: Path, host: str, **options: Any) -> None:
-    """Have a new process deliver everything that dead ones left in the journal."""
+    """Deliver everything that dead processes left in the journal, in a new process."""
     printed = run_program("print(handler.drain(30))", journal=journal, host=host, **options)
     if printed != "True":
         raise AssertionError("the journal was not delivered within 30 s")
 
 
 def numbers_of(messages: Iterable[Any]) -> list[Any]:
-    """Return the numbers of messages that a program's `log` sent."""
+    """Return the numbers of messages that were logged with a program's `log`."""
     return [message["properties"]["number"] for message in messages]
 
 
 def numbers_in(collector: Collector) -> list[Any]:
-    """Return the numbers of the messages that a collector accepted, repetitions included."""
+    """Return the numbers of the messages that a collector accepted, including duplicates."""
     return numbers_of(collector.messages)

@@ -1,11 +1,12 @@
-"""Processes that log, fail, get killed and come back, and the question whether an event is lost.
+"""A stress test: processes that log are killed at random, and no event may be lost.
 
     python -m tests.faults.storm --seconds 60 --workers 4
 
-Every worker logs through one journal and then says so on its pipe: what it said was accepted. The
-collector fails 30 % of the requests and takes 10 % without an answer; workers are killed at
-random moments and replaced. In the end the survivors deliver what they hold and a last process
-what the dead ones left. Prints the figures; the exit status is 1 when an event was lost.
+All workers use one journal. After each logging call, a worker writes the event's name to its pipe,
+and from then on the event counts as accepted. The collector fails 30% of the requests, and accepts
+10% without sending a response. At the end, the surviving workers deliver their events, and one more
+process delivers the events of the killed workers. The program prints the totals. Its exit status is
+1 if an event was lost, or if a process could not deliver its events in time.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from segment_logging.collector import Answer, Collector, Request
 
 from ..builders import PROJECT
 
-_END_SECONDS = 120.0  # for everything that is left to be delivered
+_END_SECONDS = 120.0  # for the delivery of all remaining events
 _FAILURES: list[tuple[int | None, dict[str, str]]] = [
     (500, {}),
     (503, {}),
     (429, {}),
     (429, {"Retry-After": "0.05"}),
-    (None, {}),  # hangs up
+    (None, {}),  # closes the connection without a response
 ]
 _WORKER = """
 import logging, os, sys, threading
@@ -69,15 +70,15 @@ sys.exit(0 if handler.drain(60) else 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a storm did.
+    """The totals of a storm.
 
     Attributes:
-        accepted: events whose logging call had returned.
-        kills: of processes, without warning.
-        lost: accepted, and never delivered.
-        duplicated: deliveries after the first, over all events.
-        left: files and directories that nobody removed.
-        stuck: processes that could not deliver what they held in time.
+        accepted: the number of events whose logging call returned.
+        kills: the number of processes that were killed.
+        lost: the number of accepted events that were never delivered.
+        duplicated: the number of deliveries after an event's first delivery.
+        left: the number of files and directories remaining in the journal.
+        stuck: the number of processes that could not deliver their events in time.
     """
 
     accepted: int
@@ -91,12 +92,13 @@ class Outcome:
     def __str__(self) -> str:
         return (
             f"{self.accepted} events accepted, {self.kills} kills, {self.lost} lost, "
-            f"{self.duplicated} duplicated, {self.left} files left, {self.stuck} processes stuck"
+            f"{self.duplicated} duplicated, {self.left} files remaining, "
+            f"{self.stuck} processes stuck"
         )
 
 
 class _Network:
-    """Segment on a bad day. Remembers what it took, whatever it answered."""
+    """An unreliable Segment, which records the accepted events even if the answer is lost."""
 
     def __init__(self, choices: random.Random) -> None:
         self._random = choices
@@ -115,7 +117,7 @@ class _Network:
 
 
 class _Worker:
-    """One process that logs until it is told to end, or is killed."""
+    """A process that logs until its stdin is closed or it is killed."""
 
     def __init__(self, name: str, host: str, journal: Path) -> None:
         self.accepted: set[str] = set()
@@ -145,7 +147,7 @@ class _Worker:
             _open(self._process.stdin).close()
 
     def end(self, deadline: float) -> bool:
-        """Wait for its end; False when it had to be killed or could not deliver everything."""
+        """Wait for the process to end, and return whether it delivered everything in time."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.1, deadline - time.monotonic()))
         status = self._process.poll()
@@ -156,7 +158,7 @@ class _Worker:
 
     def _finish(self) -> None:
         self._process.wait()
-        self._reading.join()  # all of what it said is in the pipe, whatever ended it
+        self._reading.join()  # even if the process was killed, all its output is in the pipe
         for stream in (self._process.stdin, self._process.stdout):
             with suppress(OSError):
                 _open(stream).close()
@@ -168,12 +170,12 @@ def _open(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def run(*, seconds: float, workers: int, seed: int) -> Outcome:
-    """Raise a storm and return what it did.
+    """Run a storm and return its totals.
 
     Args:
-        seconds: from when all of them log until they are told to end.
-        workers: processes at a time.
-        seed: of the network's and the killer's choices.
+        seconds: how long the workers log, after all of them have started.
+        workers: the number of concurrent processes.
+        seed: the seed for the random failures and kills.
     """
     network = _Network(random.Random(seed))
     killer = random.Random(seed + 1)
@@ -216,7 +218,7 @@ def run(*, seconds: float, workers: int, seed: int) -> Outcome:
 
 
 def _deliver_rest(host: str, journal: Path) -> bool:
-    """Deliver what is in the journal, as the next process would."""
+    """Deliver the messages in the journal, like the next process would."""
     handler = SegmentHandler("key", host=host, journal=str(journal))
     try:
         return handler.drain(_END_SECONDS)
@@ -225,7 +227,7 @@ def _deliver_rest(host: str, journal: Path) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one storm, print what it did and return the exit status."""
+    """Run one storm, print its totals and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.storm")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--workers", type=int, default=4)

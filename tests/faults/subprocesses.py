@@ -1,4 +1,4 @@
-"""Runs programs that end, fork, hang or are killed, each in an interpreter of its own."""
+"""A runner for programs that exit, fork, hang or are killed, each in its own interpreter."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def attach(to=logger, **options):
 
 
 def log(event, count=1):
-    """Log so many events of that name."""
+    """Log `count` events with this name."""
     for number in range(count):
         logger.info(event, extra={"user_id": "u-17", "properties": {"number": number}})
 
 
 def leave():
-    """Say when the program is done, for the time that its end takes from there."""
+    """Print the time, from which `Done.exit_seconds` measures the exit."""
     print(f"leaving {time.monotonic()}", flush=True)
 
 
 '''
-"""What every program here begins with."""
+"""The code at the start of every program."""
 
 IMPATIENT_CELERY = """\
 from kombu import Connection
@@ -63,7 +63,7 @@ drain_events = Connection.drain_events
 Connection.drain_events = lambda self, **options: drain_events(self, **{**options, "timeout": 0.1})
 
 """
-"""Has a Celery worker ask ten times a second whether it is to stop, and not every two seconds."""
+"""Code that makes a Celery worker check ten times a second whether to stop, not every 2 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Done:
 
     @property
     def exit_seconds(self) -> float:
-        """What the end took, from the program's `leave()` on."""
+        """The seconds from the program's `leave()` to its end."""
         told = [line.split()[1] for line in self.stdout.splitlines() if line.startswith("leaving ")]
         return self.left_at - float(told[-1])
 
@@ -100,16 +100,16 @@ def run(
     """Run a program and return how it ended.
 
     Args:
-        program: its text, after `setup`; written to a file, as spawned children import it.
-        host: where its events go.
-        timeout: seconds; a program that takes longer hangs, and is killed with its children.
-        while_it_runs: called with the process, to send it a signal, say.
-        command: how to start it, in the directory that holds `program.py`.
-        setup: stands before the program.
-        environment: more of it.
+        program: the program's source. It is written to a file, which spawned children import.
+        host: the host that receives the events.
+        timeout: the time limit in seconds, after which the program and its children are killed.
+        while_it_runs: a function that is called with the process, for example to send a signal.
+        command: the command that starts the program, in the directory of `program.py`.
+        setup: code that is inserted before the program.
+        environment: additional environment variables.
 
     Raises:
-        AssertionError: it took longer than `timeout`.
+        AssertionError: The program took longer than `timeout`.
     """
     with TemporaryDirectory() as directory:
         (Path(directory) / "program.py").write_text(setup + program)
@@ -132,23 +132,23 @@ def run(
             while_it_runs(process)
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it hangs: {_stacks_of(process)}") from None
+            raise AssertionError(f"the program hangs: {_stacks_of(process)}") from None
         finally:
             _kill(process)
     return Done(status=process.returncode, stdout=stdout, stderr=stderr, left_at=time.monotonic())
 
 
 def _stacks_of(process: subprocess.Popen[str]) -> str:
-    """Return where the threads of a hanging process are, and end it."""
-    os.kill(process.pid, 6)  # SIGABRT: faulthandler writes them to stderr
+    """Return the stacks of a hanging process's threads, and end the process."""
+    os.kill(process.pid, 6)  # SIGABRT, for which faulthandler writes the stacks to stderr
     try:
         return process.communicate(timeout=5)[1]
     except subprocess.TimeoutExpired:
-        return "no word of where"
+        return "no stacks"
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End the process and the children it left, which are in a session of their own."""
+    """Kill the process and its remaining children, which share its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, 9)
     process.wait()
@@ -158,7 +158,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def arrived(collector: Collector) -> Counter[str]:
-    """Return how often each event arrived, by name. Repetitions count."""
+    """Return how many times each event arrived, by name, including duplicates."""
     return Counter(message["event"] for message in collector.messages)
 
 

@@ -1,4 +1,4 @@
-"""However a program ends, its events arrive, or their number is told, and in time."""
+"""Tests that a program's events are delivered, or reported as lost, however the program ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TestExits(unittest.TestCase):
         self.addCleanup(self.collector.close)
 
     def ends(self, program: str, *, status: int = 0, signal_number: int | None = None) -> Done:
-        """Run a program against the collector; signal it once it says that it is ready."""
+        """Run a program, and send it a signal after its first line if one is given."""
 
         def send_signal(process: subprocess.Popen[str]) -> None:
             if signal_number is not None:
@@ -41,29 +41,29 @@ class TestExits(unittest.TestCase):
         self.assertEqual(repeated_ids(self.collector), [])
 
     def test_normal_end(self) -> None:
-        """A normal end delivers everything, with no flush anywhere."""
+        """A program that ends normally delivers all events without a flush."""
         done = self.ends("attach(); log('Signup', 3_000)")
         self.assert_arrived(Signup=3_000)
         self.assertEqual(done.stderr, "")
 
     def test_sys_exit(self) -> None:
-        """So does sys.exit."""
+        """A program that calls `sys.exit` delivers all events."""
         self.ends("attach(); log('Signup', 500); sys.exit(3)", status=3)
         self.assert_arrived(Signup=500)
 
     def test_uncaught_exception(self) -> None:
-        """So does an exception that nobody catches."""
+        """A program that ends with an uncaught exception delivers all events."""
         self.ends("attach(); log('Signup', 500); raise ValueError", status=1)
         self.assert_arrived(Signup=500)
 
     def test_ctrl_c(self) -> None:
-        """So does Ctrl-C."""
+        """A program that is ended by Ctrl-C delivers all events."""
         program = "attach(); log('Signup', 500); print('ready', flush=True); time.sleep(60)"
         self.ends(program, status=-signal.SIGINT, signal_number=signal.SIGINT)
         self.assert_arrived(Signup=500)
 
     def test_sigterm(self) -> None:
-        """SIGTERM is a normal end with the README's one line."""
+        """A program whose SIGTERM handler calls `sys.exit` delivers all events."""
         self.ends(
             "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
             "attach(); log('Signup', 500); print('ready', flush=True); time.sleep(60)",
@@ -72,8 +72,8 @@ class TestExits(unittest.TestCase):
         self.assert_arrived(Signup=500)
 
     def test_tight_loop(self) -> None:
-        """100,000 events in a tight loop arrive with the default options."""
-        with ScriptedServer() as server:  # the collector looks at each for as long as it is made
+        """100,000 events in a tight loop are delivered with the default options."""
+        with ScriptedServer() as server:  # because the collector's checks are slow
             done = run("attach(); log('Signup', 100_000)", server.host)
         ids = Counter(
             re.findall(
@@ -84,7 +84,7 @@ class TestExits(unittest.TestCase):
         self.assertEqual((done.status, done.stderr), (0, ""))
 
     def test_threads_until_the_end(self) -> None:
-        """Threads that the interpreter waits for may log until the end."""
+        """Events of non-daemon threads, which the interpreter waits for, are delivered."""
         self.ends(
             "attach()\n"
             "def work():\n"
@@ -94,7 +94,7 @@ class TestExits(unittest.TestCase):
         self.assert_arrived(Signup=8_000)
 
     def test_daemon_threads(self) -> None:
-        """A daemon thread that logs without end does not hold the process for longer."""
+        """A daemon thread that logs endlessly does not delay the exit."""
         done = self.ends(
             "attach(shutdown_timeout=2)\n"
             "def work():\n"
@@ -106,7 +106,7 @@ class TestExits(unittest.TestCase):
         self.assertEqual(arrived(self.collector)["Signup"], 100)
 
     def test_nobody_keeps_the_handler(self) -> None:
-        """A handler that is garbage by then still delivers what it took."""
+        """A handler that has been garbage-collected still delivers its events."""
         self.ends(
             "import gc\n"
             "handler = attach(); log('Signup', 500); logger.removeHandler(handler)\n"
@@ -115,38 +115,38 @@ class TestExits(unittest.TestCase):
         self.assert_arrived(Signup=500)
 
     def test_shutdown_twice(self) -> None:
-        """logging.shutdown may be called twice, and again at the end."""
+        """`logging.shutdown` may be called twice before the exit."""
         self.ends("attach(); log('Signup', 500); logging.shutdown(); logging.shutdown()")
         self.assert_arrived(Signup=500)
 
     def test_log_after_close(self) -> None:
-        """What is logged after close arrives too."""
+        """Events that are logged after `close` are delivered."""
         self.ends("handler = attach(); log('Before', 5); handler.close(); log('After', 5)")
         self.assert_arrived(Before=5, After=5)
 
     def test_log_after_shutdown(self) -> None:
-        """What is logged after logging.shutdown arrives too."""
+        """Events that are logged after `logging.shutdown` are delivered."""
         self.ends("attach(); log('Before', 5); logging.shutdown(); log('After', 5)")
         self.assert_arrived(Before=5, After=5)
 
     def test_atexit_functions_before_us(self) -> None:
-        """Exit functions that run before ours may log."""
+        """Events that are logged by exit functions before ours are delivered."""
         self.ends("import atexit\nattach(); log('Signup'); atexit.register(log, 'Bye', 3)")
         self.assert_arrived(Signup=1, Bye=3)
 
     def test_atexit_functions_after_us(self) -> None:
-        """Exit functions that run after ours may log."""
+        """Events that are logged by exit functions after ours are delivered."""
         self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach(); log('Signup')")
         self.assert_arrived(Signup=1, Bye=3)
 
     def test_first_event_in_an_atexit_function(self) -> None:
-        """The very first event may be that of an exit function."""
+        """The first event of a program may be logged by an exit function."""
         done = self.ends("import atexit\natexit.register(log, 'Bye', 3)\nattach()")
         self.assert_arrived(Bye=3)
-        self.assertEqual(done.stderr, "")  # though from 3.12 on no thread can be started by then
+        self.assertEqual(done.stderr, "")  # although Python 3.12+ cannot start threads then
 
     def test_slow_atexit_function(self) -> None:
-        """What others do at the end does not count: what they log after it arrives."""
+        """The time that other exit functions take does not count towards `shutdown_timeout`."""
         self.ends(
             "import atexit\n"
             "atexit.register(log, 'Bye', 3); atexit.register(time.sleep, 1)\n"
@@ -155,7 +155,7 @@ class TestExits(unittest.TestCase):
         self.assert_arrived(Signup=1, Bye=3)
 
     def test_first_event_after_logging_itself(self) -> None:
-        """Also when the very first event comes after logging.shutdown."""
+        """The first event of a program may be logged after `logging.shutdown`."""
         run(
             "import atexit, sys\n"
             "atexit.register(lambda: log('Bye', 3))\n"
@@ -166,7 +166,7 @@ class TestExits(unittest.TestCase):
         self.assert_arrived(Bye=3)
 
     def test_atexit_functions_after_logging_itself(self) -> None:
-        """Exit functions that run after logging.shutdown may log."""
+        """Events that are logged by exit functions after `logging.shutdown` are delivered."""
         run(
             "import atexit, sys\n"
             "atexit.register(lambda: log('Bye', 3))\n"
@@ -177,7 +177,7 @@ class TestExits(unittest.TestCase):
         self.assert_arrived(Signup=1, Bye=3)
 
     def test_del_at_the_end(self) -> None:
-        """A `__del__` that logs while the interpreter is taken down neither hangs nor raises."""
+        """A `__del__` that logs during the interpreter's shutdown neither hangs nor raises."""
         done = self.ends(
             "attach(); log('Signup')\n"
             "class Last:\n"
@@ -198,11 +198,11 @@ while handler.counts().retried < 3:
     time.sleep(0.01)
 time.sleep(0.1)
 """
-"""Four attempts; the fifth is due two seconds after the fourth."""
+"""Four attempts. The fifth is due two seconds after the fourth."""
 
 
 class TestExitsWithoutAnswers(unittest.TestCase):
-    """The end is over within `shutdown_timeout`, and says how many events are lost."""
+    """Without answers, the exit takes at most `shutdown_timeout` and reports the lost events."""
 
     def ends(self, program: str, host: str) -> Done:
         done = run(program, host)
@@ -215,18 +215,18 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertLess(done.exit_seconds, within)
 
     def test_mute_server(self) -> None:
-        """A server that never answers."""
+        """A server that never answers does not delay the exit."""
         with mute_server() as host:
             done = self.ends("attach(shutdown_timeout=1); log('Signup', 700); leave()", host)
         self.assert_lost(done, 700, within=2)
 
     def test_refused_port(self) -> None:
-        """A port where nobody listens."""
+        """Refused connections do not delay the exit."""
         program = "attach(shutdown_timeout=1); log('Signup', 700); leave()"
         self.assert_lost(self.ends(program, dead_host()), 700, within=2)
 
     def test_only_503(self) -> None:
-        """A server that answers 503 for ever."""
+        """A server that always answers with 503 does not delay the exit."""
         with Collector(answer=lambda request: 503) as collector:
             done = self.ends(
                 "attach(shutdown_timeout=1); log('Signup', 700); leave()", collector.url
@@ -234,7 +234,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assert_lost(done, 700, within=2)
 
     def test_long_retry_after(self) -> None:
-        """A Retry-After that is longer than the timeout ends the process at once."""
+        """If a Retry-After is longer than the timeout, the process ends at once."""
         with Collector(answer=lambda request: Answer(429, {"Retry-After": "100"})) as collector:
             done = self.ends(
                 "attach(flush_interval=0); log('Signup', 7); time.sleep(0.5); leave()",
@@ -244,20 +244,20 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assert_lost(done, 7, within=2)
 
     def test_short_retry_after(self) -> None:
-        """A Retry-After that ends in time is waited for."""
+        """A Retry-After that ends before the timeout is respected."""
         with Collector(answer=[Answer(429, {"Retry-After": "1"})]) as collector:
             self.ends("attach(); log('Signup', 7); leave()", collector.url)
             self.assertEqual(arrived(collector)["Signup"], 7)
 
     def test_back_off_is_cut_short(self) -> None:
-        """A batch that waits for a later attempt has one at once when the process ends."""
+        """At exit, a batch that waits for its next attempt is sent at once."""
         with Collector(answer=[503] * 4) as collector:
             done = self.ends(BACK_OFF + "leave()", collector.url)
             self.assertEqual(arrived(collector)["Signup"], 7)
         self.assertLess(done.exit_seconds, 1.5)
 
     def test_close_while_a_post_hangs(self) -> None:
-        """close returns within the timeout, and the end of the process does not wait again."""
+        """`close` returns within the timeout, and the exit does not wait again."""
         with mute_server() as host:
             done = self.ends(
                 "handler = attach(shutdown_timeout=1, flush_interval=0); log('Signup', 7)\n"
@@ -267,14 +267,14 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assert_lost(done, 7, within=2)
 
     def test_close_during_a_long_wait(self) -> None:
-        """close does not sit out the wait for another attempt: it has one at once."""
+        """`close` sends a batch that waits for its next attempt at once."""
         with Collector(answer=[503] * 4) as collector:
             done = self.ends(BACK_OFF + "leave(); handler.close()", collector.url)
             self.assertEqual(arrived(collector)["Signup"], 7)
         self.assertLess(done.exit_seconds, 1.5)
 
     def test_cause_is_told(self) -> None:
-        """The reason why messages are lost is told while the program runs and at its end."""
+        """The reason for failures is reported both while the program runs and at its exit."""
         done = self.ends(
             "handler = attach(flush_interval=0, shutdown_timeout=0.5); log('Signup')\n"
             "while handler.counts().retried < 3: time.sleep(0.01)\n"
@@ -287,7 +287,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertIn("trying again", before)
 
     def test_all_that_was_given_up(self) -> None:
-        """The cause is told with the first message given up, and their number at the end."""
+        """The reason is reported once, and the total of abandoned messages is reported at exit."""
         with Collector() as collector:
             done = self.ends(
                 "from segment_logging.testing import FakeClient\n"
@@ -298,10 +298,10 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         told = done.stderr.splitlines()
         self.assertEqual(len(told), 2, told)
         self.assertIn("401", told[0])
-        self.assertIn("6 messages in all were given up", told[1])
+        self.assertIn("6 messages were abandoned in total", told[1])
 
     def test_last_total(self) -> None:
-        """What exit functions log after ours is in the last count that is told."""
+        """The last reported number includes the events of exit functions that run after ours."""
         with mute_server() as host:
             done = self.ends(
                 "import atexit\n"
@@ -313,7 +313,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertEqual(told, ["10", "15"])
 
     def test_last_total_of_drops(self) -> None:
-        """So it is with what a full queue dropped."""
+        """The last reported numbers include all messages that a full queue dropped."""
         with mute_server() as host:
             done = self.ends(
                 "import atexit\n"
@@ -325,7 +325,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertEqual(sum(map(int, told)), 15)
 
     def test_late_events(self) -> None:
-        """Events of exit functions after ours share the one timeout, and cause no flood."""
+        """Events of exit functions after ours share the timeout and cause few reports."""
         for options in ("", ", overflow='block', max_queue_messages=20"):
             with self.subTest(options), mute_server() as host:
                 done = self.ends(
@@ -341,7 +341,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
                 self.assertLess(done.exit_seconds, 1.5)
 
     def test_first_event_at_the_end(self) -> None:
-        """The very first events, of an exit function, are told when they are lost."""
+        """If the first events are logged by an exit function and lost, this is reported."""
         done = self.ends(
             "import atexit\natexit.register(log, 'Bye', 7)\nattach(shutdown_timeout=1)",
             dead_host(),
@@ -349,7 +349,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertIn("messages were not delivered", done.stderr)
 
     def test_ctrl_c_at_the_end(self) -> None:
-        """Ctrl-C while the end waits ends it, and the count is told all the same."""
+        """Ctrl-C during the wait at exit ends the wait, and lost messages are reported."""
         with mute_server() as host:
             done = self.ends(
                 "attach(shutdown_timeout=30); log('Signup', 7); leave()\n"
@@ -361,7 +361,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertNotIn("Traceback", done.stderr)
 
     def test_in_the_middle_of_a_batch(self) -> None:
-        """Of a batch that was halved only what has no answer is lost."""
+        """Only the unanswered messages of a halved batch are reported as lost."""
 
         def answer(request: Request) -> int | None:
             events = [one.message["event"] for one in request.verdict.judged]
@@ -386,7 +386,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assertLess(done.exit_seconds, 2)
 
     def test_shutdown_twice(self) -> None:
-        """logging.shutdown, twice, and the end share one timeout."""
+        """Two calls of `logging.shutdown` and the exit share one timeout."""
         with mute_server() as host:
             done = self.ends(
                 "attach(shutdown_timeout=1); log('Signup', 7); leave()\n"
@@ -396,7 +396,7 @@ class TestExitsWithoutAnswers(unittest.TestCase):
         self.assert_lost(done, 7, within=2)
 
     def test_drops_are_told_at_the_end(self) -> None:
-        """What a full queue dropped within the last minute is told at the end."""
+        """Messages that a full queue dropped within the last minute are reported at exit."""
         with Collector() as collector:
             done = self.ends(
                 "from segment_logging.testing import FakeClient\n"

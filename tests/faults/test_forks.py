@@ -1,4 +1,4 @@
-"""A forked child starts empty: the parent's events arrive once, and so do the child's."""
+"""Tests that the events of parents and forked children arrive exactly once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TestForks(unittest.TestCase):
         self.assertEqual(repeated_ids(self.collector), [])
 
     def test_child_exits(self) -> None:
-        """The parent's waiting events arrive once, and those of a child that exits."""
+        """The parent's waiting events and the events of an exiting child arrive once."""
         self.ends(
             "attach(flush_interval=30); log('Parent', 50)\n"
             "pid = os.fork()\n"
@@ -51,7 +51,7 @@ class TestForks(unittest.TestCase):
         self.assert_arrived(Parent=50)
 
     def test_child_drains(self) -> None:
-        """A child that ends by os._exit delivers with drain; its counts are its own."""
+        """A child that ends with `os._exit` can deliver with `drain`, and has its own counts."""
         done = self.ends(
             "handler = attach(flush_interval=30); log('Parent', 50)\n"
             "pid = os.fork()\n"
@@ -65,7 +65,7 @@ class TestForks(unittest.TestCase):
         self.assertEqual(done.json, [True, 7])
 
     def test_closed_in_the_child(self) -> None:
-        """Flushing and closing a handler that a child never used touches nothing of the parent."""
+        """Closing a handler in a child does not affect the parent's events."""
         self.ends(
             "handler = attach(flush_interval=30); log('Parent', 50)\n"
             "pid = os.fork()\n"
@@ -75,7 +75,7 @@ class TestForks(unittest.TestCase):
         self.assert_arrived(Parent=50)
 
     def test_grandchild(self) -> None:
-        """Children of children deliver in the same way."""
+        """Grandchildren deliver their events as well."""
         self.ends(
             "attach(flush_interval=30); log('First')\n"
             "if os.fork() == 0:\n"
@@ -93,7 +93,7 @@ class TestForks(unittest.TestCase):
         def slow(request: object) -> None:
             answered.append(1)
             if len(answered) == 1:
-                self.collector.wait_for(3)  # the child's, which are sent meanwhile
+                self.collector.wait_for(3)  # the child's events
 
         self.collector.close()
         self.collector = Collector(answer=slow)
@@ -106,7 +106,7 @@ class TestForks(unittest.TestCase):
         self.assert_arrived(Parent=1, Child=3)
 
     def test_while_threads_log(self) -> None:
-        """No child hangs, however busy the parent's threads are at the moment of the fork."""
+        """No child hangs if the parent's threads are logging at the moment of the fork."""
         done = self.ends(
             "attach(flush_interval=0.01)\n"
             "end = threading.Event()\n"
@@ -128,7 +128,7 @@ class TestForks(unittest.TestCase):
         self.assertEqual(repeated_ids(self.collector), [])
 
     def test_own_sockets(self) -> None:
-        """A child opens its own connections, also through a client that both were given."""
+        """A child opens its own connections, even with a client that it inherited."""
         done = self.ends(
             "import socket\n"
             "from segment_logging import HttpClient\n"
@@ -152,7 +152,7 @@ class TestForks(unittest.TestCase):
         self.assert_arrived(Parent=2, Child=1)
 
     def test_no_thread_before_the_first_event(self) -> None:
-        """Until the first event there is no thread and no connection that a fork could hurt."""
+        """The handler starts no thread before the first event."""
         done = self.ends(
             "handler = attach(); logger.info('no event')\n"
             "handler.flush(); handler.drain(1); handler.counts()\n"
@@ -161,7 +161,7 @@ class TestForks(unittest.TestCase):
         self.assertEqual(done.json, 1)
 
     def test_descendants_with_a_journal(self) -> None:
-        """Children of children of a process whose journal is open have journals of their own."""
+        """The descendants of a process with an open journal have their own journals."""
         with TemporaryDirectory() as directory:
             self.ends(
                 f"attach(journal={directory!r}, flush_interval=30); log('First')\n"
@@ -175,7 +175,7 @@ class TestForks(unittest.TestCase):
             self.assertEqual(list(Path(directory).rglob("*.jsonl")), [])
 
     def test_files_of_the_program(self) -> None:
-        """A grandchild closes nothing of the program's, whatever its parent opened meanwhile."""
+        """A grandchild does not close files that its parent opened after the first fork."""
         with TemporaryDirectory() as directory:
             done = self.ends(
                 "import subprocess\n"
@@ -194,7 +194,7 @@ class TestForks(unittest.TestCase):
 
 
 class TestMultiprocessing(unittest.TestCase):
-    """Its children skip atexit and logging.shutdown, and deliver all the same."""
+    """Children started by multiprocessing, which skip atexit and `logging.shutdown`."""
 
     @override
     def setUp(self) -> None:
@@ -208,7 +208,7 @@ class TestMultiprocessing(unittest.TestCase):
         self.assertEqual(repeated_ids(self.collector), [])
 
     def test_process(self) -> None:
-        """A child of any start method delivers at its end, without any flush."""
+        """With every start method, a child delivers its events at its end without a flush."""
         for method in ("fork", "spawn", "forkserver"):
             with self.subTest(method):
                 self.assert_arrived(
@@ -227,7 +227,7 @@ class TestMultiprocessing(unittest.TestCase):
                 self.collector = Collector()
 
     def test_threads_of_a_child(self) -> None:
-        """What a child's thread logs when its target has returned arrives, too."""
+        """Events that a child's thread logs after the child's target returned are delivered."""
         self.assert_arrived(
             "import multiprocessing\n"
             "attach(shutdown_timeout=0.3)\n"
@@ -242,7 +242,7 @@ class TestMultiprocessing(unittest.TestCase):
         )
 
     def test_child_that_fails(self) -> None:
-        """A child that ends by an exception or by sys.exit delivers too."""
+        """A child that ends with an exception or `sys.exit` delivers its events."""
         self.assert_arrived(
             "import multiprocessing\n"
             "attach()\n"
@@ -257,7 +257,7 @@ class TestMultiprocessing(unittest.TestCase):
         )
 
     def test_pool(self) -> None:
-        """Workers of a pool that is closed and joined deliver."""
+        """The workers of a pool that is closed and joined deliver their events."""
         self.assert_arrived(
             "import multiprocessing\n"
             "attach()\n"
@@ -268,7 +268,7 @@ class TestMultiprocessing(unittest.TestCase):
         )
 
     def test_process_pool_executor(self) -> None:
-        """So do those of concurrent.futures, forked and spawned."""
+        """The workers of a ProcessPoolExecutor, forked or spawned, deliver their events."""
         for method in ("fork", "spawn"):
             with self.subTest(method):
                 self.assert_arrived(
@@ -287,7 +287,7 @@ class TestMultiprocessing(unittest.TestCase):
                 self.collector = Collector()
 
     def test_handler_made_in_the_child(self) -> None:
-        """A handler that the child makes itself delivers, too."""
+        """A handler that is created in the child delivers its events."""
         self.assert_arrived(
             "import multiprocessing\n"
             "def work(): attach(); log('Child', 10)\n"
@@ -297,7 +297,7 @@ class TestMultiprocessing(unittest.TestCase):
         )
 
     def test_child_of_a_child(self) -> None:
-        """Children may have children."""
+        """A child's child delivers its events."""
         self.assert_arrived(
             "import multiprocessing\n"
             "attach()\n"

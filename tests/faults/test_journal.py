@@ -1,4 +1,4 @@
-"""The journal's promise, with real processes, real kills and a real HTTP server."""
+"""Tests for the journal with real processes, real kills and a real HTTP server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sys.stdin.readline()
 
 
 class Case(unittest.TestCase):
-    """A journal's directory and a collector."""
+    """Base class with a directory for the journal and a collector."""
 
     @override
     def setUp(self) -> None:
@@ -37,7 +37,7 @@ class Case(unittest.TestCase):
         self.addCleanup(self.collector.close)
 
     def kill_after(self, source: str, *, host: str) -> None:
-        """Run a program until it prints its first line and kill it right then."""
+        """Run a program, and kill it as soon as it prints its first line."""
         with Program(source, journal=self.journal, host=host) as program:
             self.assertEqual(program.read_line(), "logged")
             program.kill()
@@ -46,34 +46,32 @@ class Case(unittest.TestCase):
         deliver_journal(self.journal, self.collector.url)
 
     def left(self) -> list[Path]:
-        """What is in the journal's directory, at any depth."""
+        """Return everything in the journal's directory, at any depth."""
         return sorted(self.journal.rglob("*"))
 
     def file(self) -> Path:
-        """The journal's only file."""
+        """Return the journal's only file."""
         (path,) = self.journal.glob("*/live/*/*.jsonl")
         return path
 
 
 class KillTest(Case):
-    """kill -9."""
+    """Processes that are ended by `kill -9`."""
 
     def test_right_after_the_calls(self) -> None:
-        """Killed right after 1,000 calls, all 1,000 are delivered by the next process, in order
-        and once."""
+        """After a kill, the next process delivers all 1,000 events once and in order."""
         self.kill_after(LOG_AND_WAIT.format(count=1_000), host=dead_host())
         self.deliver()
         self.assertEqual(numbers_in(self.collector), list(range(1_000)))
 
     def test_right_after_each_of_the_first_calls(self) -> None:
-        """The very first event of a process survives as any other."""
+        """The first event of a process survives a kill."""
         self.kill_after(LOG_AND_WAIT.format(count=1), host=dead_host())
         self.deliver()
         self.assertEqual(numbers_in(self.collector), [0])
 
     def test_in_the_middle_of_delivery(self) -> None:
-        """Killed after the first of several batches was answered and while the second one is
-        under way: none of 3,000 is lost, and only that one may come twice."""
+        """After a kill during the second batch, only that batch may arrive twice."""
         answered, killed = threading.Event(), threading.Event()
         requests: list[int] = []
 
@@ -105,7 +103,7 @@ class KillTest(Case):
         self.assertEqual(self.left(), [])
 
     def test_while_the_answer_is_on_its_way(self) -> None:
-        """An answer that never reached the process costs a repetition, with the same ids."""
+        """A batch whose answer never arrived is sent again with the same message ids."""
         with Collector(answer=lambda request: Answer(None)) as down:
             self.kill_after(LOG_AND_WAIT.format(count=10) + "sys.stdin.readline()", host=down.url)
             refused = [one.message["messageId"] for one in down.arrivals if one.message]
@@ -115,7 +113,7 @@ class KillTest(Case):
         self.assertLessEqual(set(refused), set(ids))
 
     def test_adopter_is_killed_as_well(self) -> None:
-        """A process that is killed while it delivers what another left loses nothing either."""
+        """A process that is killed while it delivers another's events loses nothing."""
         self.kill_after(LOG_AND_WAIT.format(count=100), host=dead_host())
         self.kill_after("log(100)\n" + LOG_AND_WAIT.format(count=0), host=dead_host())
         self.deliver()
@@ -124,11 +122,10 @@ class KillTest(Case):
 
 
 class OutageTest(Case):
-    """Segment is down, refuses, or hangs."""
+    """Outages: Segment is down, refuses messages or hangs."""
 
     def test_five_thousand_events_outlast_it(self) -> None:
-        """5,000 events of an outage are delivered by the next process, once and in order, and
-        nothing is left below the directory."""
+        """After an outage, the next process delivers all 5,000 events once and in order."""
         with Collector(answer=lambda request: 503) as down:
             run_program(
                 "for number in range(5_000): log(number)",
@@ -164,7 +161,7 @@ print(resident_bytes() - before, handler.counts().pending)
         self.assertLess(grown, 20_000_000)
 
     def test_a_wrong_key_loses_nothing(self) -> None:
-        """What Segment answers 401 stays in the journal, and is delivered once that is mended."""
+        """Messages that are answered with 401 stay in the journal until they can be delivered."""
         with Collector(answer=lambda request: 401) as refusing:
             run_program(
                 "for number in range(100): log(number)",
@@ -177,8 +174,7 @@ print(resident_bytes() - before, handler.counts().pending)
         self.assertEqual(self.left(), [])
 
     def test_a_hanging_server_does_not_hold_the_exit(self) -> None:
-        """With a server that never answers the process ends within `shutdown_timeout`, and the
-        next one delivers everything."""
+        """If the server hangs, the exit takes at most `shutdown_timeout`, and nothing is lost."""
         with mute_server() as mute:
             source = "for number in range(100): log(number)\nprint('logged', flush=True)"
             program = Program(source, journal=self.journal, host=mute, shutdown_timeout=1)
@@ -192,7 +188,7 @@ print(resident_bytes() - before, handler.counts().pending)
         self.assertEqual(numbers_in(self.collector), list(range(100)))
 
     def test_a_server_that_hangs_in_mid_request(self) -> None:
-        """A request that was under way when the end of the process began does not hold it."""
+        """A request that is in progress when the process begins to exit does not delay it."""
         with mute_server() as mute:
             source = """
 log(0)
@@ -211,7 +207,7 @@ print("logged", flush=True)
         self.assertEqual(numbers_in(self.collector), [0])
 
     def test_exit_is_over_when_everything_is_delivered(self) -> None:
-        """A process with nothing left to deliver ends at once, not after `shutdown_timeout`."""
+        """A process that has delivered everything ends without waiting."""
         source = "log(0)\nassert handler.drain(10)\nprint('logged', flush=True)"
         program = Program(
             source, journal=self.journal, host=self.collector.url, shutdown_timeout=20
@@ -225,7 +221,7 @@ print("logged", flush=True)
         self.assertEqual(self.left(), [])
 
     def test_a_process_without_events_delivers_what_is_left(self) -> None:
-        """A `drain` alone is enough to deliver what dead processes left."""
+        """`drain` delivers the messages of dead processes even if no event was logged."""
         self.kill_after(LOG_AND_WAIT.format(count=3), host=dead_host())
         printed = run_program(
             "print(handler.drain(20), handler.counts().delivered)",
@@ -235,8 +231,7 @@ print("logged", flush=True)
         self.assertEqual(printed, "True 3")
 
     def test_closed_in_an_outage_and_opened_again(self) -> None:
-        """A handler that was closed with messages left, and logs again, delivers all of them once
-        the network is back."""
+        """A handler that is closed in an outage and used again later delivers all messages."""
         source = """
 log(0)
 handler.close()
@@ -260,10 +255,10 @@ print(handler.drain(20), handler.counts().pending)
 
 
 class DamageTest(Case):
-    """What a crash or a broken disk left in a file."""
+    """Files that are damaged by a crash or a broken disk, and full disks."""
 
     def test_each_damaged_line_costs_one_event(self) -> None:
-        """A garbage line and a torn tail cost one event each, and are in the quarantine."""
+        """A corrupt line and a torn last line lose one event each and are quarantined."""
         self.kill_after(LOG_AND_WAIT.format(count=10), host=dead_host())
         file = self.file()
         lines = file.read_bytes().splitlines(keepends=True)
@@ -276,8 +271,7 @@ class DamageTest(Case):
         self.assertEqual(quarantine.read_bytes(), lines[4] + lines[9] + b"\n")
 
     def test_a_full_disk_costs_nothing(self) -> None:
-        """When the disk takes no more, memory takes over: every event is delivered once, and
-        nothing is raised into the application."""
+        """If the disk is full, further events are kept in memory, and each is delivered once."""
         source = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
@@ -289,12 +283,12 @@ print(handler.drain(20))
 """
         with Program(source, journal=self.journal, host=self.collector.url) as program:
             self.assertEqual(program.end(), "True")
-        self.assertIn("takes no messages", program.stderr)
+        self.assertIn("cannot be written to", program.stderr)
         self.assertEqual(sorted(numbers_in(self.collector)), list(range(200)))
         self.assertEqual(self.left(), [])
 
     def test_what_a_full_disk_took_survives_a_kill(self) -> None:
-        """Of a process killed while its disk is full, every event in the journal is whole."""
+        """If a process is killed while its disk is full, all events in its journal are intact."""
         source = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
@@ -314,11 +308,10 @@ sys.stdin.readline()
 
 
 class SharingTest(Case):
-    """Several processes on one directory."""
+    """Several processes that share one directory."""
 
     def test_four_processes(self) -> None:
-        """Four processes with 500 events each on one directory: 2,000 events, each once, each
-        process's in order."""
+        """Each of four processes delivers its 500 events once and in order."""
         source = """
 sys.stdin.readline()
 for number in range(500):
@@ -342,7 +335,7 @@ assert handler.drain(30)
         self.assertEqual(self.left(), [])
 
     def test_many_adopters_at_once(self) -> None:
-        """What dead processes left is delivered once, however many start at the same moment."""
+        """Messages of dead processes arrive once, even if several processes start together."""
         for first in range(0, 60, 20):
             self.kill_after(
                 f"for number in range({first}, {first + 20}): log(number)\n"
@@ -362,7 +355,7 @@ assert handler.drain(30)
         self.assertEqual(self.left(), [])
 
     def test_a_sibling_that_lives_adopts(self) -> None:
-        """A process that lives delivers what a sibling left, with no restart of anything."""
+        """A running process delivers the messages of a killed sibling."""
         with Program(
             "from segment_logging._queues.journal import upkeep\n"
             "upkeep.LOOK_AROUND_EVERY = 0.5\n"
@@ -379,8 +372,7 @@ assert handler.drain(30)
         self.assertEqual(self.left(), [])
 
     def test_a_killed_parent_with_a_living_child(self) -> None:
-        """A child forked by a process that was killed does not keep what that process left from
-        delivery, although it lives and never logs."""
+        """A killed process's messages are delivered even if its forked child is still alive."""
         source = """
 log(0)
 told, tell = os.pipe()

@@ -1,4 +1,4 @@
-"""Nothing that a program does in the middle of a log call, or a hook of its own, hangs it."""
+"""Tests that nothing a program does during a logging call or in a hook causes a deadlock."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class DeadlockTest(unittest.TestCase):
 
 class TestDictConfig(DeadlockTest):
     def test_during_a_hanging_request(self) -> None:
-        """dictConfig does not wait for a request that hangs, however often it runs."""
+        """Repeated dictConfig calls do not wait for a hanging request."""
         with mute_server() as host:
             done = self.ends(
                 CONFIG + "for _ in range(20):\n"
@@ -60,12 +60,12 @@ class TestDictConfig(DeadlockTest):
         self.assertEqual(done.stderr.count("1 message was not delivered"), 20)
 
     def test_repeatedly(self) -> None:
-        """What is logged between many configurations arrives, once."""
+        """Events that are logged between many dictConfig calls arrive once."""
         self.ends(CONFIG + "for _ in range(50): configure(); log('Signup', 10)")
         self.assert_arrived(Signup=500)
 
     def test_in_another_thread(self) -> None:
-        """dictConfig in one thread, log calls and flushes in others."""
+        """Threads may log and flush while another thread calls dictConfig."""
         self.ends(
             CONFIG + "configure()\n"
             "end = threading.Event()\n"
@@ -81,15 +81,15 @@ class TestDictConfig(DeadlockTest):
             "for thread in threads: thread.join()\n"
             "end.set(); other.join()"
         )
-        # While dictConfig exchanges the handlers, logging itself may show a record to none or,
-        # as it walks the list that changes under it, to both.
+        # While dictConfig replaces the handlers, logging may pass a record to neither handler, or
+        # to both, because it iterates over a list that is being changed.
         self.assertGreater(arrived(self.collector)["Signup"], 1_500)
 
     def test_first_event_during_it(self) -> None:
-        """A thread's first event while a factory of dictConfig's logs."""
+        """A thread's first event does not deadlock with a dictConfig factory that logs."""
         self.ends(
             CONFIG + "handler = attach(); inside = threading.Event()\n"
-            "logger.isEnabledFor(logging.INFO)  # else it waits for dictConfig by itself\n"
+            "logger.isEnabledFor(logging.INFO)  # otherwise, it would wait for dictConfig\n"
             "def factory():\n"
             "    inside.set(); time.sleep(0.5); log('Factory'); return logging.NullHandler()\n"
             "def other(): inside.wait(); log('First')\n"
@@ -108,7 +108,7 @@ class TestLoops(DeadlockTest):
     )
 
     def test_urllib3_at_debug(self) -> None:
-        """What urllib3 logs about a request never causes the next one."""
+        """Records that urllib3 logs about a request cause no further request."""
         self.ends(
             self.ROOT + "attach(root, capture='all', flush_interval=0.01)\n"
             "root.info('Signup', extra={'user_id': 'u'}); time.sleep(0.5)"
@@ -117,7 +117,7 @@ class TestLoops(DeadlockTest):
         self.assertEqual(len(self.collector.requests), 1)
 
     def test_two_handlers(self) -> None:
-        """Nor do two handlers that take everything play ping-pong."""
+        """Two handlers that capture everything do not send records about each other's requests."""
         self.ends(
             self.ROOT + "attach(root, capture='all', flush_interval=0.01)\n"
             "attach(root, capture='all', flush_interval=0.01)\n"
@@ -128,7 +128,7 @@ class TestLoops(DeadlockTest):
         self.assertEqual(len(self.collector.requests), 2)
 
     def test_behind_a_queue_handler(self) -> None:
-        """Nor when a QueueHandler of the program's moves those records to another thread."""
+        """urllib3's records cause no request, even from a QueueListener's thread."""
         self.ends(
             self.ROOT + "import queue\n"
             "from logging.handlers import QueueHandler, QueueListener\n"
@@ -151,17 +151,17 @@ class Counting:
 busy = []
 def once(function):
     def on_signal(*_):
-        if not busy:  # signals come faster than it is done
+        if not busy:  # a signal may arrive before the function is done
             busy.append(1); function(); busy.clear()
     return on_signal
 
 """
-"""A client as quick as the program that logs."""
+"""A client that is as fast as the program that logs."""
 
 
 class TestInTheMiddle(DeadlockTest):
     def test_signal_handler(self) -> None:
-        """A signal handler that logs each millisecond in the middle of a loop that logs."""
+        """A signal handler may log every millisecond during a loop that logs."""
         done = self.ends(
             COUNTING + "handler = attach(client=Counting(), flush_interval=0.01)\n"
             "logged = [0, 0]\n"
@@ -178,7 +178,7 @@ class TestInTheMiddle(DeadlockTest):
         self.assertGreater(signals, 100)
 
     def test_signal_handler_with_a_full_queue(self) -> None:
-        """So it is when there is seldom room."""
+        """A signal handler may log while the queue is nearly always full."""
         for overflow in ("drop", "block"):
             with self.subTest(overflow):
                 done = self.ends(
@@ -194,10 +194,52 @@ class TestInTheMiddle(DeadlockTest):
                 )
                 self.assertEqual(*done.json)
 
-    def test_first_event_in_a_signal_handler(self) -> None:
-        """A signal handler's event in the middle of the first one is counted with it."""
+    def test_signal_handler_waits_for_room(self) -> None:
+        """With `overflow="block"`, no event is dropped when a signal handler finds no room."""
         done = self.ends(
-            # At every call on the way in, as a signal may come there.
+            COUNTING + "handler = attach(flush_interval=0.01, max_queue_messages=20, "
+            "overflow='block', block_timeout=20)\n"
+            "logged = [0, 0]\n"
+            "def on_alarm(): log('Signal'); logged[1] += 1\n"
+            "signal.signal(signal.SIGALRM, once(on_alarm))\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)\n"
+            "end = time.monotonic() + 1\n"
+            "while time.monotonic() < end: log('Loop', 20); logged[0] += 20\n"
+            "signal.setitimer(signal.ITIMER_REAL, 0); handler.drain(10)\n"
+            "counts = handler.counts()\n"
+            "print(json.dumps([sum(logged), counts.delivered, counts.dropped]))"
+        )
+        logged, delivered, dropped = done.json
+        self.assertEqual((delivered, dropped), (logged, 0))
+
+    def test_signal_handler_waits_for_room_at_each_call(self) -> None:
+        """It finds room wherever it interrupts the call that wakes or starts the thread."""
+        done = self.ends(
+            COUNTING + "told = []\n"
+            "def interrupt(frame, event, argument):\n"
+            "    global calls\n"
+            "    if event == 'call' and 'segment_logging' in frame.f_code.co_filename:\n"
+            "        calls += 1\n"
+            "        if calls == at: sys.setprofile(None); log('Signal', 3)\n"
+            "for first in (True, False):\n"
+            "    for at in range(1, 400):\n"
+            "        handler = attach(client=Counting(), flush_interval=0, max_queue_messages=1,\n"
+            "                         overflow='block', block_timeout=0.5)\n"
+            "        if not first: log('Before'); handler.drain(5)\n"
+            "        calls = 0\n"
+            "        sys.setprofile(interrupt); log('Loop', 2); sys.setprofile(None)\n"
+            "        handler.drain(5)\n"
+            "        if handler.counts().dropped: told.append((first, at))\n"
+            "        logger.removeHandler(handler); handler.close()\n"
+            "        if calls < at: break\n"
+            "print(json.dumps(told))"
+        )
+        self.assertEqual(done.json, [])
+
+    def test_first_event_in_a_signal_handler(self) -> None:
+        """An event that a signal handler logs during the first logging call is delivered."""
+        done = self.ends(
+            # At each call, because a signal may arrive there.
             "told = []\n"
             "for at in range(1, 60):\n"
             "    handler = attach(); calls = 0\n"
@@ -216,13 +258,13 @@ class TestInTheMiddle(DeadlockTest):
         self.assertEqual(done.json, [])
 
     def test_exception_from_a_signal_handler(self) -> None:
-        """An exception out of one, Ctrl-C's, in the middle of a log call does not stop delivery."""
+        """A KeyboardInterrupt during a logging call does not stop delivery."""
         done = self.ends(
             "told = []\n"
             "for at in range(1, 60):\n"
             "    handler = attach(flush_interval=0)\n"
             "    log('Before'); handler.drain(5)\n"
-            "    time.sleep(0.02); calls = 0\n"  # so that the next event is to wake the listener
+            "    time.sleep(0.02); calls = 0\n"  # so that the next event has to wake the listener
             "    def interrupt(frame, event, argument):\n"
             "        global calls\n"
             "        if event == 'call' and 'segment_logging' in frame.f_code.co_filename:\n"
@@ -241,7 +283,7 @@ class TestInTheMiddle(DeadlockTest):
         self.assertEqual(done.json, [])
 
     def test_close_in_a_signal_handler(self) -> None:
-        """A signal handler that closes the handler every 20 ms in the middle of log calls."""
+        """A signal handler may close the handler every 20 ms during logging calls."""
         done = self.ends(
             COUNTING + "handler = attach(client=Counting(), flush_interval=0.01); logged = 0\n"
             "signal.signal(signal.SIGALRM, once(lambda: handler.close()))\n"
@@ -255,7 +297,7 @@ class TestInTheMiddle(DeadlockTest):
         self.assertEqual(done.stderr, "")
 
     def test_close_while_the_thread_starts(self) -> None:
-        """A signal handler that closes while a log call starts the thread does not wait long."""
+        """A signal handler that calls `close` while the thread is starting does not wait long."""
         done = self.ends(
             COUNTING + "handler = attach(client=Counting()); took = []\n"
             "def interrupt(frame, event, argument):\n"
@@ -270,7 +312,7 @@ class TestInTheMiddle(DeadlockTest):
         self.assertEqual(done.stderr, "")
 
     def test_signals_at_the_end_of_a_wait(self) -> None:
-        """No wait with a timeout outlasts it because a signal handler ran as it ended."""
+        """A wait with a timeout ends even if a signal handler runs at the end of the wait."""
         done = self.ends(
             "from segment_logging._process.bell import Bell\n"
             "def on_alarm(*_):\n"
@@ -285,7 +327,7 @@ class TestInTheMiddle(DeadlockTest):
         self.assertEqual(done.json, 1)
 
     def test_flush_and_counts_in_a_signal_handler(self) -> None:
-        """Nor does a signal handler that flushes and counts hang anything."""
+        """A signal handler may call `flush` and `counts`."""
         done = self.ends(
             COUNTING + "handler = attach(client=Counting(), flush_interval=0.01); logged = 0\n"
             "signal.signal(signal.SIGALRM, once(lambda: (handler.flush(), handler.counts())))\n"
@@ -298,7 +340,7 @@ class TestInTheMiddle(DeadlockTest):
         self.assertEqual(*done.json)
 
     def test_del(self) -> None:
-        """A `__del__` that logs, whenever the garbage collector comes by."""
+        """A `__del__` that the garbage collector calls at any time may log."""
         done = self.ends(
             COUNTING + "import gc\n"
             "handler = attach(client=Counting(), flush_interval=0.01); gc.set_threshold(7)\n"
@@ -311,13 +353,13 @@ class TestInTheMiddle(DeadlockTest):
             "gc.collect(); handler.drain(10)\n"
             "print(json.dumps([logged, Counting.delivered + handler.counts().ignored]))"
         )
-        # Those that were collected on the listener's thread are its own records, and no events.
+        # Records that are logged in the listener's thread are ignored.
         self.assertEqual(*done.json)
 
 
 class TestHooks(DeadlockTest):
     def test_values_that_raise(self) -> None:
-        """A `__str__`, a filter or a before_send that raises costs its own event and no other."""
+        """A `__str__`, filter or `before_send` that raises loses only its own event."""
         done = self.ends(
             "class Bad:\n"
             "    def __str__(self): raise RuntimeError\n"
@@ -340,7 +382,7 @@ class TestHooks(DeadlockTest):
         self.assert_arrived(Signup=2)
 
     def refusing(self) -> Collector:
-        """A collector that refuses the events named Bad."""
+        """Return a collector that refuses events with the name "Bad"."""
 
         def answer(request: Request) -> Answer | int | None:
             judged = request.verdict.judged
@@ -351,7 +393,7 @@ class TestHooks(DeadlockTest):
         return collector
 
     def test_on_error(self) -> None:
-        """An on_error may log, flush, drain, close, count, raise or exit: delivery goes on."""
+        """Delivery continues if `on_error` logs, flushes, drains, closes, raises or exits."""
         for body in (
             "log('Logged')",
             "handler.flush()",
@@ -376,7 +418,7 @@ class TestHooks(DeadlockTest):
                 self.assertLess(done.exit_seconds, 2)
 
     def test_before_send(self) -> None:
-        """A before_send may flush, drain, close or count."""
+        """`before_send` may call `flush`, `drain`, `close` or `counts`."""
         for body in ("flush()", "drain(5)", "close()", "counts()"):
             with self.subTest(body):
                 collector = self.refusing()
@@ -389,7 +431,7 @@ class TestHooks(DeadlockTest):
                 self.assertEqual(dict(arrived(collector)), {"Good": 20})
 
     def test_on_error_while_the_program_shuts_down(self) -> None:
-        """An on_error that logs to a handler which logging.shutdown holds."""
+        """`on_error` may log to a handler whose lock `logging.shutdown` holds."""
         collector = self.refusing()
         done = self.ends(
             "def on_error(error, messages): logging.getLogger('other').warning('given up')\n"

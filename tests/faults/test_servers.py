@@ -1,4 +1,4 @@
-"""Under the servers that fork: gunicorn and Celery, stopped as their supervisors stop them."""
+"""Tests with forking servers (gunicorn, uWSGI and Celery), which are stopped with SIGTERM."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .subprocesses import IMPATIENT_CELERY, Done, arrived, repeated_ids, run
 
 
 def has(module: str) -> bool:
-    """Whether a module can be imported."""
+    """Return whether a module can be imported."""
     return importlib.util.find_spec(module) is not None
 
 
 class ServerTest(unittest.TestCase):
-    """Runs a server with a collector for its events."""
+    """Base class that runs a server with a collector for its events."""
 
     @override
     def setUp(self) -> None:
@@ -53,7 +53,7 @@ def application(environ, start_response):
 
 
 class WebServerTest(ServerTest):
-    """Runs a web server with two workers for 40 requests and stops it."""
+    """Base class that runs a web server with two workers, sends 40 requests and stops it."""
 
     def serve(
         self,
@@ -61,12 +61,12 @@ class WebServerTest(ServerTest):
         address: str,
         ready: str,
     ) -> tuple[Done, Counter[str]]:
-        """Return how it ended and how many requests each worker served.
+        """Return how the server ended, and how many requests each worker served.
 
         Args:
-            command: starts it.
-            address: a pattern; its group is the port, in what the server says on stderr.
-            ready: a pattern of what it has said when it serves.
+            command: the command that starts the server.
+            address: a pattern for a line on stderr, with the port as its group.
+            ready: a pattern for the stderr output of a server that is ready.
         """
         served: Counter[str] = Counter()
         said = ""
@@ -99,22 +99,22 @@ class TestGunicorn(WebServerTest):
         return self.serve((*command, *options, "program:application"), where, where)
 
     def test_preload(self) -> None:
-        """What the master logged before it forked arrives once, each request's event once."""
+        """The event before the fork and the events of all requests arrive exactly once."""
         done, _ = self.gunicorn("--preload")
         self.assert_arrived(done, Master=1, Request=40)
 
     def test_without_preload(self) -> None:
-        """Without --preload each worker loads the application, and its events arrive once."""
+        """Without --preload, each worker loads the application, and all events arrive once."""
         done, _ = self.gunicorn()
         self.assert_arrived(done, Master=2, Request=40)
 
     def test_threads(self) -> None:
-        """Workers with threads are no different."""
+        """The events of workers with threads arrive once."""
         done, _ = self.gunicorn("--preload", "--threads=4")
         self.assert_arrived(done, Master=1, Request=40)
 
     def test_worker_that_is_replaced(self) -> None:
-        """A worker that has served its share delivers before it goes."""
+        """A worker that is replaced after `max_requests` delivers its events before it ends."""
         done, served = self.gunicorn("--preload", "--max-requests=5")
         self.assertGreater(len(served), 2)
         self.assert_arrived(done, Master=1, Request=40)
@@ -137,15 +137,18 @@ class TestUwsgi(WebServerTest):
         return done
 
     def test_with_threads(self) -> None:
-        """With --enable-threads it is like any other server."""
+        """With --enable-threads, all events arrive once, and nothing is reported."""
         done = self.uwsgi("--enable-threads", "--lazy-apps", ready="WSGI app 0.*WSGI app 0")
         self.assert_arrived(done, Master=2, Request=40)
         self.assertNotIn("segment_logging:", done.stderr)
 
     def test_without_threads(self) -> None:
-        """Without, it forks behind the interpreter's back: workers still deliver what is theirs,
-        once, with ids of their own, and one report says what is wrong. The master runs no exit
-        functions, and its messages die with it."""
+        """Without --enable-threads, the workers' events arrive once.
+
+        uWSGI then forks without the interpreter's fork hooks. The workers still have unique message
+        ids, and the problem is reported once. The master runs no exit functions, so its messages
+        are lost.
+        """
         done = self.uwsgi()
         self.assert_arrived(done, Request=40)
         self.assertEqual(done.stderr.count("segment_logging: uWSGI runs no threads"), 1)
@@ -190,7 +193,7 @@ if __name__ == "__main__":
 @unittest.skipUnless(has("celery"), "needs celery")
 class TestCelery(ServerTest):
     def test_prefork(self) -> None:
-        """Each task's event arrives once when the worker is stopped."""
+        """The event of each task arrives once when the worker is stopped."""
         with TemporaryDirectory() as directory:
             folder = f"{directory}/queue"
             done = run(

@@ -1,4 +1,4 @@
-"""A short storm; `python -m tests.faults.storm --seconds 600` raises a long one."""
+"""A short storm. For a long one, run `python -m tests.faults.storm --seconds 600`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from . import storm
 
 
 class StormTest(unittest.TestCase):
-    """Kills, failing requests and lost answers, all at once."""
+    """Kills, failing requests and lost answers at the same time."""
 
     def test_no_event_is_lost(self) -> None:
-        """Whatever is killed and whatever fails, every event whose logging call had returned is
-        delivered, and nothing is left behind."""
+        """Every event whose logging call returned is delivered, and no file remains."""
         outcome = storm.run(seconds=2, workers=3, seed=7)
         self.assertGreater(outcome.accepted, 0, outcome)
         self.assertGreater(outcome.kills, 0, outcome)

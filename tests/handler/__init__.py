@@ -1,1 +1,1 @@
-"""The handler, from the caller's side."""
+"""Tests for the handler from the caller's point of view."""

@@ -1,4 +1,4 @@
-"""Overflow, closing and opening again."""
+"""Tests for overflow, closing and reopening."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.builders import a_record, run_python
 
 
 def nothing(*_: Any) -> None:
-    """An `on_error` that does nothing."""
+    """An `on_error` hook that does nothing."""
 
 
 class BlockedClient(FakeClient):
-    """A client whose network takes no request until `release`."""
+    """A client that blocks every request until `release` is called."""
 
     def __init__(self) -> None:
         super().__init__(self._wait)
@@ -40,7 +40,7 @@ class BlockedClient(FakeClient):
         self._gate.wait(30)
 
     def release(self) -> None:
-        """Let every request through, from now on."""
+        """Let the current request and all later ones through."""
         self._gate.set()
 
 
@@ -77,7 +77,7 @@ class HandlerTest(unittest.TestCase):
 @needs.threads
 class TestOverflow(HandlerTest):
     def blocked(self, **options: Any) -> tuple[SegmentHandler, BlockedClient]:
-        """Return a handler whose queue takes 10 messages, its listener in a hanging request."""
+        """Return a handler with a queue of 10 messages and a listener stuck in a request."""
         client = BlockedClient()
         self.addCleanup(client.release)
         handler = self.handler_of(client, max_queue_messages=10, flush_interval=0, **options)
@@ -86,12 +86,12 @@ class TestOverflow(HandlerTest):
         return handler, client
 
     def end(self, handler: SegmentHandler, client: BlockedClient) -> None:
-        """Have the rest delivered, and what is said of the drops kept off the screen."""
+        """Let the remaining messages be delivered, and hide the report about dropped ones."""
         client.release()
         self.stderr_of(handler.close)
 
     def test_drop(self) -> None:
-        """A full queue drops the newest and counts it, and says so once."""
+        """A full queue drops the newest message, counts it and reports the drops once."""
         handler, client = self.blocked()
 
         def log_and_drain() -> None:
@@ -109,7 +109,7 @@ class TestOverflow(HandlerTest):
         self.assertEqual(said.count("21 messages were dropped"), 1)
 
     def test_block(self) -> None:
-        """With "block" the caller waits until there is room, and nothing is lost."""
+        """With "block", the caller waits until there is room, and nothing is lost."""
         handler, client = self.blocked(overflow="block", block_timeout=30)
         thread = threading.Thread(target=self.log, args=(handler, 50))
         thread.start()
@@ -120,14 +120,14 @@ class TestOverflow(HandlerTest):
         self.assertEqual(handler.counts().dropped, 0)
 
     def test_block_timeout(self) -> None:
-        """After block_timeout the message is dropped and counted."""
+        """After block_timeout, the message is dropped and counted."""
         handler, client = self.blocked(overflow="block", block_timeout=0.02)
         self.log(handler, 12)
         self.assertEqual(handler.counts().dropped, 3)
         self.end(handler, client)
 
     def test_bytes(self) -> None:
-        """The queue is bounded by bytes, too."""
+        """The queue also has a limit in bytes."""
         client = BlockedClient()
         self.addCleanup(client.release)
         handler = self.handler_of(client, max_queue_bytes=10_000, flush_interval=0)
@@ -139,7 +139,7 @@ class TestOverflow(HandlerTest):
         self.end(handler, client)
 
     def test_eight_threads(self) -> None:
-        """The counts add up at every moment, however the threads are switched."""
+        """The counts always add up, no matter how the threads are scheduled."""
         self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(1e-6)
         client = FakeClient()
@@ -175,7 +175,7 @@ class TestOverflow(HandlerTest):
 
 class TestLife(HandlerTest):
     def test_close_under_traffic(self) -> None:
-        """close waits for what came before it, not for what others log meanwhile."""
+        """close waits for messages logged before the call, not for those logged during it."""
         handler = self.handler_of(FakeClient(), flush_interval=0.01, shutdown_timeout=30)
         end = threading.Event()
 
@@ -198,7 +198,7 @@ class TestLife(HandlerTest):
         self.assertEqual(counts.delivered, counts.accepted)
 
     def test_flush(self) -> None:
-        """flush returns when everything is answered for, and returns nothing."""
+        """flush returns None once every message is settled."""
         client = FakeClient()
         handler = self.handler_of(client, flush_interval=3_600)
         self.log(handler, 3)
@@ -207,7 +207,7 @@ class TestLife(HandlerTest):
 
     @needs.threads
     def test_drain_in_vain(self) -> None:
-        """drain is False when time was up, and nothing is lost by that."""
+        """drain returns False if the time runs out, and no message is lost."""
         client = BlockedClient()
         handler = self.handler_of(client, flush_interval=0)
         self.log(handler)
@@ -217,7 +217,7 @@ class TestLife(HandlerTest):
         self.assertEqual(len(client.messages), 1)
 
     def test_drain_in_two_threads(self) -> None:
-        """Threads that drain at the same time do not forget each other's messages."""
+        """If several threads drain at the same time, each drain succeeds."""
         self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(1e-6)
         handler = self.handler_of(FakeClient(), flush_interval=3_600)
@@ -238,12 +238,12 @@ class TestLife(HandlerTest):
         self.assertEqual(failed, [])
 
     def test_no_queue_handler(self) -> None:
-        """It is not one of stdlib's QueueHandlers, for which dictConfig has rules of its own."""
+        """SegmentHandler is not a QueueHandler, because dictConfig treats those specially."""
         self.assertNotIsInstance(self.handler_of(), QueueHandler)
 
     @needs.threads
     def test_ends_that_fail(self) -> None:
-        """Whatever the client does, flush and close raise nothing: logging.shutdown goes on."""
+        """flush and close do not raise if the client fails, so logging.shutdown can continue."""
 
         class Broken(FakeClient):
             @override
@@ -264,7 +264,7 @@ class TestLife(HandlerTest):
         self.assertEqual(handler.counts().dead_lettered, 1)
 
     def test_close_and_open_again(self) -> None:
-        """close may be called at any time and twice; the next record opens it again."""
+        """close may be called at any time, even twice. The next record reopens the handler."""
         client = FakeClient()
         handler = self.handler_of(client)
         handler.close()
@@ -276,7 +276,7 @@ class TestLife(HandlerTest):
         self.assertEqual(handler.counts().delivered, 6)
 
     def test_closes_the_client(self) -> None:
-        """close closes the client, from the thread that used it; the next event sends again."""
+        """close closes the client in the thread that used it, and later events are still sent."""
         client = FakeClient()
         handler = SegmentHandler("key", client=client)
         handler.handle(a_record(extra={"user_id": "u"}))
@@ -288,7 +288,7 @@ class TestLife(HandlerTest):
         handler.close()
 
     def test_write_key_is_never_told(self) -> None:
-        """No log record and no word on stderr holds the write key, whatever goes wrong."""
+        """The write key never appears in a log record or on stderr."""
         with Collector(answer=[401, 503, 400]) as collector:
             told = run_python(
                 "import io, json, logging, sys\n"

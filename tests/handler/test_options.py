@@ -1,4 +1,4 @@
-"""The handler's options arrive, from code and from dictConfig."""
+"""Tests for the handler's options, passed in code and through dictConfig."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.servers import ScriptedServer
 
 
 def a_choice(message: Any) -> Any:
-    """A `before_send`, named from dictConfig."""
+    """A `before_send` hook that the dictConfig refers to by name."""
     return message
 
 
 def nothing(*_: Any) -> None:
-    """An `on_error` that does nothing."""
+    """An `on_error` hook that does nothing."""
 
 
 class HandlerTest(unittest.TestCase):
@@ -80,7 +80,7 @@ class TestOptions(HandlerTest):
         return handler
 
     def test_all_from_dict_config(self) -> None:
-        """dictConfig can set every option, also by cfg:// and ext://."""
+        """dictConfig can set every option, including through cfg:// and ext://."""
         given: dict[str, Any] = {
             "host": "http://127.0.0.1:1",
             "region": "eu",
@@ -119,7 +119,7 @@ class TestOptions(HandlerTest):
                 self.assertEqual(getattr(options, field.name), given[field.name], field.name)
 
     def test_reading_from_dict_config(self) -> None:
-        """Every option that says how records are read arrives."""
+        """Every option that controls how records are read takes effect."""
         for option, value, extra, expected in (
             ("capture", "all", {"properties": None}, None),
             ("context", "cfg://shop.context", {},
@@ -148,7 +148,7 @@ class TestOptions(HandlerTest):
                     self.assertEqual(message.to_dict()[within].get(key), written)
 
     def test_sending_options(self) -> None:
-        """What says how bodies are sent arrives at the network, and syncing at the disk."""
+        """The gzip option compresses requests, and journal_sync syncs the journal."""
         with ScriptedServer() as server, TemporaryDirectory() as directory:
             for option in ({"gzip": True}, {"journal": directory, "journal_sync": "emit"}):
                 handler = SegmentHandler("key", host=server.host, **option)
@@ -161,7 +161,7 @@ class TestOptions(HandlerTest):
         self.assertEqual(encodings, ["gzip", None])
 
     def test_exit_of_a_hook(self) -> None:
-        """A hook that ends the program ends it, and its event is counted."""
+        """A hook that calls sys.exit ends the program, and its event is counted as invalid."""
 
         def leave(message: Message) -> None:
             sys.exit()
@@ -172,7 +172,7 @@ class TestOptions(HandlerTest):
         self.assertEqual(handler.counts().invalid, 1)
 
     def test_wrong_ones(self) -> None:
-        """A wrong option fails in dictConfig, and the cause names it."""
+        """An invalid option fails in dictConfig, and the cause names the option."""
         for option, value in (
             ("capture", "most"),
             ("flush_interval", -1),
@@ -193,7 +193,7 @@ class TestOptions(HandlerTest):
             self.assertIn(option, str(caught.exception.__cause__))
 
     def test_no_write_key(self) -> None:
-        """Without a write key there is one warning, then silence."""
+        """Without a write key, the handler warns once and then stays silent."""
 
         def use() -> None:
             handler = SegmentHandler(client=client)
@@ -210,7 +210,7 @@ class TestOptions(HandlerTest):
         self.assertEqual(client.requests, [])
 
     def test_disabled_logger(self) -> None:
-        """dictConfig's default, which disables loggers, does not silence what is reported."""
+        """By default, dictConfig disables existing loggers, but reports still appear."""
         said = run_python(
             "import io, json, logging, logging.config, sys\n"
             "from segment_logging.testing import FakeClient\n"
@@ -226,7 +226,7 @@ class TestOptions(HandlerTest):
         self.assertIn("404", said)
 
     def test_environment(self) -> None:
-        """SEGMENT_WRITE_KEY and SEGMENT_HOST are taken where no option says otherwise."""
+        """SEGMENT_WRITE_KEY and SEGMENT_HOST are used if no option overrides them."""
         with Collector() as collector:
             run_python(
                 "import logging; from segment_logging import SegmentHandler\n"

@@ -1,4 +1,4 @@
-"""What the handler takes for an event, and what it never does to the application."""
+"""Tests for which records become events, and for errors that must not reach the program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.builders import a_record, run_python
 
 
 def nothing(*_: Any) -> None:
-    """An `on_error` that does nothing."""
+    """An `on_error` hook that does nothing."""
 
 
 class HandlerTest(unittest.TestCase):
@@ -56,7 +56,7 @@ class HandlerTest(unittest.TestCase):
 
 class TestRecords(HandlerTest):
     def test_snapshot(self) -> None:
-        """What the caller changes after the call does not change the event."""
+        """Changes that the caller makes after the call do not affect the event."""
         client = FakeClient()
         handler = self.handler_of(client)
         properties = {"plan": ["pro"]}
@@ -67,7 +67,7 @@ class TestRecords(HandlerTest):
         self.assertEqual(client.messages[0].properties, {"plan": ["pro"]})
 
     def test_record_is_untouched(self) -> None:
-        """Handlers after this one get the record as it was, but for the id of its message."""
+        """Later handlers see the record unchanged, except for the added message id."""
         handler = self.handler_of()
         record = a_record("Paid %s", 7, extra={"user_id": "u"})
         before = dict(record.__dict__)
@@ -76,7 +76,7 @@ class TestRecords(HandlerTest):
         self.assertEqual(record.__dict__, before)
 
     def test_bad_ones_among_good_ones(self) -> None:
-        """Bad records cost themselves, and no neighbour."""
+        """Invalid records do not affect the records around them."""
         client = FakeClient()
         handler = self.handler_of(client)
 
@@ -96,7 +96,7 @@ class TestRecords(HandlerTest):
         self.assertEqual(said.count("above the limit of 32,000"), 5)
 
     def test_raise_exceptions(self) -> None:
-        """A refused record is told by the rules of handleError: never with raiseExceptions off."""
+        """A refused record is reported, unless logging.raiseExceptions is False."""
         handler = self.handler_of()
         self.addCleanup(setattr, logging, "raiseExceptions", logging.raiseExceptions)
         for raise_exceptions in (True, False):
@@ -106,7 +106,7 @@ class TestRecords(HandlerTest):
         self.assertEqual(handler.counts().invalid, 2)
 
     def test_without_process_and_thread(self) -> None:
-        """Records without process, thread and task are events like others."""
+        """Records without process and thread information are still events."""
         for name in ("logProcesses", "logThreads", "logMultiprocessing"):
             self.addCleanup(setattr, logging, name, getattr(logging, name))
             setattr(logging, name, False)
@@ -117,7 +117,7 @@ class TestRecords(HandlerTest):
         self.assertEqual(len(client.messages), 3)
 
     def test_of_another_process(self) -> None:
-        """Records that came from another process, over a socket or a queue, are delivered here."""
+        """Records that arrive from another process over a socket or a queue are delivered."""
         client = FakeClient()
         handler = self.handler_of(client)
         for _ in range(3):
@@ -129,7 +129,8 @@ class TestRecords(HandlerTest):
 
     @needs.threads
     def test_of_a_thread_that_is_gone(self) -> None:
-        """A thread that ended may have had the identifier that the listener's has now."""
+        """A record is sent even if the listener's thread reuses the id of the thread that logged
+        it."""
         client = FakeClient()
         handler = self.handler_of(client)
         before = set(threading.enumerate())
@@ -141,7 +142,7 @@ class TestRecords(HandlerTest):
         self.assertEqual(len(client.messages), 2)
 
     def test_behind_a_queue_handler(self) -> None:
-        """Events of short-lived threads arrive through a QueueHandler of the program's."""
+        """Events from short-lived threads arrive through the program's own QueueHandler."""
         for _ in range(5):
             client = FakeClient()
             handler = self.handler_of(client)
@@ -162,9 +163,9 @@ class TestRecords(HandlerTest):
             handler.close()
 
     def test_record_factory(self) -> None:
-        """A record factory, in force when the package is imported or later, hides no event.
+        """A record factory hides no event, whether it is set before or after the import.
 
-        Nor is what it puts on every record the caller's.
+        Attributes that it adds to every record are not sent.
         """
         factory = (
             "import logging\n"
@@ -195,7 +196,7 @@ class TestRecords(HandlerTest):
                 self.assertEqual(run_python(f"import json\n{factory}{program}{use}"), [{}])
 
     def test_attribute_taken_away(self) -> None:
-        """A filter that takes an attribute off the record hides no event."""
+        """A filter that deletes attributes from the record does not hide the event."""
         client = FakeClient()
         handler = self.handler_of(client)
 
@@ -212,7 +213,7 @@ class TestRecords(HandlerTest):
 
 class TestFilters(HandlerTest):
     def test_refuses(self) -> None:
-        """A record that a filter refuses is not an event."""
+        """A record that a filter rejects is not sent."""
         client = FakeClient()
         handler = self.handler_of(client)
         handler.addFilter(lambda record: record.msg != "Secret")
@@ -220,9 +221,9 @@ class TestFilters(HandlerTest):
         handler.drain(5)
         self.assertEqual(len(client.messages), 1)
 
-    @unittest.skipUnless(sys.version_info >= (3, 12), "filters replace records from 3.12 on")
+    @unittest.skipUnless(sys.version_info >= (3, 12), "filters can replace records since 3.12")
     def test_replaces(self) -> None:
-        """A filter may return another record, which is then the one that is sent."""
+        """A filter may return another record, which is then sent instead."""
         client = FakeClient()
         handler = self.handler_of(client)
         replacing: Any = lambda record: a_record("Replaced", extra={"user_id": "u"})  # noqa: E731
@@ -234,7 +235,7 @@ class TestFilters(HandlerTest):
         self.assertEqual(client.messages[0].event, "Replaced")
 
     def test_raises(self) -> None:
-        """A filter that raises costs its record, counted, and nothing in the application."""
+        """If a filter raises, its record counts as invalid and the application is unaffected."""
         client = FakeClient()
         handler = self.handler_of(client)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import signal
 import socket
 import subprocess
@@ -37,10 +38,49 @@ def needs(*modules: str) -> Callable[[F], F]:
 
 
 def free_port() -> int:
-    """Return the number of a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return the number of a port that nothing is listening on.
+
+    It is below the ports that systems assign to clients, so no client has it when a server starts.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as server:
+            server.bind(("127.0.0.1", port))
+            return port
+
+
+class Server:
+    """A web server that is running.
+
+    Args:
+        process: the process that was started, which may have children.
+        port: the port that it listens on.
+
+    Attributes:
+        answers: the bodies of all answers so far.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self._url = f"http://127.0.0.1:{port}/"
+        self.answers: list[str] = []
+
+    def get(self) -> str:
+        """Make a request and return the body of the answer.
+
+        Raises:
+            AssertionError: the status is not 200.
+        """
+        answer = requests.get(self._url, timeout=20)
+        assert answer.status_code == 200, answer.status_code
+        self.answers.append(answer.text)
+        return answer.text
+
+
+def visit_often(server: Server) -> None:
+    """Make `REQUESTS` requests."""
+    for _ in range(REQUESTS):
+        server.get()
 
 
 class HostTest(unittest.TestCase):
@@ -65,7 +105,7 @@ class HostTest(unittest.TestCase):
         command: Iterable[str],
         *,
         stop: signal.Signals = signal.SIGTERM,
-        requests_made: int = REQUESTS,
+        visit: Callable[[Server], object] = visit_often,
     ) -> Done:
         """Start a server, make requests, stop it, and return how it ended.
 
@@ -73,15 +113,13 @@ class HostTest(unittest.TestCase):
             program: the application, `program.py`.
             command: starts the server by its Python; PORT stands for the port.
             stop: the signal.
-            requests_made: how many requests are made, each of which must be answered.
+            visit: makes the requests, before the server is stopped.
         """
         port = free_port()
 
         def use(process: subprocess.Popen[str]) -> None:
             _wait_for(port, process)
-            for _ in range(requests_made):
-                answer = requests.get(f"http://127.0.0.1:{port}/", timeout=20)
-                self.assertEqual(answer.status_code, 200)
+            visit(Server(process, port))
             process.send_signal(stop)
 
         return run(

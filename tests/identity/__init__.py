@@ -1,1 +1,1 @@
-"""Who it was."""
+"""Tests for binding users and context."""

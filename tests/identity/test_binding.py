@@ -1,4 +1,4 @@
-"""Who it was, said once for a thread, a task or a request."""
+"""Tests for an identity that is bound for a thread, a task or a request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .. import needs
 
 
 def bound() -> KnownIdentity:
-    """What is bound, which must be known."""
+    """Return the current identity, which must be a KnownIdentity."""
     now = current_identity()
     assert isinstance(now, KnownIdentity)
     return now
 
 
 class Asked:
-    """What a framework binds: it finds out when it is asked, and counts how often."""
+    """An identity that is looked up on demand, like those of frameworks. It counts lookups."""
 
     def __init__(self, whom: KnownIdentity) -> None:
         self.whom = whom
@@ -37,13 +37,13 @@ class Asked:
 
 
 def isolated(test: Any) -> Any:
-    """Run a test in a context of its own, so that what it binds ends with it."""
+    """Run a test in its own context, so that its bindings end with it."""
     return lambda self: copy_context().run(test, self)
 
 
 class TestBind(unittest.TestCase):
     def test_no_object(self) -> None:
-        """A context that is not an object fails where it is bound, not at every event."""
+        """A context that is not an object is refused when it is bound, not at every event."""
         no_object: Any = "x"
         with self.assertRaisesRegex(ConfigurationError, "context must be an object"):
             bind(context=no_object)
@@ -52,20 +52,20 @@ class TestBind(unittest.TestCase):
 
     @isolated
     def test_bind(self) -> None:
-        """`bind` fills in from now on."""
+        """`bind` sets the identity from then on."""
         bind(user_id="u-17", context={"ip": "192.0.2.1"})
         self.assertEqual(bound(), KnownIdentity(user_id="u-17", context={"ip": "192.0.2.1"}))
 
     @isolated
     def test_bind_adds(self) -> None:
-        """What a second `bind` leaves out stays as it was."""
+        """A second `bind` keeps the values that it does not set."""
         bind(anonymous_id="a-1")
         bind(user_id="u-17")
         self.assertEqual(bound(), KnownIdentity(user_id="u-17", anonymous_id="a-1"))
 
     @isolated
     def test_bind_merges_context(self) -> None:
-        """Contexts are merged, also objects inside, and the caller's are not changed."""
+        """Contexts are merged, including nested objects, and the caller's dicts are not changed."""
         first = {"device": {"id": "d"}, "ip": "192.0.2.1"}
         bind(context=first)
         bind(context={"device": {"model": "m"}})
@@ -74,21 +74,21 @@ class TestBind(unittest.TestCase):
 
     @isolated
     def test_another_user(self) -> None:
-        """Another user does not get the anonymous id of the one bound before."""
+        """Binding another user drops the previous user's anonymous id."""
         bind(user_id="u-1", anonymous_id="a-1")
         bind(user_id="u-2")
         self.assertEqual(bound(), KnownIdentity(user_id="u-2"))
 
     @isolated
     def test_unbind(self) -> None:
-        """`unbind` forgets all that was bound."""
+        """`unbind` removes everything that was bound."""
         bind(user_id="u-17")
         bind(context={"ip": "192.0.2.1"})
         unbind()
         self.assertIs(bound(), NOBODY)
 
     def test_unbind_in_a_block(self) -> None:
-        """`unbind` takes away what `bind` has bound, and not what the block around has."""
+        """`unbind` removes what `bind` added, but not the identity of the enclosing block."""
         with identity(user_id="u-17"):
             bind(anonymous_id="a-1")
             unbind()
@@ -96,13 +96,13 @@ class TestBind(unittest.TestCase):
         self.assertIs(bound(), NOBODY)
 
     def test_bound_in_a_block(self) -> None:
-        """What was bound in a block ends with it."""
+        """A binding made inside a block ends with the block."""
         with identity(user_id="u-17"):
             bind(anonymous_id="a-1")
         self.assertIs(bound(), NOBODY)
 
     def test_thread(self) -> None:
-        """What is bound in one thread is not seen in another."""
+        """A binding in one thread is not visible in another."""
         thread = Thread(target=bind, kwargs={"user_id": "u-17"})
         thread.start()
         thread.join(10)
@@ -110,7 +110,7 @@ class TestBind(unittest.TestCase):
 
     @needs.event_loop
     def test_tasks(self) -> None:
-        """Each asyncio task has its own, and `to_thread` takes it along."""
+        """Each asyncio task has its own identity, and `to_thread` passes it on."""
 
         async def one(user_id: str) -> Any:
             bind(user_id=user_id)
@@ -126,26 +126,26 @@ class TestBind(unittest.TestCase):
 
 class TestIdentity(unittest.TestCase):
     def test_ends(self) -> None:
-        """After the block everything is as before."""
+        """After the block, the previous identity is restored."""
         with identity(user_id="u-17"):
             self.assertEqual(bound().user_id, "u-17")
         self.assertIs(bound(), NOBODY)
 
     def test_ends_with_an_error(self) -> None:
-        """Also when the block raises."""
+        """The previous identity is also restored if the block raises."""
         with self.assertRaises(KeyError), identity(user_id="u-17"):
             raise KeyError
         self.assertIs(bound(), NOBODY)
 
     def test_nested(self) -> None:
-        """An inner block adds to the outer one and takes away only what it added."""
+        """An inner block adds to the outer one and removes only what it added."""
         with identity(user_id="u-17"):
             with identity(anonymous_id="a-1"):
                 self.assertEqual(bound(), KnownIdentity(user_id="u-17", anonymous_id="a-1"))
             self.assertEqual(bound(), KnownIdentity(user_id="u-17"))
 
     def test_generator_of_another_context(self) -> None:
-        """A generator that is ended in another context than it began in raises nothing."""
+        """A generator may be closed in a different context than it was started in."""
 
         def steps() -> Any:
             with identity(user_id="u-17"):
@@ -157,7 +157,7 @@ class TestIdentity(unittest.TestCase):
         self.assertIs(bound(), NOBODY)
 
     def test_generator_closed_elsewhere(self) -> None:
-        """A generator of one request that another one closes leaves that one's identity alone."""
+        """Closing another request's generator does not change the current identity."""
         generators: list[Any] = []
 
         def rows() -> Iterator[None]:
@@ -177,7 +177,7 @@ class TestIdentity(unittest.TestCase):
         self.assertEqual(copy_context().run(of_bob), "bob")
 
     def test_generator_left_behind(self) -> None:
-        """A generator that nobody has ended yet does not outlast the block around it."""
+        """The identity of an unfinished generator does not outlast the enclosing block."""
 
         def rows() -> Generator[None, None, None]:
             with identity(context={"ip": "192.0.2.1"}):
@@ -191,7 +191,7 @@ class TestIdentity(unittest.TestCase):
         self.assertIs(bound(), NOBODY)
 
     def test_generators_side_by_side(self) -> None:
-        """Of generators that take turns, none leaves its identity behind."""
+        """Generators that take turns leave no identity behind."""
 
         def rows(user_id: str) -> Iterator[int]:
             with identity(user_id=user_id):
@@ -212,7 +212,7 @@ class TestIdentity(unittest.TestCase):
 
     @needs.event_loop
     def test_async_decorator(self) -> None:
-        """Of an async function: while it runs, not while it is called."""
+        """A decorated async function has the identity while it runs, not when it is called."""
 
         @identity(user_id="u-17")
         async def who() -> Any:
@@ -226,7 +226,7 @@ class TestIdentity(unittest.TestCase):
         self.assertIs(bound(), NOBODY)
 
     def test_generator_to_decorate(self) -> None:
-        """A generator cannot be decorated: its identity would be seen between its steps."""
+        """A generator cannot be decorated: its identity would be visible between its steps."""
 
         def steps() -> Iterator[None]:
             yield
@@ -239,7 +239,7 @@ class TestIdentity(unittest.TestCase):
                 identity(user_id="u-17")(function)
 
     def test_again(self) -> None:
-        """One object can be entered again, also inside itself and by other threads meanwhile."""
+        """The same object can be entered again, even inside its own block or in another thread."""
         shop = identity(context={"app": {"name": "shop"}})
         seen = []
 
@@ -258,7 +258,7 @@ class TestIdentity(unittest.TestCase):
         self.assertEqual([now.context for now in seen], [{"app": {"name": "shop"}}, None])
 
     def test_successors(self) -> None:
-        """Tasks that each start the next one from within a block do not pile up blocks."""
+        """If each task starts the next one inside its own block, no blocks accumulate."""
 
         def blocks_after(rounds: int) -> int:
             if not rounds:
@@ -272,14 +272,14 @@ class TestIdentity(unittest.TestCase):
 
 class TestUnder(unittest.TestCase):
     def test_ends(self) -> None:
-        """Inside, exactly that is bound; afterwards what was before."""
+        """Only the given identity is bound inside the block. Afterwards, the old one is back."""
         with identity(user_id="u-17", anonymous_id="a-1"):
             with only_identity(KnownIdentity(user_id="u-18")):
                 self.assertEqual(bound(), KnownIdentity(user_id="u-18"))
             self.assertEqual(bound(), KnownIdentity(user_id="u-17", anonymous_id="a-1"))
 
     def test_what_was_bound_inside(self) -> None:
-        """What was bound inside ends with it."""
+        """A binding made inside the block ends with the block."""
         with only_identity(NOBODY):
             bind(user_id="u-17")
         self.assertIs(bound(), NOBODY)
@@ -287,7 +287,7 @@ class TestUnder(unittest.TestCase):
 
 class TestAskedLater(unittest.TestCase):
     def test_not_before_it_must(self) -> None:
-        """Adding to what is found out only on demand does not ask for it."""
+        """Binding on top of an identity that is looked up on demand does not look it up."""
         asked = Asked(KnownIdentity(user_id="u-17", context={"ip": "192.0.2.1"}))
         with only_identity(asked), identity(context={"locale": "de"}):
             now = current_identity()
@@ -297,16 +297,16 @@ class TestAskedLater(unittest.TestCase):
         self.assertEqual(now.known(), KnownIdentity(user_id="u-17", context=context))
 
     def test_asked_each_time(self) -> None:
-        """A user who logs in meanwhile is seen, also under what was bound before."""
+        """If the user logs in later, the new user is seen, even under values bound earlier."""
         asked = Asked(KnownIdentity(anonymous_id="a-1"))
         with only_identity(asked), identity(context={"locale": "de"}):
             asked.whom = KnownIdentity(user_id="u-17", anonymous_id="a-1")
             self.assertEqual(current_identity().known().user_id, "u-17")
 
     def test_as_if_known(self) -> None:
-        """Whatever is bound in whatever order, the ids are those of binding to what is known.
+        """Bindings give the same ids whether the identity below is known or looked up on demand.
 
-        Nor does anything personal come along that would not have come with those.
+        The lookup adds no personal data that a known identity would not have added.
         """
 
         def steps(key: str) -> list[KnownIdentity]:
@@ -331,7 +331,7 @@ class TestAskedLater(unittest.TestCase):
             self.assertLessEqual(others.keys(), traits.keys(), (first, *rest))
 
     def test_no_growth(self) -> None:
-        """However often something is bound, as in a connection that lasts, no layers pile up."""
+        """Repeated bindings, as on a long-lived connection, do not accumulate layers."""
 
         def depth(now: Any) -> int:
             return 1 + depth(now.below) if hasattr(now, "below") else 0

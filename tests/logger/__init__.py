@@ -1,1 +1,1 @@
-"""A logger with a method for each of Segment's calls."""
+"""Tests for SegmentLogger, which has a method for each of Segment's calls."""

@@ -1,4 +1,4 @@
-"""What a SegmentLogger is bound to, and how it is filled in."""
+"""Tests for the values that are bound to a SegmentLogger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.builders import a_record, each, message_of, messages_of, refusal_of
 
 
 class Keeping(logging.Handler):
-    """Keeps the records it is given."""
+    """A handler that keeps its records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Keeping(logging.Handler):
 
 
 class Logging(unittest.TestCase):
-    """With a logger of its own, whose records are kept."""
+    """Base class with its own logger and a handler that keeps the records."""
 
     @override
     def setUp(self) -> None:
@@ -43,37 +43,37 @@ class Logging(unittest.TestCase):
         self.log = SegmentLogger(self.logger)
 
     def record(self) -> logging.LogRecord:
-        """The one record that was logged since the last time."""
+        """Return the only record that was logged since the last call."""
         (record,) = self.handler.records
         self.handler.records.clear()
         return record
 
     def message(self, **options: Any) -> Any:
-        """What a handler with these options makes of it."""
+        """Return the message that a handler with these options makes from the record."""
         return message_of(self.record(), **options)
 
 
 class TestLogger(Logging):
     def test_which(self) -> None:
-        """It wraps a logger, the logger of a name, or the root logger."""
+        """It wraps a logger, the logger with a given name, or the root logger."""
         self.assertIs(SegmentLogger(self.logger).logger, self.logger)
         self.assertIs(SegmentLogger("tests.adapter").logger, logging.getLogger("tests.adapter"))
         self.assertIs(SegmentLogger().logger, logging.getLogger())
 
     def test_no_logger(self) -> None:
-        """Anything else is refused at once."""
+        """Anything else raises TypeError at once."""
         for value in (7, self.log, logging):
             with self.assertRaises(TypeError):
                 SegmentLogger(value)  # type: ignore[arg-type]
 
     def test_adapter(self) -> None:
-        """It is a LoggerAdapter, with level, name and handlers of its logger."""
+        """It is a LoggerAdapter with its logger's level, name and handlers."""
         self.assertIsInstance(self.log, logging.LoggerAdapter)
         self.assertEqual((self.log.name, self.log.getEffectiveLevel()), ("tests.adapter", 20))
         self.assertTrue(self.log.hasHandlers())
 
     def test_plain_records(self) -> None:
-        """With nothing bound, it logs what its logger would."""
+        """With nothing bound, it logs the same records as its logger."""
         self.log.warning("low on %s", "tea", extra={"shelf": 7})
         record = self.record()
         self.assertEqual((record.getMessage(), record.levelname), ("low on tea", "WARNING"))
@@ -82,7 +82,7 @@ class TestLogger(Logging):
 
 class TestExtras(Logging):
     def test_merged(self) -> None:
-        """The logger's extras and the call's own are both on the record; the call's win."""
+        """A record has both the logger's extras and the call's, and the call's win."""
         log = SegmentLogger(self.logger, {"request": "r-1", "shelf": 1})
         log.info("x", extra={"shelf": 2, "tea": "green"})
         record = self.record().__dict__
@@ -91,19 +91,19 @@ class TestExtras(Logging):
         )
 
     def test_without_own(self) -> None:
-        """A call without extras has the logger's."""
+        """A call without extras still has the logger's extras."""
         SegmentLogger(self.logger, {"request": "r-1"}).info("x")
         self.assertEqual(self.record().__dict__["request"], "r-1")
 
     def test_formatters(self) -> None:
-        """Formatters see them, with a typed call, too."""
+        """Formatters see the extras, including in typed calls."""
         log = SegmentLogger(self.logger, {"request": "r-1"})
         log.track("Signup", user_id="u")
         text = logging.Formatter("%(request)s %(message)s").format(self.record())
         self.assertEqual(text, "r-1 Signup")
 
     def test_properties(self) -> None:
-        """As any extras they become properties, under the explicit ones."""
+        """Like any extras, the logger's become properties, and explicit properties win."""
         log = SegmentLogger(self.logger, {"request": "r-1", "plan": "free"})
         log.track("Signup", user_id="u", properties={"plan": "pro"})
         record = self.record()
@@ -111,25 +111,25 @@ class TestExtras(Logging):
         self.assertEqual(message_of(record, include_extras=False).properties, {"plan": "pro"})
 
     def test_more(self) -> None:
-        """`bind` adds to them, or replaces them."""
+        """`bind` adds extras or replaces them."""
         log = SegmentLogger(self.logger, {"a": 1, "b": 1}).bind({"b": 2}).bind(extra={"c": 3})
         log.info("x")
         record = self.record().__dict__
         self.assertEqual([record[name] for name in "abc"], [1, 2, 3])
 
     def test_by_name(self) -> None:
-        """A keyword that is nothing of ours is one of them."""
+        """An unknown keyword argument becomes an extra."""
         SegmentLogger(self.logger, request="r-1").info("x")  # type: ignore[call-arg]
         self.assertEqual(self.record().__dict__["request"], "r-1")
 
     def test_of_a_record(self) -> None:
-        """A name that logging reserves is refused where it is bound, not at every call."""
+        """A name that logging reserves is refused when it is bound, not at every call."""
         for name in ("name", "message", "args", "msg", "levelname", "asctime", "taskName"):
             with self.subTest(name), self.assertRaisesRegex(ConfigurationError, name):
                 self.log.bind({name: "x"})
 
     def test_of_a_call(self) -> None:
-        """What belongs to one call cannot be bound: it would make every record an event."""
+        """Fields of a single call cannot be bound: they would make every record an event."""
         for name in ("type", "event", "traits", "message_id", "group_id", "timestamp", "segment"):
             with self.subTest(name), self.assertRaisesRegex(ConfigurationError, name):
                 SegmentLogger(self.logger, {name: "x"})
@@ -141,12 +141,12 @@ class TestIdentity(Logging):
         return self.message().user
 
     def test_bound(self) -> None:
-        """A bound user is that of every event."""
+        """A bound user applies to every event."""
         self.log = self.log.bind(user_id=17, anonymous_id="a")
         self.assertEqual(self.user(), User(user_id="17", anonymous_id="a"))
 
     def test_own(self) -> None:
-        """The call's own user wins, and does not get the anonymous id of another one."""
+        """The call's own user wins and does not get another user's anonymous id."""
         self.log = self.log.bind(user_id="u", anonymous_id="a")
         self.assertEqual(self.user(user_id="v"), User(user_id="v"))
         self.assertEqual(self.user(anonymous_id="b"), User(user_id="u", anonymous_id="b"))
@@ -154,7 +154,7 @@ class TestIdentity(Logging):
         self.assertEqual(self.user(user_id=None), User(user_id="u", anonymous_id="a"))
 
     def test_plain_calls(self) -> None:
-        """The same holds for a plain call with analytics extras, nested or not."""
+        """The same is true for plain calls with analytics extras, nested or not."""
         self.log = self.log.bind(user_id="u", anonymous_id="a")
         for extra, user in (
             ({"event": "E"}, User(user_id="u", anonymous_id="a")),
@@ -167,7 +167,7 @@ class TestIdentity(Logging):
             self.assertEqual(self.message().user, user)
 
     def test_before_the_context(self) -> None:
-        """It comes before `identity()`, which fills in what it does not say of the same user."""
+        """The logger's user wins, and `identity()` only adds missing ids of the same user."""
         with identity(user_id="c", anonymous_id="a"):
             self.log.track("Signup")
             self.assertEqual(self.message().user, User(user_id="c", anonymous_id="a"))
@@ -182,27 +182,26 @@ class TestIdentity(Logging):
             self.assertEqual(self.message().user, User(user_id="u", anonymous_id="a"))
 
     def test_another_user(self) -> None:
-        """Binding another user drops the anonymous id of the one before."""
+        """Binding another user drops the previous user's anonymous id."""
         self.log = self.log.bind(user_id="u", anonymous_id="a").bind(user_id="v")
         self.assertEqual(self.user(), User(user_id="v"))
 
     def test_as_extra(self) -> None:
-        """In the dict of extras they are bound just so, and are no extras."""
+        """Ids in the dict of extras are bound as ids and do not become extras."""
         self.log = SegmentLogger(self.logger, {"user_id": "u", "request": "r-1"})
         self.log.info("cache miss")
         self.assertEqual(messages_of(self.record()), [])
         self.assertEqual(self.user(), User(user_id="u"))
 
     def test_nobody(self) -> None:
-        """A call about nobody is refused by the handler and raises nothing."""
+        """A call without a user is refused by the handler and raises nothing."""
         self.log.track("Signup")
         self.assertIn("no_user_anon_id", refusal_of(self.record()))
 
 
 class TestContext(Logging):
     def test_order(self) -> None:
-        """The handler's, the current context's, the logger's, the call's: each over those before,
-        and merged within."""
+        """Contexts are merged in the order handler, `identity()`, logger, call. Later ones win."""
         log = self.log.bind(context={"o": {"l": "l", "x": "l"}, "l": "l"})
         own = {"o": {"x": "own"}}
         for call in each(
@@ -222,13 +221,13 @@ class TestContext(Logging):
             )  # fmt: skip
 
     def test_bound_to_more(self) -> None:
-        """`bind` merges it, too."""
+        """`bind` merges contexts."""
         log = self.log.bind(context={"o": {"a": 1, "b": 1}}).bind(context={"o": {"b": 2}})
         log.track("Signup", user_id="u")
         self.assertEqual(self.message().context["o"], {"a": 1, "b": 2})
 
     def test_integrations(self) -> None:
-        """Integrations likewise."""
+        """Integrations are merged in the same way."""
         log = self.log.bind(integrations={"All": False, "A": {"x": 1, "y": 1}})
         log.track("Signup", user_id="u", integrations={"A": {"y": 2}})
         self.assertEqual(
@@ -237,7 +236,7 @@ class TestContext(Logging):
         )
 
     def test_no_object(self) -> None:
-        """What is no object is refused where it is bound; in a call, by the handler."""
+        """`bind` refuses a value that is not an object. In a call, the handler refuses it."""
         nothing: Any = {}
         value: Any = [1]
         for name in ("context", "integrations", "properties"):
@@ -254,20 +253,20 @@ class TestProperties(Logging):
         self.log = self.log.bind(user_id="u", properties={"plan": "free", "o": {"a": 1}})
 
     def test_under_the_own(self) -> None:
-        """Bound properties lie under the call's, each of which replaces one as a whole."""
+        """The call's properties are added to the bound ones, which they replace without merging."""
         for call in (self.log.track, self.log.page, self.log.screen):
             call("Name", properties={"o": {"b": 2}, "own": 1})
             self.assertEqual(self.message().properties, {"plan": "free", "o": {"b": 2}, "own": 1})
 
     def test_of_plain_calls(self) -> None:
-        """The same holds for a plain call, whose other extras they lie under, too."""
+        """The same is true for plain calls, whose other extras also replace bound properties."""
         self.log.info("Signup", extra={"properties": {"own": 1}, "plan": "pro"})
         self.assertEqual(self.message().properties, {"plan": "pro", "o": {"a": 1}, "own": 1})
         self.log.info("Signup", extra={"event": "E"})
         self.assertEqual(self.message().properties, {"plan": "free", "o": {"a": 1}})
 
     def test_no_traits(self) -> None:
-        """They never become traits."""
+        """Bound properties never become traits."""
         self.log.identify(traits={"name": "Mia"})
         self.assertEqual(self.message().traits, {"name": "Mia"})
         self.log.group("g")
@@ -278,7 +277,7 @@ class TestProperties(Logging):
 
 class TestBind(Logging):
     def test_new(self) -> None:
-        """The logger that is bound to more is another one; the one before stays as it was."""
+        """`bind` returns a new logger and leaves the original unchanged."""
         before = self.log.bind(user_id="u", context={"a": 1}, extra={"x": 1})
         after = before.bind(user_id="v", context={"a": 2}, extra={"x": 2})
         before.track("Signup")
@@ -288,14 +287,14 @@ class TestBind(Logging):
         self.assertIs(after.logger, before.logger)
 
     def test_none(self) -> None:
-        """None leaves what was bound."""
+        """None keeps the bound value."""
         log = self.log.bind(user_id="u", context={"a": 1}).bind(user_id=None, context=None)
         log.track("Signup")
         message = self.message()
         self.assertEqual((message.user.user_id, message.context["a"]), ("u", 1))
 
     def test_leaves_the_caller_alone(self) -> None:
-        """No dict that is passed is changed, whatever is bound and logged over it."""
+        """Binding and logging do not change any dict that the caller passes."""
         given: dict[str, Any] = {
             "context": {"o": {"a": 1}}, "properties": {"o": {"a": 1}}, "integrations": {"A": {}},
         }  # fmt: skip
@@ -311,7 +310,7 @@ class TestBind(Logging):
         self.assertEqual([given, extra, own], before)
 
     def test_subclass(self) -> None:
-        """A logger of a program's own class stays of that class."""
+        """`bind` on a subclass returns an instance of the subclass."""
 
         class Own(SegmentLogger):
             def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A SegmentLogger's typed calls, and where they say that they were made."""
+"""Tests for a SegmentLogger's typed calls, and for the source location of their records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WHEN = datetime(2026, 11, 23, 8, 0, 0, 123_000, UTC)
 
 
 class Keeping(logging.Handler):
-    """Keeps the records it is given."""
+    """A handler that keeps its records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Keeping(logging.Handler):
 
 
 class Logging(unittest.TestCase):
-    """With a logger of its own, whose records are kept."""
+    """Base class with its own logger and a handler that keeps the records."""
 
     @override
     def setUp(self) -> None:
@@ -64,18 +64,18 @@ class Logging(unittest.TestCase):
         self.log = SegmentLogger(self.logger)
 
     def record(self) -> logging.LogRecord:
-        """The one record that was logged since the last time."""
+        """Return the only record that was logged since the last call."""
         (record,) = self.handler.records
         self.handler.records.clear()
         return record
 
     def message(self, **options: Any) -> Any:
-        """What a handler with these options makes of it."""
+        """Return the message that a handler with these options makes from the record."""
         return message_of(self.record(), **options)
 
 
 class TestOrdinaryRecords(Logging):
-    """What is bound does not touch them."""
+    """Ordinary records, which bound values do not change."""
 
     @override
     def setUp(self) -> None:
@@ -85,26 +85,26 @@ class TestOrdinaryRecords(Logging):
         )
 
     def test_no_event(self) -> None:
-        """What is bound makes no event of an ordinary record."""
+        """Bound values do not make an ordinary record an event."""
         self.log.info("cache miss")
         self.log.info("cache %s", "miss", extra={"shelf": 7})
         self.assertEqual(messages_of(*self.handler.records), [])
 
     def test_capture_all(self) -> None:
-        """It is filled in when every record is an event."""
+        """Bound values are used if every record is an event."""
         self.log.info("cache miss")
         message = self.message(capture="all")
         self.assertEqual(message.user, User(user_id="u", anonymous_id="a"))
         self.assertEqual((message.event, message.properties), ("cache miss", {"p": 1}))
 
     def test_no_other_handler(self) -> None:
-        """A formatter that writes every extra writes nothing of it."""
+        """A formatter that writes every extra does not write the bound values."""
         self.log.info("cache miss", extra={"shelf": 7})
         told = json.loads(JsonFormatter("%(message)s").format(self.record()))
         self.assertEqual(told, {"message": "cache miss", "shelf": 7})
 
     def test_other_threads(self) -> None:
-        """A program's own QueueHandler may move the record to another thread or process."""
+        """Bound values stay with a record that a QueueHandler passes to another thread."""
         moved: SimpleQueue[logging.LogRecord] = SimpleQueue()
         self.logger.addHandler(QueueHandler(moved))
         self.log.info("Signup", extra={"event": "E"})
@@ -115,7 +115,7 @@ class TestOrdinaryRecords(Logging):
 
 class TestCalls(Logging):
     def test_same_as_plain(self) -> None:
-        """Each typed call makes the message that a plain call with extras does."""
+        """Each typed call makes the same message as a plain call with extras."""
         common: dict[str, Any] = {
             "user_id": 17, "anonymous_id": "a", "context": {"ip": "192.0.2.1"},
             "integrations": {"All": True}, "timestamp": WHEN, "message_id": "m-1",
@@ -145,7 +145,7 @@ class TestCalls(Logging):
                 self.assertEqual(message, self.message())
 
     def test_least(self) -> None:
-        """What is left out is as with a plain call."""
+        """Omitted arguments have the same effect as in a plain call."""
         self.log = self.log.bind(user_id="u")
         for call, form in each(
             (lambda: self.log.track("E"), {"type": "track", "event": "E", "properties": {}}),
@@ -162,7 +162,7 @@ class TestCalls(Logging):
             self.assertEqual(message, {**form, "userId": "u"})
 
     def test_texts(self) -> None:
-        """Other handlers see the name of an event, page or screen; else which call it was."""
+        """Other handlers see the name of the event, page or screen, or else the call's type."""
         self.log.track("Order Completed")
         self.log.identify()
         self.log.page("Docs")
@@ -177,14 +177,14 @@ class TestCalls(Logging):
         )
 
     def test_percent(self) -> None:
-        """A name with `%` in it is not formatted."""
+        """A name that contains `%` is not formatted."""
         self.log.track("100% %s %(name)s", user_id="u")
         record = self.record()
         self.assertEqual(record.getMessage(), "100% %s %(name)s")
         self.assertEqual(message_of(record).event, "100% %s %(name)s")
 
     def test_enum(self) -> None:
-        """Names may be kept in an Enum."""
+        """An event name may be an Enum member."""
 
         class Event(Enum):
             SIGNUP = "Signup"
@@ -198,14 +198,14 @@ class TestCalls(Logging):
             self.assertEqual(self.message().event, "Signup")
 
     def test_no_name(self) -> None:
-        """A name that is none is refused by the handler."""
+        """An invalid event name is refused by the handler."""
         for event in ("", None, 7, b"Signup", ["Signup"], {"event": "Signup"}):
             with self.subTest(event):
                 self.log.track(event, user_id="u")  # type: ignore[arg-type]
                 self.assertIn("event", refusal_of(self.record()))
 
     def test_level(self) -> None:
-        """INFO, or as told; below the logger's level nothing is logged."""
+        """The level is INFO or the given one, and nothing is logged below the logger's level."""
         self.log.track("E")
         self.assertEqual(self.record().levelno, logging.INFO)
         self.log.track("E", level=logging.ERROR)
@@ -216,7 +216,7 @@ class TestCalls(Logging):
         self.assertEqual(self.handler.records, [])
 
     def test_unknown_argument(self) -> None:
-        """A misspelt argument raises, also where the level is off: not first in production."""
+        """A misspelled argument raises even at a disabled level, so it is found in development."""
         self.logger.setLevel(logging.ERROR)
         for call in each(self.log.track, self.log.page, self.log.screen, self.log.group):
             with self.assertRaisesRegex(TypeError, "usr_id"):
@@ -225,7 +225,7 @@ class TestCalls(Logging):
             self.log.identify(usr_id="u")  # type: ignore[call-arg]
 
     def test_factory(self) -> None:
-        """A record factory that puts our names onto every record is in nobody's way."""
+        """A record factory that sets our field names on every record does not interfere."""
 
         class Own(logging.LogRecord):
             def __init__(self, *args: Any, **options: Any) -> None:
@@ -243,7 +243,7 @@ class TestCalls(Logging):
         self.assertEqual(message.context["b"], 1)
 
     def test_traits_of_a_track(self) -> None:
-        """A property called as one of our fields stays a property."""
+        """A property that has the name of one of our fields stays a property."""
         names = ("traits", "previous_id", "group_id", "type", "segment", "extra")
         properties = dict.fromkeys(names, "x")
         self.log.track("E", user_id="u", properties=properties)
@@ -251,16 +251,16 @@ class TestCalls(Logging):
         self.assertEqual((type(message), message.properties), (Track, properties))
 
     def test_invalid(self) -> None:
-        """What Segment would drop raises nothing here: the handler says what was wrong."""
+        """A message that Segment would drop raises nothing here. The handler reports it."""
         self.log.group("g" * 501, user_id="u")
         self.assertIn(InvalidMessage.__name__, refusal_of(self.record()))
 
 
 class TestPlace(Logging):
-    """A record names the line that made the call."""
+    """The source location of a record, which is the line that made the call."""
 
     def calls(self, **options: Any) -> tuple[Callable[[], Any], ...]:
-        """Every way to log, each on a line of its own."""
+        """Return every way to log, each on its own line."""
         log = self.log
         return (
             lambda: log.track("x", **options),
@@ -289,14 +289,14 @@ class TestPlace(Logging):
         return record.pathname, record.funcName or "", record.lineno
 
     def test_caller(self) -> None:
-        """It is the caller's, of every method."""
+        """Every method records the caller's location."""
         for call in self.calls():
             call()
             line = call.__code__.co_firstlineno
             self.assertEqual(self.place(), (__file__, "<lambda>", line))
 
     def test_stacklevel(self) -> None:
-        """With stacklevel=2 it is that of the caller's caller, and so on."""
+        """With stacklevel=2, the location is that of the caller's caller, and so on."""
 
         def helper(call: Callable[[], Any]) -> None:
             call()
@@ -310,19 +310,19 @@ class TestPlace(Logging):
             self.assertEqual(self.place()[1], "test_stacklevel")
 
     def test_stacklevel_of_one(self) -> None:
-        """stacklevel=1 is what goes without saying."""
+        """stacklevel=1 is the default."""
         for call in self.calls(stacklevel=1):
             call()
             self.assertEqual(self.place()[2], call.__code__.co_firstlineno)
 
     def test_refused(self) -> None:
-        """It is where the handler's complaint points to, too."""
+        """The handler's error report shows the same location."""
         self.log.track("")
         line = inspect.currentframe().f_lineno - 1  # type: ignore[union-attr]
         self.assertIn(f'File "{__file__}", line {line}, in test_refused', refusal_of(self.record()))
 
     def test_exception(self) -> None:
-        """`exception` has the traceback, also of an event."""
+        """`exception` includes the traceback, even for an event."""
         try:
             raise KeyError("x")
         except KeyError as error:
@@ -334,7 +334,7 @@ class TestPlace(Logging):
 
 class TestExample(unittest.TestCase):
     def test_typed_calls(self) -> None:
-        """typed_calls.py sends five calls of each user; its ordinary record stays one."""
+        """typed_calls.py sends five calls for each user, and its ordinary record is not sent."""
         with_collector = Collector()
         self.addCleanup(with_collector.close)
         paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]

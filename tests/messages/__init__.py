@@ -1,1 +1,1 @@
-"""Segment's calls, and how they are written."""
+"""Tests for Segment's calls and their encoding."""

@@ -1,4 +1,4 @@
-"""The ways to write a value that must come to the same, whatever is installed."""
+"""The encoders, which must all produce the same JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from segment_logging._messages.encoding import encode, encode_fast, encode_stand
 
 
 def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
-    """Encode as `encode` does when it has this encoder only."""
+    """Encode a value like `encode` would if this were the only encoder."""
     for way in (encoder, encode_standard):
         try:
             return way(value)
@@ -18,7 +18,7 @@ def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:
 
 
 def encoders() -> dict[str, Callable[[object], bytes]]:
-    """The ways to write a value that must come to the same."""
+    """Return the encoders, which must all produce the same JSON."""
     ways: dict[str, Callable[[object], bytes]] = {
         "encode": encode,
         "standard": lambda value: carefully(encode_standard, value),

@@ -1,4 +1,4 @@
-"""Messages as values."""
+"""Tests for messages as immutable values."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ CALLS: tuple[Call, ...] = (
     Group(user=FOO, group_id="bar", traits={"a": 1}),
     Alias(user=FOO, previous_id="bar"),
 )
-"""One of each."""
+"""One call of each type."""
 
 
 class TestUser(unittest.TestCase):
     def test_str(self) -> None:
-        """A user's text is the user id, else the anonymous id."""
+        """A user's text is the user id or, without one, the anonymous id."""
         self.assertEqual(str(FOO), "foo")
         self.assertEqual(str(User(anonymous_id="bar")), "bar")
         self.assertEqual(str(BOTH), "foo")
@@ -74,7 +74,7 @@ class TestUser(unittest.TestCase):
         self.assertEqual(caught.exception.field, "user_id")
 
     def test_ids_are_text(self) -> None:
-        """An id that is empty or no text is refused, by its name, also beside a good one."""
+        """An id that is empty or not text is refused by name, even next to a valid one."""
         for value in ("", 17, 1.5, True, b"x", ["x"]):
             for name, other in (("user_id", "anonymous_id"), ("anonymous_id", "user_id")):
                 with self.subTest(name=name, value=value):
@@ -88,7 +88,7 @@ class TestWireForm(unittest.TestCase):
         return encode(message.to_dict()).decode()
 
     def test_identify(self) -> None:
-        """The golden identify: type first, and an extra key at the top level."""
+        """The expected JSON of an identify call: `type` first, and extra keys at the top level."""
         message = Identify(
             user=FOO, traits={"baz": "quux", "foo": "bar"}, extra={"messageId": "123"}
         )
@@ -99,7 +99,7 @@ class TestWireForm(unittest.TestCase):
         )
 
     def test_track(self) -> None:
-        """The golden track, of an anonymous user."""
+        """The expected JSON of a track call for an anonymous user."""
         message = Track(
             user=User(anonymous_id="foo"), event="Foo", properties={"baz": "quux", "foo": "bar"}
         )
@@ -110,7 +110,7 @@ class TestWireForm(unittest.TestCase):
         )
 
     def test_page_and_screen(self) -> None:
-        """The golden page and screen, of a user with both ids."""
+        """The expected JSON of page and screen calls for a user with both ids."""
         for kind, name in ((Page, "page"), (Screen, "screen")):
             message = kind(user=BOTH, name="Foo", properties={"foo": "bar"})
             self.assertEqual(
@@ -120,21 +120,21 @@ class TestWireForm(unittest.TestCase):
             )
 
     def test_group(self) -> None:
-        """The golden group."""
+        """The expected JSON of a group call."""
         self.assertEqual(
             self.written(Group(user=FOO, group_id="bar", traits={"foo": "bar"})),
             '{"type":"group","userId":"foo","groupId":"bar","traits":{"foo":"bar"}}',
         )
 
     def test_alias(self) -> None:
-        """The golden alias: no properties, no traits."""
+        """The expected JSON of an alias call, which has neither properties nor traits."""
         self.assertEqual(
             self.written(Alias(user=FOO, previous_id="bar")),
             '{"type":"alias","userId":"foo","previousId":"bar"}',
         )
 
     def test_batch(self) -> None:
-        """The golden batch: each call has its type, the batch has none."""
+        """The expected JSON of a batch: each call has a type, and the batch has none."""
         message = Batch(
             [
                 Track(user=FOO, event="Foo"),
@@ -151,7 +151,7 @@ class TestWireForm(unittest.TestCase):
         )
 
     def test_everything(self) -> None:
-        """Every common field has its name and its place."""
+        """Every common field is written under its wire name and in the expected place."""
         self.assertEqual(
             self.written(Track(event="Foo", **EVERYTHING)),
             '{"type":"track","userId":"foo","anonymousId":"bar","event":"Foo","properties":{},'
@@ -160,7 +160,7 @@ class TestWireForm(unittest.TestCase):
         )
 
     def test_absent(self) -> None:
-        """What is None is left out, but properties and traits, which become an empty object."""
+        """None is left out, except for properties and traits, which become an empty object."""
         self.assertEqual(
             self.written(Page(user=FOO, properties=None)),
             '{"type":"page","userId":"foo","properties":{}}',
@@ -171,7 +171,7 @@ class TestWireForm(unittest.TestCase):
         )
 
     def test_type_first(self) -> None:
-        """Whatever the call, `type` stands first."""
+        """`type` is the first key of every call."""
         for message in CALLS:
             self.assertEqual(next(iter(message.to_dict())), "type")
             self.assertEqual(message.to_dict()["type"], message.type)
@@ -179,7 +179,7 @@ class TestWireForm(unittest.TestCase):
 
 class TestReading(unittest.TestCase):
     def test_round_trip(self) -> None:
-        """A message read from its wire form is the message, for all six, with both ids."""
+        """All six calls can be read back from their wire form, including with both ids."""
         for message in CALLS:
             for one in (message, dataclasses.replace(message, **EVERYTHING)):
                 with self.subTest(one=one):
@@ -188,14 +188,14 @@ class TestReading(unittest.TestCase):
                     self.assertIs(type(again), type(one))
 
     def test_batch_round_trip(self) -> None:
-        """So is a batch."""
+        """A batch can be read back from its wire form."""
         batch = Batch(CALLS, context={"ip": "192.0.2.1"}, integrations={"All": True})
         again = Message.from_dict(batch.to_dict())
         self.assertEqual(again, batch)
         self.assertIsInstance(again, Batch)
 
     def test_without_type(self) -> None:
-        """What only one call has tells which it is; a page or a screen cannot be told apart."""
+        """A missing type is inferred from the fields, except for page and screen calls."""
         for message in CALLS:
             form = message.to_dict()
             del form["type"]
@@ -207,7 +207,7 @@ class TestReading(unittest.TestCase):
                     self.assertEqual(Message.from_dict(form), message)
 
     def test_nulls(self) -> None:
-        """Other SDKs write null for an absent id or name: it counts as absent."""
+        """null counts as absent, because other SDKs write it for an absent id or name."""
         form = {
             "type": "page", "userId": "foo", "anonymousId": None, "name": None, "category": None,
             "context": None, "properties": None, "timestamp": None,
@@ -215,7 +215,7 @@ class TestReading(unittest.TestCase):
         self.assertEqual(Message.from_dict(form), Page(user=FOO))
 
     def test_unknown_keys(self) -> None:
-        """Keys that no call has come back as extra."""
+        """Unknown keys are read as `extra`."""
         form = {"type": "alias", "userId": "foo", "previousId": "bar", "channel": "server"}
         self.assertEqual(
             Message.from_dict(form),
@@ -223,7 +223,7 @@ class TestReading(unittest.TestCase):
         )
 
     def test_not_a_message(self) -> None:
-        """What is no message is refused as InvalidMessage, whatever it is."""
+        """Anything that is not a message is refused with InvalidMessage."""
         for form in each(
             None, [], "x", 7, {}, {"type": None}, {"type": "trackk"}, {"type": 7}, {"type": []},
             {"type": "batch"}, {"batch": None}, {"batch": 7}, {"batch": "xy"}, {"batch": {}},
@@ -246,7 +246,7 @@ class TestReading(unittest.TestCase):
     def test_any_track(
         self, properties: Any, context: Any, event: str, when: datetime | None
     ) -> None:
-        """Any valid track comes back equal."""
+        """Any valid track call equals the original after it is read back."""
         if event == CONSENT_EVENT:
             return
         message = Track(
@@ -268,7 +268,7 @@ class TestReading(unittest.TestCase):
     )  # fmt: skip
     @settings(max_examples=300, deadline=None)
     def test_any_form(self, form: Any) -> None:
-        """Any object is a message that writes itself back, or InvalidMessage; nothing else."""
+        """Any object can be read and written back, or is refused with InvalidMessage."""
         try:
             message = Message.from_dict(form)
         except InvalidMessage:
@@ -277,7 +277,7 @@ class TestReading(unittest.TestCase):
         self.assertEqual(Message.from_dict(form).to_dict(), form)
 
     def test_plain(self) -> None:
-        """What is written holds only what JSON has, and is a copy: the message stays as it is."""
+        """The written form is plain JSON data. Changing it does not change the message."""
         properties = {"at": date(2026, 11, 23), "ratio": math.nan, "sizes": (1, 2)}
         message = Track(user=User(user_id="u"), event="Signup", properties=properties)
         form = message.to_dict()
@@ -288,25 +288,25 @@ class TestReading(unittest.TestCase):
 
 class TestValues(unittest.TestCase):
     def test_frozen(self) -> None:
-        """No field can be set, and none added."""
+        """No field can be set or added."""
         for message in (*CALLS, FOO, Batch(CALLS)):
             for name in ("user", "context", "user_id", "unheard_of"):
                 with self.assertRaises((AttributeError, TypeError), msg=f"{message!r} {name}"):
                     setattr(message, name, "x")
 
     def test_slotted(self) -> None:
-        """No message has a dict of its own."""
+        """Messages have no `__dict__`."""
         for message in (*CALLS, FOO, Batch(CALLS)):
             self.assertFalse(hasattr(message, "__dict__"), type(message).__name__)
 
     def test_keyword_only(self) -> None:
-        """Fields are passed by name."""
+        """Fields must be passed by name."""
         for kind in (User, Identify, Track, Page, Screen, Group, Alias):
             with self.assertRaises(TypeError):
                 kind("foo")  # type: ignore[call-arg, arg-type]
 
     def test_equality(self) -> None:
-        """Messages of equal fields are equal; of another kind they are not."""
+        """Messages with equal fields are equal, but not to messages of another type."""
         self.assertEqual(a_track(), a_track())
         self.assertNotEqual(a_track(), a_track("Login"))
         self.assertNotEqual(Page(user=FOO, name="a"), Screen(user=FOO, name="a"))
@@ -314,7 +314,7 @@ class TestValues(unittest.TestCase):
         self.assertNotEqual(Batch(CALLS), list(CALLS))
 
     def test_copies(self) -> None:
-        """Messages can be copied, pickled and replaced in part."""
+        """Messages can be copied, pickled and passed to `dataclasses.replace`."""
         for message in (*CALLS, FOO):
             self.copied(message)
         self.assertEqual(dataclasses.replace(a_track("a"), event="b"), a_track("b"))
@@ -329,19 +329,19 @@ class TestValues(unittest.TestCase):
         self.assertEqual(pickle.loads(pickle.dumps(value)), value)
 
     def test_union(self) -> None:
-        """`Message` is what all seven are."""
+        """All seven types are instances of `Message`."""
         for message in (*CALLS, Batch(CALLS)):
             self.assertIsInstance(message, Message)
 
     def test_ids_are_kept_as_text(self) -> None:
-        """A number given for a group or previous id is kept as the text that is sent."""
+        """A number given as a group id or previous id is stored as text."""
         group: Any = Group(user=FOO, group_id=7)  # type: ignore[arg-type]
         self.assertEqual(group, Group(user=FOO, group_id="7"))
         alias: Any = Alias(user=FOO, previous_id=7)  # type: ignore[arg-type]
         self.assertEqual(alias, Alias(user=FOO, previous_id="7"))
 
     def test_user_is_a_user(self) -> None:
-        """A bare id for a user is refused, with the way out."""
+        """A bare id is refused where a User is expected."""
         with self.assertRaises(InvalidMessage) as caught:
             Track(user="foo", event="Foo")  # type: ignore[arg-type]
         self.assertEqual(caught.exception.field, "user")
@@ -352,14 +352,14 @@ class TestTimestamp(unittest.TestCase):
         return a_track(timestamp=value).timestamp
 
     def test_kept_in_utc(self) -> None:
-        """A timestamp is kept in UTC, in whole milliseconds, as Segment keeps it."""
+        """A timestamp is stored in UTC and whole milliseconds, as in Segment."""
         north = timezone(timedelta(hours=2))
         moment = datetime(2026, 11, 23, 10, 0, 0, 123_999, north)
         self.assertEqual(self.kept(moment), WHEN)
         self.assertEqual(self.kept(moment).tzinfo, UTC)
 
     def test_text(self) -> None:
-        """ISO 8601 text is read, with `Z` and with an offset."""
+        """ISO 8601 text is accepted with `Z` or with an offset."""
         for text in (
             "2026-11-23T08:00:00.123Z", "2026-11-23T10:00:00.123+02:00",
             "2026-11-23 08:00:00.123456+00:00", "2026-11-23T08:00:00.123z",
@@ -372,7 +372,7 @@ class TestTimestamp(unittest.TestCase):
         self.assertEqual(self.kept(naive), naive.astimezone(UTC))
 
     def test_garbage(self) -> None:
-        """What is no moment is refused: Segment would take the time of arrival instead."""
+        """An invalid timestamp is refused, since Segment would use the time of arrival."""
         for value in each("", "soon", "2026-13-01", "Z", True, [], {}, b"2026", float("nan"),
                       float("inf"), 1e30, -1e30):  # fmt: skip
             with self.subTest(value=value):
@@ -381,14 +381,14 @@ class TestTimestamp(unittest.TestCase):
                 self.assertEqual(caught.exception.field, "timestamp")
 
     def test_edges(self) -> None:
-        """People's "never" are moments."""
+        """`datetime.max` and `datetime.min`, which often mean "never", are accepted."""
         for moment in (datetime.max, datetime.min):
             self.assertIsInstance(self.kept(moment), datetime)
 
 
 class TestImports(unittest.TestCase):
     def test_batch_with_nothing_else(self) -> None:
-        """A batch can be read by who imported no more than `Message`."""
+        """A batch can be read by a program that imports only `Message`."""
         program = (
             "import json; from segment_logging import Message\n"
             "call = {'type': 'track', 'userId': 'u', 'event': 'e'}\n"

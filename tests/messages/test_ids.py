@@ -1,4 +1,4 @@
-"""Message ids are unique, whoever makes them."""
+"""Tests for message ids and their uniqueness."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.builders import run_python
 
 class TestIds(unittest.TestCase):
     def test_short_enough(self) -> None:
-        """An id is far below Segment's limit, and plain ASCII."""
+        """An id is well below Segment's limit and is plain ASCII."""
         self.assertLess(len(new_message_id()), MAX_MESSAGE_ID_CHARACTERS // 2)
         self.assertTrue(new_message_id().isascii())
 
     def test_unique_over_threads(self) -> None:
-        """Threads that make ids at the same time never make the same."""
+        """Threads that create ids at the same time never create the same one."""
         with ThreadPoolExecutor(8) as pool:
             made = pool.map(lambda _: [new_message_id() for _ in range(2_000)], range(8))
         self.assertEqual(len({id_ for ids in made for id_ in ids}), 16_000)
 
     def test_processes_differ(self) -> None:
-        """Two processes make different ids."""
+        """Two processes create different ids."""
         program = (
             "import json; from segment_logging._messages.ids import new_message_id\n"
             "print(json.dumps(new_message_id()))"
@@ -33,7 +33,7 @@ class TestIds(unittest.TestCase):
 
     @unittest.skipUnless(hasattr(os, "fork"), "needs fork")
     def test_fork(self) -> None:
-        """A forked child and its parent go on with different ids."""
+        """After a fork, the child and its parent create different ids."""
         ids = run_python(
             """
 import json, os

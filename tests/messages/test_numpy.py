@@ -1,4 +1,4 @@
-"""Values of NumPy and pandas as JSON, the same in both encoders."""
+"""Tests for NumPy and pandas values as JSON, with the same result from every encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.messages.encoders import encoders
 
 class TestNumPy(unittest.TestCase):
     def test_scalars_and_arrays(self) -> None:
-        """What NumPy holds is written as plain Python would have it, of whatever precision."""
+        """NumPy values of any precision are written like the corresponding Python values."""
         for value, expected in (
             (np.int64(2**62), 2**62),
             (np.uint8(7), 7),
@@ -37,7 +37,7 @@ class TestNumPy(unittest.TestCase):
                     self.assertEqual(decode(way({"a": value})), {"a": expected})
 
     def test_ids(self) -> None:
-        """A number of any precision may be an id."""
+        """A number of any precision may be used as an id."""
         numbers: tuple[Any, ...]
         numbers = (np.float32(17), np.float16(17), np.longdouble(17), np.int32(17))
         for number in numbers:
@@ -46,7 +46,7 @@ class TestNumPy(unittest.TestCase):
             )
 
     def test_pandas(self) -> None:
-        """A naive moment of pandas, which takes none for local time, is one all the same."""
+        """A naive pandas timestamp is taken as local time, which pandas itself refuses to do."""
 
         class Timestamp(datetime):
             @override
@@ -61,7 +61,7 @@ class TestNumPy(unittest.TestCase):
         self.assertEqual(decode(encode(Timestamp(2026, 1, 2))), utc_text(datetime(2026, 1, 2)))
 
     def test_moments(self) -> None:
-        """A moment is one at any precision, not a count of nanoseconds."""
+        """A NumPy datetime of any precision is written as a timestamp, not as a number."""
         for unit in ("s", "ms", "us", "ns"):
             moment = np.datetime64("2026-01-02T03:04:05", unit)
             written = utc_text(datetime(2026, 1, 2, 3, 4, 5))

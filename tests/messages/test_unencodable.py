@@ -1,4 +1,4 @@
-"""Values that cannot be written as they are, and values that cannot be written at all."""
+"""Tests for values that cannot be written as JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Address:
 
 
 class Scalar:
-    """As NumPy's are."""
+    """A class that looks like a NumPy scalar."""
 
     dtype = "float64"
 
@@ -54,7 +54,7 @@ class TestRefused(unittest.TestCase):
         return caught.exception
 
     def test_cycles(self) -> None:
-        """A cycle is refused, however it comes about."""
+        """A cycle is refused, no matter which types of objects form it."""
         in_list: list[Any] = []
         in_list.append(in_list)
         in_dict: dict[str, Any] = {}
@@ -68,7 +68,7 @@ class TestRefused(unittest.TestCase):
                 self.assertIn("cycle", str(self.refused({"a": value})))
 
     def test_objects_without_end(self) -> None:
-        """An object that turns into ever another one is refused."""
+        """An object that keeps converting to another object is refused."""
 
         class Endless(Scalar):
             @override
@@ -78,7 +78,7 @@ class TestRefused(unittest.TestCase):
         self.refused(Endless(None))
 
     def test_cycle_in_a_small_thread(self) -> None:
-        """A cycle ends no process, in a thread of the stack that musl gives it."""
+        """A cycle does not crash the process, even in a thread with a stack as small as musl's."""
         refused = run_python(
             """
 import json, threading
@@ -105,7 +105,7 @@ print(json.dumps(refused))
 
     @needs.a_limited_stack
     def test_deep_nesting(self) -> None:
-        """10,000 levels are refused, and nothing crashes."""
+        """10,000 levels of nesting are refused without a crash."""
         for wrap in (lambda x: [x], lambda x: {"a": x}, Scalar, lambda x: {"a": {1: x}}):
             value: Any = 1
             for _ in range(10_000):
@@ -113,7 +113,7 @@ print(json.dumps(refused))
             self.refused(value)
 
     def test_deep_tuples(self) -> None:
-        """So are 10,000 nested tuples, in a process of their own as they may end it."""
+        """10,000 nested tuples are refused, too. They get their own process, since it may crash."""
         refused = run_python(
             """
 from segment_logging import InvalidMessage
@@ -130,25 +130,25 @@ except InvalidMessage:
         self.assertTrue(refused)
 
     def test_levels_that_both_take(self) -> None:
-        """200 levels are fine with both encoders, as is any value that people log."""
+        """Both encoders accept 200 levels of nesting, which is more than programs usually log."""
         value: Any = 1
         for _ in range(200):
             value = {"a": [value]} if _ % 2 else (value,)
         self.assertEqual(len({way(value) for way in encoders().values()}), 1)
 
     def test_str_that_raises(self) -> None:
-        """An object whose str() raises is refused; the cause is there, its text is not."""
+        """An object whose str() raises is refused. The error names the exception, not its text."""
         error = self.refused({"a": Rude()})
         self.assertIn("RuntimeError", str(error))
         self.assertNotIn("secret", str(error))
         self.assertIsInstance(error.__cause__, RuntimeError)
 
     def test_key_that_raises(self) -> None:
-        """The same when the object is a key."""
+        """A key whose str() raises is refused."""
         self.refused({Rude(): 1})
 
     def test_hostile_objects(self) -> None:
-        """Whatever else an object raises comes out as InvalidMessage."""
+        """Any other exception that an object raises becomes InvalidMessage."""
 
         class Hostile(Mapping[str, int]):
             @override
@@ -176,11 +176,11 @@ except InvalidMessage:
     def test_digits_without_end(self) -> None:
         """An int with more digits than Python is willing to print is refused."""
         if not hasattr(sys, "get_int_max_str_digits"):
-            self.skipTest("this Python prints any int")
+            self.skipTest("this Python can print any int")
         self.refused(10**5_000)
 
     def test_interrupt_passes(self) -> None:
-        """Ctrl-C in the middle of an object's str() is not taken for a bad value."""
+        """Ctrl-C during an object's str() is not treated as an invalid value."""
 
         class Slow:
             @override

@@ -1,9 +1,9 @@
-// Runs the tests that need no thread, process or server on Pythons that are compiled for Node.js.
+// Runs the tests that need no threads, processes or servers on Pythons compiled for Node.js.
 //
 //     node tests/next/run.mjs FOLDER PYTHON...
 //
-// FOLDER holds `node_modules` and `wheels`: see the Makefile. Each PYTHON is a package that
-// package.json names. The exit status is 1 if a test failed, or if suspiciously few ran.
+// FOLDER contains `node_modules` and `wheels` (see the Makefile). Each PYTHON is a package listed
+// in package.json. The exit status is 1 if a test failed or if suspiciously few tests ran.
 
 import { writeSync } from "node:fs";
 import { resolve } from "node:path";
@@ -11,12 +11,12 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker, isMainThread, workerData } from "node:worker_threads";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-const STACK_MB = 64; // with the usual few, values that are nested deep end Node.js itself
+const STACK_MB = 64; // with the small default, deeply nested values crash Node.js itself
 const PROGRAM = `
 import sys, warnings
 
 sys.path[:0] = ["/project", "/wheels"]
-warnings.simplefilter("error")  # only now, as Pyodide itself has warnings
+warnings.simplefilter("error")  # not earlier, because Pyodide itself emits warnings
 from tests.__main__ import main
 
 print(f"\\n== Python {sys.version}", flush=True)
@@ -27,7 +27,7 @@ async function run({ folder, name }) {
   const entrance = resolve(folder, "node_modules", name, "pyodide.mjs");
   const { loadPyodide } = await import(pathToFileURL(entrance));
   const python = await loadPyodide({ env: { HOME: "/home", PYTHONDONTWRITEBYTECODE: "1" } });
-  // The streams that it has by itself do not work outside the main thread.
+  // Pyodide's default streams do not work outside the main thread.
   python.setStdout({ write: (bytes) => writeSync(1, bytes) });
   python.setStderr({ write: (bytes) => writeSync(2, bytes) });
   for (const [place, root] of [["/project", PROJECT], ["/wheels", resolve(folder, "wheels")]]) {
@@ -55,7 +55,7 @@ if (isMainThread) {
   try {
     process.exit(await run(workerData));
   } catch (error) {
-    console.error(error.message); // Node.js would show all of Pyodide's code, which is one line
+    console.error(error.message); // Node.js would print all of Pyodide's code, which is one line
     process.exit(1);
   }
 }

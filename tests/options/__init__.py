@@ -1,1 +1,1 @@
-"""The table of options."""
+"""Tests for the table of options."""

@@ -1,4 +1,4 @@
-"""What tests of options need."""
+"""Helpers for tests of options."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from segment_logging import ConfigurationError, SegmentHandler
 
 
 class OptionCase(unittest.TestCase):
-    """Shorthands for options that are refused."""
+    """A test case with a check for refused options."""
 
     def refused(self, option: str, *values: Any, **others: Any) -> None:
-        """Fail unless a handler refuses each value, naming the option."""
+        """Fail unless a handler refuses each value and the error names the option."""
         for value in values:
             with self.subTest(option=option, value=value):
                 with self.assertRaises(ConfigurationError) as caught:

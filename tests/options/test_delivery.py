@@ -1,4 +1,4 @@
-"""The options of delivery: wrong ones fail when the handler is made, by name."""
+"""Tests for the delivery options. Invalid ones fail when the handler is created."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.options.cases import OptionCase
 
 class TestDeliveryOptions(OptionCase):
     def test_choices(self) -> None:
-        """A word that is not one of the choices is refused."""
+        """A value that is not one of the choices is refused."""
         self.refused("overflow", "raise", None, {})
         self.refused("journal_sync", "always", True, 0.5)
 
     def test_switches(self) -> None:
-        """A switch is true or false, not something like it."""
+        """A switch must be a bool. Other truthy or falsy values are refused."""
         self.refused("gzip", 1, "yes", None)
 
     def test_hooks(self) -> None:
-        """A hook is callable. Its name as text, as YAML may have it, is refused."""
+        """A hook must be callable. Its name as text, which YAML may contain, is refused."""
         self.refused("on_error", "package.function", 7)
 
     def test_proxies(self) -> None:
-        """Proxies are an object that can be written as JSON."""
+        """Proxies must be an object that can be written as JSON."""
         self.refused("proxies", "x", [1], 7)
 
     def test_write_keys_of_examples(self) -> None:
-        """A URL, or the placeholder of an example, is not a write key; nor is it shown."""
+        """A URL or a placeholder from an example is refused as a write key, and is not shown."""
         for key in (
             "https://api.segment.io", "YOUR_WRITE_KEY", "your-write-key", "<write key>",
             "<WRITE_KEY>", "SEGMENT_WRITE_KEY", "${SEGMENT_WRITE_KEY}", "{{ write_key }}", "$KEY",
@@ -45,7 +45,7 @@ class TestDeliveryOptions(OptionCase):
             self.assertEqual(write_key_of(key), key)
 
     def test_paths_that_cannot_be(self) -> None:
-        """A path below a file, or with a NUL in it, fails at start-up and is named."""
+        """A path below a file or with a NUL in it fails at startup, and the error names it."""
         with TemporaryDirectory() as directory:
             file = Path(directory, "file")
             file.touch()
@@ -60,7 +60,7 @@ class TestDeliveryOptions(OptionCase):
         delivery_options()
 
     def test_write_key(self) -> None:
-        """A write key is one word; what was copied around it does not matter."""
+        """A write key must be one word. Whitespace around it is ignored."""
         for value in each("a b", " ", 7, b"key"):
             with self.subTest(value=value), self.assertRaises(ConfigurationError) as caught:
                 SegmentHandler(value)
@@ -68,18 +68,18 @@ class TestDeliveryOptions(OptionCase):
         self.assertEqual(write_key_of(" key\n"), "key")
 
     def test_off_in_yaml(self) -> None:
-        """What YAML 1.1 makes of `off` is understood."""
+        """`off`, which YAML 1.1 reads as False, is accepted."""
         off: Any = False
         self.assertEqual(delivery_options(journal_sync=off).journal_sync, "off")
 
     def test_durations(self) -> None:
-        """Durations are numbers from zero on."""
+        """Durations must be numbers of at least zero."""
         for option in ("flush_interval", "block_timeout", "shutdown_timeout"):
             self.refused(option, -1, "1", None, True, float("nan"), [1])
             delivery_options(**{option: 0})
 
     def test_whole_numbers(self) -> None:
-        """Bounds and attempts are whole numbers from one on."""
+        """Limits and attempts must be whole numbers of at least one."""
         for option in (
             "max_queue_messages", "max_queue_bytes", "max_journal_bytes", "max_attempts",
         ):  # fmt: skip
@@ -87,12 +87,12 @@ class TestDeliveryOptions(OptionCase):
             delivery_options(**{option: 1})
 
     def test_texts(self) -> None:
-        """Paths and hosts are text, and not empty."""
+        """Paths and hosts must be non-empty text."""
         for option in ("host", "journal", "dead_letters"):
             self.refused(option, "", 7, ["x"])
 
     def test_paths(self) -> None:
-        """Paths may be path objects; a file in a directory's place is refused, and vice versa."""
+        """Paths may be path objects. A file is refused as a directory, and vice versa."""
         with TemporaryDirectory() as directory:
             settings = delivery_options(journal=Path(directory), dead_letters=Path("letters.jsonl"))
             self.assertEqual(settings.journal, directory)
@@ -103,11 +103,11 @@ class TestDeliveryOptions(OptionCase):
             self.refused("journal", str(file), file)
 
     def test_client(self) -> None:
-        """A client without `send` is refused, and a class of clients."""
+        """A client without `send` is refused, and so is a client class."""
         self.refused("client", object(), "http", 7, FakeClient)
 
     def test_region_and_timeout(self) -> None:
-        """What only the HTTP client can judge fails at construction, too."""
+        """Options that only the HTTP client can check also fail at construction."""
         self.refused("region", "mars", None, 7, client=None)
         self.refused("timeout", 0, -1, "10", (1,), (1, 2, 3), (1, None), True, None, client=None)
         self.refused("host", "api.segment.io", "ftp://x", "https://", "http://a b", client=None)
@@ -118,14 +118,14 @@ class TestDeliveryOptions(OptionCase):
         self.refused("region", "mars", client=None, host="http://127.0.0.1:1")
 
     def test_beside_a_client(self) -> None:
-        """A wrong option is a mistake, also where a client of one's own would not use it."""
+        """An invalid option is refused even if the given client would not use it."""
         self.refused("region", "mars")
         self.refused("timeout", 0)
         self.refused("host", "api.segment.io")
         self.refused("proxies", {"https": 5})
 
     def test_own_client_is_kept(self) -> None:
-        """A client given is used as it is; without one there is a new one for each process."""
+        """A given client is used as it is. Otherwise, each process gets a new client."""
         client = FakeClient()
         self.assertIs(delivery_options(client=client).new_client(), client)
         settings = delivery_options(client=None)

@@ -1,4 +1,4 @@
-"""The options about records: wrong ones fail when the handler is made, by name."""
+"""Tests for the options for reading records. Invalid ones fail when the handler is created."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from tests.options.cases import OptionCase
 
 class TestRecordOptions(OptionCase):
     def test_choices(self) -> None:
-        """A word that is not one of the choices is refused."""
+        """A value that is not one of the choices is refused."""
         self.refused("capture", "some", "", None, True, 1, ["all"])
 
     def test_switches(self) -> None:
-        """A switch is true or false, not something like it."""
+        """A switch must be a bool. Other truthy or falsy values are refused."""
         self.refused("include_extras", 0, "no", None)
 
     def test_objects(self) -> None:
-        """Context and integrations are objects that can be written as JSON."""
+        """Context and integrations must be objects that can be written as JSON."""
         cycle: dict[str, Any] = {}
         cycle["self"] = cycle
         for option in ("context", "integrations"):
             self.refused(option, "x", [1], 7, cycle)
 
     def test_hooks(self) -> None:
-        """A hook is callable. Its name as text, as YAML may have it, is refused."""
+        """A hook must be callable. Its name as text, which YAML may contain, is refused."""
         self.refused("before_send", "package.function", 7)
 
     def test_snapshot(self) -> None:
-        """What the caller changes later changes no setting."""
+        """Later changes by the caller do not affect the option."""
         context = {"app": {"name": "a"}}
         options = RecordOptions(context=context)
         context["app"]["name"] = "b"
         self.assertEqual(options.context, {"app": {"name": "a"}})
 
     def test_plain(self) -> None:
-        """Mappings of any kind become plain dicts."""
+        """Mappings of any type become plain dicts."""
         options = RecordOptions(context=MappingProxyType({"a": MappingProxyType({"b": (1,)})}))
         self.assertEqual(options.context, {"a": {"b": [1]}})
         assert options.context is not None

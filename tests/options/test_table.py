@@ -1,4 +1,4 @@
-"""The table of options, and what follows from it."""
+"""Tests for the table of options, and for what is derived from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = rows_of(DeliveryOptions, RecordOptions)
 
 class TestTable(unittest.TestCase):
     def test_signature(self) -> None:
-        """The handler's signature has the write key, and each option by name with its default."""
+        """The handler's signature has the write key, then each option by name with its default."""
         parameters = dict(inspect.signature(SegmentHandler).parameters)
         write_key = parameters.pop("write_key")
         self.assertEqual(write_key.kind, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -30,7 +30,7 @@ class TestTable(unittest.TestCase):
             self.assertEqual(parameter.default, ROWS[name].default)
 
     def test_docstring(self) -> None:
-        """The handler's docstring says of each option what the table says."""
+        """The handler's docstring describes each option with the sentence from the table."""
         args = (inspect.getdoc(SegmentHandler) or "").partition("Args:")[2].partition("Raises:")[0]
         told = dict(re.findall(r"^ {4}(\w+): ((?:.|\n {8})+)", args, re.MULTILINE))
         told.pop("write_key")
@@ -40,10 +40,10 @@ class TestTable(unittest.TestCase):
         )
 
     def test_types(self) -> None:
-        """What type checkers are told has the names and types of the table."""
+        """The declarations for type checkers have the names and types from the table."""
 
         def types_of(table: type[Options], names: Any) -> dict[str, str]:
-            # A path may also be given as an object; the options hold it as text.
+            # A path may also be passed as an object. The options store it as text.
             return {name: str(row.type) for name, row in rows_of(table).items() if name in names}
 
         for table, keywords in (
@@ -72,27 +72,27 @@ class TestUnknown(unittest.TestCase):
         return str(caught.exception)
 
     def test_near_miss(self) -> None:
-        """A misspelt option is answered with the one that was meant."""
+        """The error for a misspelled option suggests the right one."""
         self.assertIn("did you mean sample_rate?", self.refusal(sampel_rate=0.1))
         self.assertIn("did you mean flush_interval?", self.refusal(flush_intervall=1))
         self.assertIn("did you mean write_key?", self.refusal(writekey="k"))
 
     def test_names_of_the_official_sdk(self) -> None:
-        """So is an option that has another name elsewhere."""
+        """For an option of Segment's official SDK, the error suggests our name for it."""
         self.assertIn("did you mean max_queue_messages?", self.refusal(max_queue_size=10))
         self.assertIn("did you mean max_attempts?", self.refusal(max_retries=10))
 
     def test_nothing_like_it(self) -> None:
-        """Where there is nothing like it, the option is named all the same."""
+        """If no option has a similar name, the error still names the unknown option."""
         self.assertIn("'colour'", self.refusal(colour="blue"))
 
     def test_positional(self) -> None:
-        """Only the write key may stand without its name."""
+        """Only the write key may be passed by position."""
         with self.assertRaisesRegex(ConfigurationError, "by name"):
             SegmentHandler("key", "https://api.segment.io")  # type: ignore[arg-type]
 
     def test_dict_config(self) -> None:
-        """In a dictConfig, the cause of logging's own error names the option that was meant."""
+        """In a dictConfig, the cause of logging's own error suggests the right option."""
         config = {
             "version": 1,
             "disable_existing_loggers": False,
@@ -103,14 +103,15 @@ class TestUnknown(unittest.TestCase):
         self.assertIn("sample_rate", str(caught.exception.__cause__))
 
     def test_formatter(self) -> None:
-        """The formatter refuses what neither it nor python-json-logger knows."""
+        """The formatter refuses options that neither it nor python-json-logger has."""
         with self.assertRaises(TypeError):
             SegmentJsonFormatter(captur="all")
 
 
 class TestDictConfig(unittest.TestCase):
     def test_resolved_values(self) -> None:
-        """`cfg://` values inside options arrive resolved, from dictConfig's own dict types."""
+        """`cfg://` values nested in options are resolved, although dictConfig uses its own
+        types."""
         config = {
             "version": 1,
             "disable_existing_loggers": False,

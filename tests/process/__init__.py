@@ -1,1 +1,1 @@
-"""What a process does to us: its threads, its forks and its end."""
+"""Tests for threads, forks and the end of the process."""

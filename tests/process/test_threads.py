@@ -1,4 +1,4 @@
-"""At most one thread, which can always be started again."""
+"""Tests for OneThread, which runs at most one thread and can always start it again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .. import needs
 
 
 class TestOneThread(unittest.TestCase):
-    """Runs a loop that notes what it does."""
+    """OneThread with a loop that records where it ran and waits."""
 
     @override
     def setUp(self) -> None:
@@ -43,12 +43,12 @@ class TestOneThread(unittest.TestCase):
         return one
 
     def starting(self, *failures: BaseException) -> Any:
-        """Have threads fail to start in these ways, one after the other."""
+        """Make threads fail to start with these exceptions, one after the other."""
         return mock.patch.object(threading.Thread, "start", side_effect=failures)
 
     @needs.threads
     def test_one_at_a_time(self) -> None:
-        """While it runs, `start` does nothing."""
+        """While the thread is running, `start` does nothing."""
         one = self.one()
         one.start()
         self.assertTrue(self.come.wait(10))
@@ -58,7 +58,7 @@ class TestOneThread(unittest.TestCase):
 
     @needs.threads
     def test_cannot_be_started(self) -> None:
-        """If no thread can be started, this is reported once, and the next try is not lost."""
+        """If no thread can be started, this is reported once, and `start` can be tried again."""
         one = self.one()
         with (
             redirect_stderr(io.StringIO()) as stderr,
@@ -73,7 +73,7 @@ class TestOneThread(unittest.TestCase):
 
     @needs.threads
     def test_interrupted(self) -> None:
-        """A signal handler that raises in the middle of `start` leaves it as it was."""
+        """If a signal handler raises during `start`, `start` can be called again."""
         one = self.one()
         with self.assertRaises(KeyboardInterrupt), self.starting(KeyboardInterrupt()):
             one.start()
@@ -82,7 +82,7 @@ class TestOneThread(unittest.TestCase):
         self.assertTrue(self.come.wait(10))
 
     def test_here(self) -> None:
-        """`run_here` runs it in the calling thread."""
+        """`run_here` runs the loop in the calling thread."""
         self.go.set()
         one = self.one()
         one.run_here()
@@ -90,7 +90,7 @@ class TestOneThread(unittest.TestCase):
 
     @needs.threads
     def test_here_while_it_runs(self) -> None:
-        """If a thread runs it already, `run_here` leaves it to that."""
+        """If a thread is already running the loop, `run_here` does nothing."""
         one = self.one()
         one.start()
         self.assertTrue(self.come.wait(10))
@@ -98,7 +98,7 @@ class TestOneThread(unittest.TestCase):
         self.assertEqual(len(self.ran_in), 1)
 
     def test_loop_raises(self) -> None:
-        """A loop that raises is over, and another may be started."""
+        """After its loop raises, a thread has ended, and another one may be started."""
 
         def fail() -> None:
             raise SystemExit
@@ -109,7 +109,7 @@ class TestOneThread(unittest.TestCase):
         self.assertEqual((one.is_running, self.ended), (False, 1))
 
     def test_resume(self) -> None:
-        """After `end` it may go on, unless another has begun."""
+        """After `end`, the thread may resume, unless another one has started."""
         one = self.one()
         one.end()
         self.assertTrue(one.resume())
@@ -119,7 +119,7 @@ class TestOneThread(unittest.TestCase):
 
 class TestDaemon(unittest.TestCase):
     def test_empty_context(self) -> None:
-        """A thread belongs to no request, trace or scope of whoever starts it."""
+        """A thread does not inherit the request, trace or scope of the code that starts it."""
         request = ContextVar("request", default="nobody's")
         token = request.set("r-1")
         seen: list[str] = []

@@ -1,1 +1,1 @@
-"""The queues: one contract for all of them, then what only one promises."""
+"""Tests for the queues: first the common contract, then what is special about each queue."""

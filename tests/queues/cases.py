@@ -1,4 +1,4 @@
-"""What tests of queues need, with defaults."""
+"""Helpers for tests of queues, with defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "key"
 
 
 def a_line(number: int = 0, *, size_bytes: int = 0) -> bytes:
-    """Return a line of at least the least size, or of exactly `size_bytes`."""
+    """Return the shortest line with this number or, if given, a line of exactly `size_bytes`."""
     head = b'{"number":%d,"pad":"' % number
     return head + b"x" * (size_bytes - len(head) - 2) + b'"}'
 
@@ -28,7 +28,7 @@ WHOLE = frozenset(map(a_line, range(10)))
 
 
 def taken_from(queue: MessageQueue) -> list[bytes]:
-    """Return all that a queue gives, acknowledged."""
+    """Take and acknowledge everything in a queue, and return the lines."""
     lines: list[bytes] = []
     while (batch := queue.take()) is not None:
         lines.extend(batch.lines)
@@ -37,7 +37,7 @@ def taken_from(queue: MessageQueue) -> list[bytes]:
 
 
 def acknowledge(queue: MessageQueue) -> None:
-    """Answer for all of the batch taken last."""
+    """Acknowledge all messages of the batch that was taken last."""
     queue.put_back()
     batch = queue.take()
     assert batch is not None
@@ -50,7 +50,7 @@ def acknowledged(queue: MessageQueue) -> int:
 
 
 def a_memory_queue(ring: Callable[[], None] | None = None, **options: int) -> MemoryQueue:
-    """Return an empty queue in memory, of which `ring` tells the first message."""
+    """Return an empty memory queue that calls `ring` at the first message."""
     queue = MemoryQueue(**{"max_messages": 100_000, "max_bytes": 1 << 30, **options})
     if ring is not None:
         queue.watch(ring, collecting=False)
@@ -58,7 +58,7 @@ def a_memory_queue(ring: Callable[[], None] | None = None, **options: int) -> Me
 
 
 def a_journal(root: Path, ring: Callable[[], None] | None = None, **options: Any) -> Journal:
-    """Return a journal, of which `ring` tells the first message."""
+    """Return a journal that calls `ring` at the first message."""
     write_key = options.pop("write_key", KEY)
     journal = Journal(str(root), write_key, **{"max_bytes": 1 << 30, "sync": "off", **options})
     if ring is not None:
@@ -67,7 +67,7 @@ def a_journal(root: Path, ring: Callable[[], None] | None = None, **options: Any
 
 
 class Rings:
-    """Counts how often the listener was woken."""
+    """A callback that counts how many times the listener was woken."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -77,7 +77,7 @@ class Rings:
 
 
 class JournalCase(unittest.TestCase):
-    """A directory for the journal, and shorthands."""
+    """A test case with a directory for the journal, and helpers."""
 
     @override
     def setUp(self) -> None:
@@ -94,11 +94,11 @@ class JournalCase(unittest.TestCase):
         return self.root / "quarantine" / "damaged-lines"
 
     def files(self) -> list[Path]:
-        """The journal's files, in the order of directories and names."""
+        """Return the journal's files, sorted by directory and name."""
         return sorted(self.live.glob("*/*.jsonl"))
 
     def leave_behind(self, *contents: bytes, name: str = "00000000000000000001-1-dead") -> Path:
-        """Make the directory of a process that died: a lock that nobody holds, and files."""
+        """Create the directory of a dead process, with files and a lock that nobody holds."""
         directory = self.live / name
         directory.mkdir(mode=0o700, parents=True)
         (directory / "owner.lock").touch(0o600)

@@ -1,4 +1,4 @@
-"""What listener and callers rely on, whichever queue it is."""
+"""The contract that every queue keeps with the listener and with callers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ else:
 
 
 class Contract(_Mixin):
-    """What listener and callers rely on, whichever queue it is."""
+    """The contract that every queue keeps with the listener and with callers."""
 
     @override
     def setUp(self) -> None:
@@ -46,13 +46,13 @@ class Contract(_Mixin):
             self.assertTrue(self.queue.put(line))
 
     def test_gives_in_order_what_was_put(self) -> None:
-        """What was put is taken, in the same order."""
+        """Messages are taken in the order in which they were put."""
         lines = [a_line(number) for number in range(50)]
         self.put(*lines)
         self.assertEqual(taken_from(self.queue), lines)
 
     def test_gives_none_when_nothing_waits(self) -> None:
-        """An empty queue gives None, before the first message and after the last."""
+        """An empty queue returns None, before the first message and after the last."""
         self.assertIsNone(self.queue.take())
         self.put(a_line())
         taken_from(self.queue)
@@ -67,8 +67,8 @@ class Contract(_Mixin):
         self.assertEqual(taken_from(self.queue), [a_line(2)])
 
     def test_put_back_is_next_and_the_same(self) -> None:
-        """A batch that was put back is the next one taken: the same object, so that the client
-        knows it again."""
+        """A batch that was put back is taken next, as the same object, so that delivery knows that
+        it has already tried this batch."""
         self.put(a_line(1))
         batch = self.queue.take()
         self.queue.put_back()
@@ -88,7 +88,7 @@ class Contract(_Mixin):
         self.assertEqual(acknowledged(self.queue), 1)
 
     def test_a_taken_batch_does_not_grow(self) -> None:
-        """A message that comes while a batch is under way is in the next one."""
+        """A message that arrives while a batch is being sent is in the next batch."""
         self.put(a_line(1))
         batch = self.queue.take()
         self.put(a_line(2))
@@ -98,8 +98,8 @@ class Contract(_Mixin):
         self.assertEqual(taken_from(self.queue), [a_line(2)])
 
     def test_is_empty(self) -> None:
-        """A queue is empty until something is put, and when the last batch is taken; not so when
-        it was put back."""
+        """A queue is empty before the first put and after the last batch is taken, but not after
+        that batch is put back."""
         self.assertTrue(self.queue.is_empty)
         self.put(a_line())
         self.assertFalse(self.queue.is_empty)
@@ -111,7 +111,7 @@ class Contract(_Mixin):
         self.assertTrue(self.queue.is_empty)
 
     def test_counts_what_was_accepted_and_acknowledged(self) -> None:
-        """`accepted` counts from the put on, `acknowledged` only with the acknowledgement."""
+        """Messages count as accepted when they are put, and as acknowledged after `acknowledge`."""
         self.put(a_line(1), a_line(2), a_line(3))
         self.assertEqual((self.queue.accepted, acknowledged(self.queue)), (3, 0))
         self.queue.take()
@@ -132,7 +132,7 @@ class Contract(_Mixin):
         self.assertEqual(self.rings.count, 1)
 
     def test_collecting_wakes_at_a_full_batch(self) -> None:
-        """While it collects, the listener is not woken before a batch is full."""
+        """While the listener is collecting, it is not woken until a batch is full."""
         self.put(a_line())
         self.queue.watch(self.rings, collecting=True)
         before = self.rings.count
@@ -142,14 +142,14 @@ class Contract(_Mixin):
         self.assertEqual(self.rings.count, before + 1)
 
     def test_says_when_a_batch_is_full(self) -> None:
-        """A full batch need not wait for company."""
+        """`has_full_batch` is true as soon as a batch is full."""
         self.put(a_line())
         self.assertFalse(self.queue.has_full_batch)
         self.put(*(a_line(number, size_bytes=30_000) for number in range(17)))
         self.assertTrue(self.queue.has_full_batch)
 
     def test_no_batch_above_2500_messages(self) -> None:
-        """No batch holds more messages than one request may."""
+        """No batch has more messages than one request may have."""
         lines = [a_line(number) for number in range(6_000)]
         self.put(*lines)
         sizes = []
@@ -162,8 +162,7 @@ class Contract(_Mixin):
         self.assertEqual(taken, lines)
 
     def test_no_body_above_500_000_bytes(self) -> None:
-        """No batch is larger than a request's body may be, as the HTTP client sends it; and the
-        next message would not have fitted."""
+        """No request body exceeds the limit, and no batch had room for the next message."""
         sizes = random.Random(7)
         lines = [a_line(n, size_bytes=sizes.randint(100, 32_000)) for n in range(200)]
         self.put(*lines)
@@ -180,7 +179,7 @@ class Contract(_Mixin):
         self.assertGreater(min(lengths[:-1]), 500_000 - 32_001)
 
     def test_body_of_499_999_bytes(self) -> None:
-        """The limit is used, but for the newline that ends a journal's file."""
+        """A body may use the whole limit, except for the byte of a journal file's last newline."""
         session = RecordingSession()
         client = HttpClient(session=session)
         client.send(KEY, Batch.of_lines([a_line(size_bytes=100)]))
@@ -194,7 +193,7 @@ class Contract(_Mixin):
         self.assertEqual(len(session.bodies[0]), 499_999)
 
     def test_many_threads_put_while_one_takes(self) -> None:
-        """Any number of threads may put: nothing is lost or doubled, and each thread's messages
+        """Any number of threads may put. Nothing is lost or duplicated, and each thread's messages
         keep their order."""
 
         def put(thread: int) -> None:
@@ -214,7 +213,7 @@ class Contract(_Mixin):
             self.assertEqual([line for line in taken if line in set(own)], own)
 
     def test_release_leaves_it_usable(self) -> None:
-        """After the listener's end the queue takes messages in as before."""
+        """After the listener has ended, the queue still accepts messages."""
         self.put(a_line(1))
         taken_from(self.queue)
         self.queue.release()

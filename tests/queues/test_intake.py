@@ -1,4 +1,4 @@
-"""The caller's half of the pair: what happens when the queue is full."""
+"""Tests for the intake, which decides what callers do when the queue is full."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class TestIntake(unittest.TestCase):
         return Intake(queue, **{"overflow": "drop", "block_timeout": 10.0, **options})
 
     def test_drop(self) -> None:
-        """With "drop" there is one try."""
+        """With "drop", the queue is tried once."""
         intake = self.an_intake([True, False, True])
         for _ in range(3):
             intake.enqueue(b"{}")
         self.assertEqual(intake.dropped, 1)
 
     def test_block(self) -> None:
-        """With "block" there are several."""
+        """With "block", the queue is tried several times."""
         intake = self.an_intake([False, False, True], overflow="block")
         intake.enqueue(b"{}")
         self.assertEqual(intake.dropped, 0)
 
     def test_block_timeout(self) -> None:
-        """And when block_timeout has passed, it is dropped and counted."""
+        """After block_timeout, the message is dropped and counted."""
         intake = self.an_intake([], overflow="block", block_timeout=0.0)
         intake.enqueue(b"{}")
         self.assertEqual(intake.dropped, 1)
 
     def test_prepare(self) -> None:
-        """The stock handler's copying and formatting is not for encoded messages."""
+        """`prepare` does not copy or format, because messages are already encoded."""
         line = b"{}"
         self.assertIs(self.an_intake([]).prepare(line), line)

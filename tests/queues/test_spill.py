@@ -1,4 +1,4 @@
-"""The journal with the memory queue behind it."""
+"""Tests for the journal with the memory queue behind it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SpillingQueueTest(Contract, JournalCase):
         return SpillingQueue(a_journal(self.root, wake), a_memory_queue(wake))
 
     def test_memory_takes_over_from_a_full_journal(self) -> None:
-        """What the journal refuses waits in memory; all of it arrives and is counted once."""
+        """Messages that the journal refuses wait in memory. All arrive and are counted once."""
         journal, memory = a_journal(self.root, max_bytes=100), a_memory_queue()
         queue = SpillingQueue(journal, memory)
         lines = [a_line(number, size_bytes=40) for number in range(5)]
@@ -39,12 +39,12 @@ class SpillingQueueTest(Contract, JournalCase):
         self.assertEqual((acknowledged(queue), queue.perishable), (5, 0))
 
     def test_memory_takes_over_in_the_middle_of_a_put(self) -> None:
-        """What a signal handler logs while the journal is being written waits in memory."""
+        """Messages that a signal handler logs during a write to the journal wait in memory."""
         queue = SpillingQueue(a_journal(self.root), a_memory_queue())
 
         class Interrupted(bytes):
             @override
-            def __add__(self, other: Any) -> bytes:  # what the journal does first
+            def __add__(self, other: Any) -> bytes:  # the journal's first step
                 queue.put(a_line(2))
                 return bytes(self) + bytes(other)
 
@@ -53,14 +53,14 @@ class SpillingQueueTest(Contract, JournalCase):
         self.assertEqual(sorted(taken_from(queue)), [a_line(1), a_line(2)])
 
     def test_refuses_when_both_are_full(self) -> None:
-        """Only when neither has room a message is refused."""
+        """A message is refused only if neither queue has room."""
         queue = SpillingQueue(a_journal(self.root, max_bytes=100), a_memory_queue(max_messages=1))
         answers = [queue.put(a_line(number, size_bytes=40)) for number in range(4)]
         self.assertEqual(answers, [True, True, True, False])
 
     def test_spilled_traffic_does_not_starve_the_journal(self) -> None:
-        """While every new message spills, what is in the journal is delivered all the same:
-        else it would stay full for as long as the traffic lasts."""
+        """The journal's messages are delivered even while every new message spills to memory.
+        Otherwise, the journal would stay full as long as the traffic lasts."""
         journal = a_journal(self.root, max_bytes=100)
         queue = SpillingQueue(journal, a_memory_queue())
         for number in range(5):
@@ -69,12 +69,11 @@ class SpillingQueueTest(Contract, JournalCase):
             batch = queue.take()
             assert batch is not None
             queue.acknowledge(len(batch))
-            queue.put(a_line(number, size_bytes=101))  # never fits the journal
+            queue.put(a_line(number, size_bytes=101))  # never fits into the journal
         self.assertGreaterEqual(acknowledged(journal), 2)
 
     def test_each_keeps_its_own_batch(self) -> None:
-        """A batch of the journal that was put back is neither lost nor doubled when messages spill
-        meanwhile."""
+        """A journal batch that was put back is neither lost nor duplicated when messages spill."""
         journal = a_journal(self.root, max_bytes=100)
         queue = SpillingQueue(journal, a_memory_queue())
         lines = [a_line(number, size_bytes=40) for number in range(5)]

@@ -1,1 +1,1 @@
-"""From a LogRecord to a message."""
+"""Tests for turning a LogRecord into a message."""

@@ -1,4 +1,4 @@
-"""The types of what a record may carry, against what is read from it."""
+"""Tests for SegmentExtra, compared with the fields that are read from records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segment_logging._messages.wire import CALL_TYPES, FIELDS
 
 class TestSegmentExtra(unittest.TestCase):
     def test_keys(self) -> None:
-        """It has every field of every call but `name`, which logging lets no extra have."""
+        """SegmentExtra has every field of every call except `name`, which logging reserves."""
         keys = set(typing.get_type_hints(SegmentExtra))
         self.assertEqual(keys, {"type", "segment", *set().union(*FIELDS.values())} - {"name"})
 

@@ -1,4 +1,4 @@
-"""Records of loguru: the handler as a sink, and records passed on to and from `logging`."""
+"""Tests for loguru: the handler as a sink, and records passed to and from `logging`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LoguruCase(unittest.TestCase):
     def setUpClass(cls) -> None:
         if not find_spec("loguru"):
             raise unittest.SkipTest("loguru is not installed")
-        logger.remove()  # the sink on stderr
+        logger.remove()  # loguru's default sink on stderr
 
     @override
     def setUp(self) -> None:
@@ -35,18 +35,18 @@ class LoguruCase(unittest.TestCase):
         self.addCleanup(logger.remove)
 
     def messages(self) -> list[Call]:
-        """What was delivered."""
+        """Return the delivered messages."""
         self.assertTrue(self.handler.drain(10))
         return self.client.messages
 
     def message(self) -> Any:
-        """The one message that was delivered."""
+        """Return the only delivered message."""
         (message,) = self.messages()
         return message
 
 
 class TestSink(LoguruCase):
-    """`logger.add(SegmentHandler(...), format="{message}")`."""
+    """The handler as a sink: `logger.add(SegmentHandler(...), format="{message}")`."""
 
     @override
     def setUp(self) -> None:
@@ -54,56 +54,56 @@ class TestSink(LoguruCase):
         logger.add(self.handler, format="{message}")
 
     def test_bound(self) -> None:
-        """What is bound to the logger says who it was, and is the event's."""
+        """Values bound to the logger set the user and become properties."""
         logger.bind(user_id=17, plan="pro").info("Signup")
         message = self.message()
         self.assertEqual((message.event, message.user), ("Signup", User(user_id="17")))
         self.assertEqual(message.properties, {"plan": "pro"})
 
     def test_named(self) -> None:
-        """So is what the call names, which may have any name."""
+        """Keyword arguments of the call become properties, whatever their names are."""
         logger.info("Signup", user_id="u", name="Ada", message="hi", args=[1], level="x")
         self.assertEqual(
             self.message().properties, {"name": "Ada", "message": "hi", "args": [1], "level": "x"}
         )
 
     def test_ordinary_line(self) -> None:
-        """A line without a key of ours is not an event."""
+        """A line without any of our keys is not an event."""
         logger.bind(host="x").info("Connected")
         self.assertEqual(self.messages(), [])
 
     def test_traits(self) -> None:
-        """Traits identify, and one of them may be called `name`."""
+        """Traits make an identify call, and a trait may be called `name`."""
         logger.info("Profile", user_id="u", traits={"email": "a@example.com"}, name="Ada")
         message = self.message()
         self.assertEqual(message.type, "identify")
         self.assertEqual(message.traits, {"email": "a@example.com", "name": "Ada"})
 
     def test_page(self) -> None:
-        """A page has the text for its name."""
+        """A page is named after the text."""
         logger.info("Docs", user_id="u", type="page")
         self.assertEqual((self.message().type, self.message().name), ("page", "Docs"))
 
     def test_nested(self) -> None:
-        """All keys may be nested in one."""
+        """All keys may be nested in `segment`."""
         logger.bind(segment={"user_id": "u", "type": "page", "name": "Guide"}).info("Docs")
         self.assertEqual(self.message().name, "Guide")
 
     def test_identity(self) -> None:
-        """A bound identity fills in, and makes no event of a line."""
+        """A bound identity fills in the user, but does not make a line an event."""
         with identity(user_id="u"):
             logger.info("Connected")
             logger.info("Signup", properties={"plan": "pro"})
         self.assertEqual(self.message().user, User(user_id="u"))
 
     def test_event(self) -> None:
-        """An event whose text varies is named by `event`."""
+        """An event whose text varies can be named with `event`."""
         logger.info("Paid {amount}", amount=7, user_id="u", event="Order Paid")
         message = self.message()
         self.assertEqual((message.event, message.properties), ("Order Paid", {"amount": 7}))
 
     def test_exception(self) -> None:
-        """The traceback that loguru writes after the text, values included, stays out of it."""
+        """loguru's traceback, which includes values, is not part of the event."""
         secret = "4711"
         try:
             int(f"no number: {secret}")
@@ -114,12 +114,12 @@ class TestSink(LoguruCase):
         self.assertEqual(events, ["Payment Failed", "Payment Failed"])
 
     def test_level(self) -> None:
-        """loguru's own levels do not disturb."""
+        """Events may have loguru's own levels."""
         logger.success("Signup", user_id="u")
         self.assertEqual(self.message().event, "Signup")
 
     def test_captured(self) -> None:
-        """A test captures what the program's sink reads, at once."""
+        """A test captures events that reach the program's sink immediately."""
         with capture_segment() as captured:
             logger.info("Signup", user_id="u")
             captured.assert_tracked("Signup", user_id="u")
@@ -127,10 +127,10 @@ class TestSink(LoguruCase):
 
 
 class TestFormats(LoguruCase):
-    """What else people write for the format."""
+    """Other formats of the sink."""
 
     def test_default(self) -> None:
-        """Without a format, time, level and place, which vary, stay out of the event's name."""
+        """With the default format, the time, level and place are not part of the event's name."""
         logger.add(self.handler)
         logger.info("Signup", user_id="u")
         logger.info("a - b", user_id="u", properties={"plan": "pro"})
@@ -138,7 +138,7 @@ class TestFormats(LoguruCase):
         self.assertEqual(events, ["Signup", "a - b"])
 
     def test_default_exception(self) -> None:
-        """Nor does the traceback get into it."""
+        """With the default format, the traceback is not part of the event's name."""
         logger.add(self.handler)
         try:
             raise KeyError
@@ -147,26 +147,26 @@ class TestFormats(LoguruCase):
         self.assertEqual(self.message().event, "Payment Failed")
 
     def test_serialized(self) -> None:
-        """With `serialize=True` the message is found in the JSON, which would tell all."""
+        """With `serialize=True`, the event is named after the message in the JSON."""
         logger.add(self.handler, serialize=True)
         logger.info("Signup {}", "now", user_id="u", password="S3CRET")
         self.assertEqual(self.message().event, "Signup now")
 
     def test_function(self) -> None:
-        """A function may make the format."""
+        """The format may be a function."""
         logger.add(self.handler, format=lambda record: "{message}")
         logger.info("Signup", user_id="u")
         self.assertEqual(self.message().event, "Signup")
 
     def test_enqueued(self) -> None:
-        """With `enqueue=True` another thread calls the handler; all but an identity comes along."""
+        """With `enqueue=True`, another thread calls the handler, and only `identity()` is lost."""
         logger.add(self.handler, format="{message}", enqueue=True)
         logger.info("Signup", user_id="u")
         logger.complete()
         self.assertEqual(self.message().user, User(user_id="u"))
 
     def test_filter(self) -> None:
-        """A filter of the sink holds."""
+        """The sink's filter applies."""
         logger.add(self.handler, format="{message}", filter=lambda r: "user_id" not in r["extra"])
         logger.info("Signup", user_id="u")
         self.assertEqual(self.messages(), [])
@@ -185,7 +185,7 @@ class TestTogether(LoguruCase):
         self.addCleanup(self.plain.handlers.clear)
 
     def test_propagated(self) -> None:
-        """loguru's recipe that passes its records on to `logging`."""
+        """loguru's recipe for passing its records to `logging` works."""
 
         class PropagateHandler(logging.Handler):
             @override
@@ -199,8 +199,8 @@ class TestTogether(LoguruCase):
         self.assertEqual((message.event, message.properties), ("Signup", {"name": "Ada"}))
 
     def test_intercepted(self) -> None:
-        """Its recipe that takes in records of `logging` loses their extras: the handler stands
-        beside it, and sees each event once."""
+        """loguru's recipe for intercepting `logging` loses the extras, so the handler is added next
+        to it. It sees each event once."""
 
         class InterceptHandler(logging.Handler):
             @override
@@ -223,7 +223,7 @@ class TestTogether(LoguruCase):
 
 class TestExample(LoguruCase):
     def test_runs(self) -> None:
-        """loguru_app.py sends its events, those of `logging` included, and writes all lines."""
+        """loguru_app.py sends its events, including those from `logging`, and prints all lines."""
         messages, shown = run_example("loguru_app.py")
         self.assertEqual(
             [(message["type"], message.get("event")) for message in messages],

@@ -1,4 +1,4 @@
-"""What stands in the message of an event."""
+"""Tests for the content of an event's message."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ WHEN = datetime(2026, 11, 23, 8, 0, 0, 123_000, UTC)
 
 
 def event_of(msg: Any = "Signup", *args: Any, extra: Mapping[str, Any], **options: Any) -> Any:
-    """Return the message of a record of user u-17 with these extras."""
+    """Return the message of a record with these extras, for user u-17."""
     return message_of(a_record(msg, *args, extra={"user_id": "u-17", **extra}), **options)
 
 
 @contextmanager
 def record_factory(factory: Any) -> Iterator[None]:
-    """Have logging make records so, for the time of a block."""
+    """Use a record factory inside the block."""
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(factory)
     try:
@@ -53,7 +53,7 @@ def record_factory(factory: Any) -> Iterator[None]:
 
 class TestCallType(unittest.TestCase):
     def test_told(self) -> None:
-        """`type` says which call it is."""
+        """`type` determines the call."""
         for call_type, extra, kind in (
             ("track", {}, Track),
             ("identify", {}, Identify),
@@ -65,40 +65,40 @@ class TestCallType(unittest.TestCase):
             self.assertIs(type(event_of(extra={"type": call_type, **extra})), kind)
 
     def test_alias(self) -> None:
-        """`previous_id` makes an alias, whatever stands beside it."""
+        """`previous_id` makes an alias call, whatever other fields there are."""
         message = event_of(extra={"previous_id": "a-1"})
         self.assertEqual((type(message), message.previous_id), (Alias, "a-1"))
 
     def test_group(self) -> None:
-        """`group_id` with `traits` makes a group."""
+        """`group_id` with `traits` makes a group call."""
         message = event_of(extra={"group_id": 7, "traits": {"plan": "pro"}})
         self.assertIs(type(message), Group)
         self.assertEqual((message.group_id, message.traits), ("7", {"plan": "pro"}))
 
     def test_identify(self) -> None:
-        """`traits` alone make an identify."""
+        """`traits` alone makes an identify call."""
         message = event_of(extra={"traits": {"name": "Mia"}})
         self.assertEqual((type(message), message.traits), (Identify, {"name": "Mia"}))
 
     def test_track(self) -> None:
-        """Anything else is a track."""
+        """Anything else is a track call."""
         self.assertIs(type(event_of(extra={})), Track)
         self.assertIs(type(event_of(extra={"traits": None, "previous_id": None})), Track)
 
     def test_group_id_of_a_track(self) -> None:
-        """`group_id` without traits is a track within that group: `context.groupId`."""
+        """`group_id` without `traits` makes a track call in that group (`context.groupId`)."""
         message = event_of(extra={"group_id": "g"})
         self.assertIs(type(message), Track)
         self.assertEqual(message.context["groupId"], "g")
         self.assertEqual(message.properties, {})
 
     def test_traits_of_a_track(self) -> None:
-        """Traits beside a call that has none go to its context."""
+        """Traits of a call that has no traits field are sent in its context."""
         message = event_of(extra={"type": "track", "traits": {"plan": "pro"}})
         self.assertEqual(message.context["traits"], {"plan": "pro"})
 
     def test_event_with_traits(self) -> None:
-        """What only a track has makes a track, also beside traits: no event becomes a trait."""
+        """A field that only track calls have makes a track call, even with `traits`."""
         for own in ({"event": "Signup"}, {"properties": {"a": 1}}):
             for more in ({}, {"group_id": "g"}):
                 message = event_of(extra={**own, **more, "traits": {"plan": "pro"}})
@@ -108,7 +108,7 @@ class TestCallType(unittest.TestCase):
                 self.assertEqual(message.context.get("groupId"), more.get("group_id"))
 
     def test_unknown(self) -> None:
-        """A type that Segment does not have is refused, and names those it has."""
+        """An unknown type is refused, and the error lists the known types."""
         for value in ("trackk", 7, ["track"], {"a": 1}):
             record = a_record(extra={"user_id": "u", "type": value})
             self.assertIn("use one of identify", refusal_of(record))
@@ -119,7 +119,7 @@ class TestIdentity(unittest.TestCase):
         return message_of(a_record(extra=extra)).user
 
     def test_from_the_record(self) -> None:
-        """The record's ids, one or both."""
+        """The user has the record's ids, one or both."""
         self.assertEqual(self.user({"user_id": "u"}), User(user_id="u"))
         self.assertEqual(self.user({"anonymous_id": "a"}), User(anonymous_id="a"))
         self.assertEqual(
@@ -127,7 +127,7 @@ class TestIdentity(unittest.TestCase):
         )
 
     def test_numbers_and_uuids(self) -> None:
-        """Numbers and UUIDs, which databases hold, become text."""
+        """Numbers and UUIDs, which databases use as keys, become text."""
 
         class Id(Enum):
             ADMIN = 7
@@ -141,7 +141,7 @@ class TestIdentity(unittest.TestCase):
             self.assertEqual(self.user({"anonymous_id": value}).anonymous_id, text)
 
     def test_bad_ids(self) -> None:
-        """NaN, which would make all users one, and whatever is not an id at all, are refused."""
+        """NaN, which would merge all users into one, and other invalid ids are refused."""
         for value in (float("nan"), float("inf"), True, False, "", b"x", ["u"], {}, object(),
                       Decimal("nan")):  # fmt: skip
             for name in ("user_id", "anonymous_id"):
@@ -150,7 +150,7 @@ class TestIdentity(unittest.TestCase):
                     self.assertIn(name, refusal)
 
     def test_none(self) -> None:
-        """Nobody is refused, with the ways out."""
+        """An event without a user is refused, and the error says how to pass one."""
         refusal = refusal_of(a_record(extra={"event": "Signup"}))
         self.assertIn('pass extra={"user_id": ...} or bind one with identity()', refusal)
         self.assertIn("test_records" if __name__ == "__main__" else "builders", refusal)
@@ -163,7 +163,7 @@ class TestIdentity(unittest.TestCase):
         self.assertEqual(message.context, {"ip": "192.0.2.1", "library": LIBRARY})
 
     def test_record_beats_context(self) -> None:
-        """The record's user wins, and does not get the anonymous id of another one."""
+        """The record's user wins and does not get another user's anonymous id."""
         with identity(user_id="u-1", anonymous_id="a-1"):
             self.assertEqual(self.user({"user_id": "u-2"}), User(user_id="u-2"))
             self.assertEqual(
@@ -171,52 +171,52 @@ class TestIdentity(unittest.TestCase):
             )
 
     def test_same_user_by_another_type(self) -> None:
-        """17 and "17" are the same user, also for what is bound."""
+        """17 and "17" are the same user, including in a bound identity."""
         with identity(user_id=17, anonymous_id="a"):
             self.assertEqual(self.user({"user_id": "17"}), User(user_id="17", anonymous_id="a"))
 
     def test_identity_is_no_mark(self) -> None:
-        """A bound identity makes no event of a plain record."""
+        """A bound identity does not make a plain record an event."""
         with identity(user_id="u"):
             self.assertEqual(messages_of(a_record()), [])
 
     def test_misspelt(self) -> None:
-        """An id under Segment's own name is not taken for one, and the refusal says so."""
+        """An id named `userId`, like in Segment's JSON, is not used, and the error says so."""
         said = refusal_of(a_record(extra={"userId": "u-17", "properties": {"plan": "pro"}}))
         self.assertIn("needs a user_id", said)
-        self.assertIn("'userId' is among its properties: write user_id", said)
+        self.assertIn("found 'userId' in its properties: write user_id instead", said)
         self.assertNotIn("write", refusal_of(a_record(extra={"properties": {"plan": "pro"}})))
 
 
 class TestName(unittest.TestCase):
     def test_template(self) -> None:
-        """The event is the template, never the text: a name must not vary with its arguments."""
+        """The event's name is the template, because the text varies with the arguments."""
         message = event_of("Order %s paid", "o-1", extra={})
         self.assertEqual(message.event, "Order %s paid")
         self.assertEqual(message.properties, {"message": "Order o-1 paid"})
 
     def test_explicit(self) -> None:
-        """`event` wins; the text with its arguments is kept as a property."""
+        """`event` wins, and the formatted text becomes a property."""
         message = event_of("Order %s paid", "o-1", extra={"event": "Order Paid"})
         self.assertEqual(message.event, "Order Paid")
         self.assertEqual(message.properties, {"message": "Order o-1 paid"})
 
     def test_no_arguments(self) -> None:
-        """Without arguments nothing is added."""
+        """Without arguments, no property is added."""
         self.assertEqual(event_of("100% sure", extra={}).properties, {})
         self.assertEqual(event_of("100% sure", extra={}).event, "100% sure")
 
     def test_own_message_property(self) -> None:
-        """A `message` among the properties is not overwritten."""
+        """An existing `message` property is not overwritten."""
         message = event_of("Paid %s", 7, extra={"properties": {"message": "mine"}})
         self.assertEqual(message.properties, {"message": "mine"})
 
     def test_no_text(self) -> None:
-        """A message that is not a text is named by its str()."""
+        """If the record's message is not text, its str() is the event's name."""
         self.assertEqual(event_of(ValueError("no"), extra={}).event, "no")
 
     def test_enum(self) -> None:
-        """Event names may be kept in an Enum."""
+        """An event name may be an Enum member."""
 
         class Event(Enum):
             SIGNUP = "Signup Completed"
@@ -230,14 +230,14 @@ class TestName(unittest.TestCase):
             self.assertIn("event", refusal_of(record))
 
     def test_page_and_screen(self) -> None:
-        """Page and screen are named by the text; an empty one is not a name."""
+        """The text is the name of a page or screen, unless it is empty."""
         for kind in ("page", "screen"):
             message = event_of("Docs %s", 7, extra={"type": kind, "category": "Help"})
             self.assertEqual((message.name, message.category), ("Docs 7", "Help"))
             self.assertIsNone(event_of("", extra={"type": kind}).name)
 
     def test_arguments_filled_in_otherwise(self) -> None:
-        """A record class that fills in its own way, as many programs have for braces, does so."""
+        """A record class may format its text in its own way, for example with braces."""
 
         class InBraces(logging.LogRecord):
             @override
@@ -249,7 +249,7 @@ class TestName(unittest.TestCase):
         self.assertEqual((message.event, message.properties), ("Paid {}", {"message": "Paid 5"}))
 
     def test_bad_arguments(self) -> None:
-        """Arguments that do not fit the template cost the one record, and are not shown."""
+        """A record whose arguments do not fit the template is refused, and they are not shown."""
         record = a_record("Paid %d", "secret", extra={"user_id": "u"})
         refusal = refusal_of(record)
         self.assertIn("TypeError", refusal)
@@ -258,35 +258,35 @@ class TestName(unittest.TestCase):
 
 class TestProperties(unittest.TestCase):
     def test_order(self) -> None:
-        """Loose extras stand in the order in which they were given, the same in every process."""
+        """Loose extras keep the order in which they were given."""
         extra = dict.fromkeys("edcba", 1)
         self.assertEqual(list(event_of(extra=extra).properties), list("edcba"))
 
     def test_explicit_over_loose(self) -> None:
-        """Other extras become properties, which explicit ones beat."""
+        """Other extras become properties, but explicit properties win."""
         message = event_of(extra={"properties": {"plan": "pro"}, "plan": "free", "seats": 3})
         self.assertEqual(message.properties, {"plan": "pro", "seats": 3})
 
     def test_not_merged_within(self) -> None:
-        """An explicit property replaces a loose one as a whole."""
+        """An explicit property replaces a loose one without merging."""
         message = event_of(extra={"properties": {"o": {"a": 1}}, "o": {"b": 2}})
         self.assertEqual(message.properties, {"o": {"a": 1}})
 
     def test_traits(self) -> None:
-        """For identify and group they become traits."""
+        """In identify and group calls, loose extras become traits."""
         message = event_of(extra={"type": "identify", "plan": "pro"})
         self.assertEqual(message.traits, {"plan": "pro"})
         message = event_of(extra={"traits": {"a": 1}, "group_id": "g", "b": 2})
         self.assertEqual(message.traits, {"a": 1, "b": 2})
 
     def test_alias_has_none(self) -> None:
-        """An alias carries neither; nothing is sent where Segment has no place for it."""
+        """An alias call has neither properties nor traits, so loose extras are not sent."""
         form = event_of(extra={"previous_id": "p", "plan": "pro"}).to_dict()
         self.assertNotIn("plan", form)
         self.assertNotIn("properties", form)
 
     def test_without_extras(self) -> None:
-        """With include_extras off only what is ours is sent."""
+        """With include_extras=False, only known fields are sent."""
         message = event_of(
             extra={"properties": {"plan": "pro"}, "request_id": "r", "category": "c"},
             include_extras=False,
@@ -294,14 +294,14 @@ class TestProperties(unittest.TestCase):
         self.assertEqual(message.properties, {"plan": "pro", "category": "c"})
 
     def test_no_object(self) -> None:
-        """Properties that are no object are refused, not dropped in silence."""
+        """Properties, traits, context and integrations that are not objects are refused."""
         for name in ("properties", "traits", "context", "integrations"):
             for value in ("x", [1], 7):
                 record = a_record(extra={"user_id": "u", "loose": 1, name: value})
                 self.assertIn(name, refusal_of(record))
 
     def test_values(self) -> None:
-        """What JSON does not have is written, and NaN becomes null."""
+        """Values of types that JSON lacks are converted, and NaN becomes null."""
         message = event_of(
             extra={
                 "properties": {"at": WHEN, "nan": float("nan"), "ids": {2, 1}, "p": Decimal("9.9")}
@@ -313,7 +313,7 @@ class TestProperties(unittest.TestCase):
         )
 
     def test_snapshot(self) -> None:
-        """What the caller changes after the call does not change the event."""
+        """Changes that the caller makes after the call do not affect the event."""
         properties = {"plan": "pro", "tags": ["a"]}
         with capture_segment() as captured:
             logging.getLogger("tests.records").info(
@@ -324,7 +324,7 @@ class TestProperties(unittest.TestCase):
         self.assertEqual(captured[0].to_dict()["properties"], {"plan": "pro", "tags": ["a"]})
 
     def test_leaves_the_caller_alone(self) -> None:
-        """Nothing that the caller passed is changed, and the record gets an id at most."""
+        """The caller's objects are not changed, and the record gets only a message id."""
         extra = {
             "user_id": 17, "properties": {"a": 1}, "context": {"ip": "x"}, "group_id": "g",
             "integrations": {"All": True}, "loose": 1, "segment": {"event": "E"},
@@ -348,7 +348,7 @@ class TestTimeAndIds(unittest.TestCase):
         self.assertEqual(message_of(record).timestamp, WHEN)
 
     def test_explicit(self) -> None:
-        """`timestamp` wins: an aware datetime, ISO text, seconds, or naive local time."""
+        """`timestamp` wins. It may be an aware datetime, ISO text, seconds or naive local time."""
         naive = datetime(2026, 7, 1, 12)
         for value, expected in (
             (WHEN, WHEN),
@@ -360,13 +360,13 @@ class TestTimeAndIds(unittest.TestCase):
             self.assertEqual(event_of(extra={"timestamp": value}).timestamp, expected)
 
     def test_bad(self) -> None:
-        """Anything but a moment is refused."""
+        """An invalid timestamp is refused."""
         for value in each("soon", "", True, [], float("nan"), b"x"):
             record = a_record(extra={"user_id": "u", "timestamp": value})
             self.assertIn("timestamp", refusal_of(record))
 
     def test_message_ids(self) -> None:
-        """Each message has an id of its own; a given one is kept."""
+        """Each message has its own id, and a given id is kept."""
         records = [a_record(extra={"user_id": "u"}) for _ in range(100)]
         ids = {message.message_id for message in messages_of(*records)}
         self.assertEqual(len(ids), 100)
@@ -374,7 +374,7 @@ class TestTimeAndIds(unittest.TestCase):
         self.assertEqual(event_of(extra={"message_id": "m-1"}).message_id, "m-1")
 
     def test_bad_message_ids(self) -> None:
-        """One that Segment would drop is refused."""
+        """A message id that Segment would drop is refused."""
         for value in ("", "x" * 101, 7):
             record = a_record(extra={"user_id": "u", "message_id": value})
             self.assertIn("message_id", refusal_of(record))
@@ -382,16 +382,19 @@ class TestTimeAndIds(unittest.TestCase):
 
 class TestContext(unittest.TestCase):
     def test_library(self) -> None:
-        """The context says which library sent it."""
+        """The context names the library that sent the message."""
         self.assertEqual(event_of(extra={}).context, {"library": LIBRARY})
 
     def test_another_library(self) -> None:
-        """A program that says so itself says all of it: its name and not our version."""
+        """If a program sets `library`, its value replaces ours, including the version."""
         own = {"library": {"name": "shop"}}
         self.assertEqual(event_of(extra={}, context=own).context, own)
+        self.assertEqual(event_of(extra={"context": own}).context, own)
+        with identity(context=own):
+            self.assertEqual(event_of(extra={}).context, own)
 
     def test_layers(self) -> None:
-        """The handler's under the bound under the record's, objects merged."""
+        """The contexts of the handler, the identity and the record are merged. Later ones win."""
         options = {"context": {"app": {"name": "shop", "build": 1}, "ip": "handler"}}
         with identity(context={"app": {"build": 2}, "ip": "bound", "locale": "bound"}):
             message = event_of(extra={"context": {"ip": "record"}}, **options)
@@ -404,7 +407,7 @@ class TestContext(unittest.TestCase):
         )  # fmt: skip
 
     def test_integrations(self) -> None:
-        """The handler's integrations under the record's."""
+        """The record's integrations win over the handler's."""
         message = event_of(
             extra={"integrations": {"A": False}}, integrations={"A": True, "B": True}
         )

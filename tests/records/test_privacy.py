@@ -1,4 +1,4 @@
-"""What is left out: redaction, event patterns, sampling, consent."""
+"""Tests for redaction, event patterns, sampling and consent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.builders import a_record, each, message_of, messages_of, refusal_of
 
 
 def properties_of(properties: dict[str, Any], **options: Any) -> Any:
-    """Return the properties that are sent of a track call."""
+    """Return the properties that are sent in a track call."""
     record = a_record(extra={"user_id": "u", "properties": properties})
     return message_of(record, **options).to_dict()["properties"]
 
@@ -32,7 +32,7 @@ class Card:
 
 class TestRedaction(unittest.TestCase):
     def test_any_depth(self) -> None:
-        """A name alone is that key wherever it stands, in lists too, whatever its case."""
+        """A plain name matches the key at any depth, including in lists, and in any case."""
         sent = properties_of(
             {"password": "x", "user": {"Password": "x", "name": "Ada"}, "tries": [{"password": 1}]},
             redact=["password"],
@@ -40,7 +40,7 @@ class TestRedaction(unittest.TestCase):
         self.assertEqual(sent, {"user": {"name": "Ada"}, "tries": [{}]})
 
     def test_hashed_once(self) -> None:
-        """A refused event has the same hashes as one that is sent: they are there for joins."""
+        """A refused event has the same hashes as a sent one, so that the two can be joined."""
         extra = {"user_id": "u", "email": "a@b", "traits": {"email": "a@b"}, "event": "E"}
         with tempfile.TemporaryDirectory() as directory, redirect_stderr(io.StringIO()):
             letters = Path(directory, "letters")
@@ -53,16 +53,17 @@ class TestRedaction(unittest.TestCase):
         self.assertIs(told["group_id"], True)
 
     def test_only_in_another_case(self) -> None:
-        """A key that occurs in capitals only is found, too."""
+        """A key is redacted even if it only occurs with other capitalization."""
         self.assertEqual(properties_of({"PassWord": "x", "a": 1}, redact=["password"]), {"a": 1})
 
     def test_not_the_object_itself(self) -> None:
-        """What a pattern matches is a key inside: Segment needs the objects that hold them."""
+        """A pattern only matches keys inside the objects that Segment needs, such as
+        `properties`."""
         for options in ({"redact": ["properties"]}, {"hashed": ["p*"]}, {"hashed": ["*"]}):
             self.assertIsInstance(properties_of({"plan": "pro"}, **options), dict)
 
     def test_path(self) -> None:
-        """A path is compared with the end of the key's own path; `*` is any one key."""
+        """A path matches the end of a key's own path, and `*` matches any one key."""
         properties = {"card": {"number": 1, "name": "n"}, "number": 2, "a": {"b": {"number": 3}}}
         self.assertEqual(
             properties_of(properties, redact=["card.number"]),
@@ -77,7 +78,7 @@ class TestRedaction(unittest.TestCase):
         )
 
     def test_part_of_a_name(self) -> None:
-        """A pattern may say how a key begins or ends, as those of events do."""
+        """A pattern may match the beginning or end of a key, like an event pattern does."""
         properties = {"password": 1, "Passphrase": 1, "compass": 1, "card": {"pass_code": 1}}
         self.assertEqual(properties_of(properties, redact=["pass*"]), {"compass": 1, "card": {}})
         self.assertEqual(
@@ -86,7 +87,7 @@ class TestRedaction(unittest.TestCase):
         )
 
     def test_names_with_dots(self) -> None:
-        """A key with dots in it is a path of its own."""
+        """A key that contains dots is treated as a path."""
         properties = {"user.password": 1, "user": {"password": 1, "name": "Ada"}, "a.b": 1}
         for pattern in ("password", "user.password", "User.Pass*"):
             with self.subTest(pattern=pattern):
@@ -95,14 +96,14 @@ class TestRedaction(unittest.TestCase):
                 )
 
     def test_pattern_of_nothing(self) -> None:
-        """A pattern that no key can match is a slip, and refused at start-up."""
+        """A pattern that cannot match any key is refused at startup."""
         for pattern in ("a..b", ".a", "a.", "."):
             for option in ("redact", "hashed"):
                 with self.assertRaisesRegex(ConfigurationError, "matches no key"):
                     SegmentHandler("key", **{option: [pattern]})  # type: ignore[arg-type]
 
     def test_names_of_any_kind(self) -> None:
-        """Names that JSON escapes, or that have no case of their own, are found as well."""
+        """Names that JSON escapes, or that have no simple upper and lower case, are matched."""
         for name in ("İsim", 'pa"ss', "b\\s", "straße", "Имя", "a|b", "x.*"[:1]):
             with self.subTest(name=name):
                 self.assertEqual(
@@ -110,7 +111,7 @@ class TestRedaction(unittest.TestCase):
                 )
 
     def test_context(self) -> None:
-        """`context.ip` is the one in the context, and nobody's property of that name."""
+        """`context.ip` matches the one in the context, not a property with that name."""
         record = a_record(
             extra={"user_id": "u", "context": {"ip": "10.0.0.1", "os": {}}, "properties": {"ip": 1}}
         )
@@ -119,7 +120,7 @@ class TestRedaction(unittest.TestCase):
         self.assertEqual(form["properties"], {"ip": 1})
 
     def test_values_of_any_kind(self) -> None:
-        """Keys are found inside dataclasses, mappings and what else is written as an object."""
+        """Keys are found in dataclasses, mappings and other values that are written as objects."""
         for value in each(
             Card("4111", "Ada"), MappingProxyType({"number": "4111", "name": "Ada"}),
             {b"number": "4111", "name": "Ada"},
@@ -128,13 +129,13 @@ class TestRedaction(unittest.TestCase):
             self.assertEqual(sent, {"card": {"name": "Ada"}})
 
     def test_traits_and_loose_extras(self) -> None:
-        """Traits and loose extras are looked through as well."""
+        """Traits and loose extras are redacted, too."""
         record = a_record(extra={"user_id": "u", "traits": {"email": "a@b.c"}, "ssn": "1"})
         sent = message_of(record, redact=["email", "ssn"]).to_dict()
         self.assertEqual(sent["traits"], {})
 
     def test_hashed(self) -> None:
-        """A hashed value is the SHA-256 of its text; None stays None."""
+        """A hashed value is the SHA-256 of its text. None stays None."""
         sent = properties_of(
             {"email": "a@b.c", "phone": 17, "name": None}, hashed=["email", "phone", "name"]
         )
@@ -148,7 +149,7 @@ class TestRedaction(unittest.TestCase):
         )
 
     def test_what_segment_needs(self) -> None:
-        """What makes it a message is not part of it."""
+        """The fields that Segment needs are not redacted."""
         record = a_record(
             extra={"user_id": "u", "properties": {"event": 1, "type": 2, "userId": 3}}
         )
@@ -157,7 +158,7 @@ class TestRedaction(unittest.TestCase):
         self.assertEqual(message.properties, {})
 
     def test_after_before_send(self) -> None:
-        """What `before_send` adds is redacted as well."""
+        """Values that `before_send` adds are redacted, too."""
 
         def add(message: Any) -> Any:
             return dataclasses.replace(message, properties={"password": "x", "plan": "pro"})
@@ -165,7 +166,7 @@ class TestRedaction(unittest.TestCase):
         self.assertEqual(properties_of({}, before_send=add, redact=["password"]), {"plan": "pro"})
 
     def test_nowhere(self) -> None:
-        """It reaches neither the journal nor the dead letters nor stderr, refused or not."""
+        """Redacted values never reach the journal, the dead letters or stderr."""
         with tempfile.TemporaryDirectory() as directory, redirect_stderr(io.StringIO()) as stderr:
             handler = SegmentHandler(
                 "key",
@@ -216,14 +217,14 @@ class TestSelection(unittest.TestCase):
         ]
 
     def test_deny(self) -> None:
-        """Denied names are ignored; identify has none."""
+        """Denied names are ignored. An identify call has no name, so it is sent."""
         self.assertEqual(
             self.names(*self.records(), deny_events=["Debug *", "Pric?ng"]),
             ["Order Completed", "identify"],
         )
 
     def test_allow(self) -> None:
-        """With `allow_events` nothing else is taken; `deny_events` still holds."""
+        """With `allow_events`, other events are ignored, and `deny_events` still applies."""
         self.assertEqual(self.names(*self.records(), allow_events=["Order *"]),
                          ["Order Completed", "identify"])  # fmt: skip
         self.assertEqual(
@@ -233,14 +234,14 @@ class TestSelection(unittest.TestCase):
         self.assertEqual(self.names(*self.records(), allow_events=[]), ["identify"])
 
     def test_ignored(self) -> None:
-        """What is not wanted counts as ignored, not as lost."""
+        """A denied event counts as ignored, not as accepted."""
         handler = SegmentHandler("key", client=FakeClient(), deny_events=["*"])
         handler.handle(a_record(extra={"user_id": "u"}))
         handler.close()
         self.assertEqual((handler.counts().ignored, handler.counts().accepted), (1, 0))
 
     def test_sample(self) -> None:
-        """A user is in the sample with all messages or with none, about as many as asked for."""
+        """Either all or none of a user's messages are in the sample, at about the given rate."""
         records = [
             a_record(name, extra={"user_id": f"user-{number}"})
             for name in ("A", "B")
@@ -257,7 +258,7 @@ class TestSelection(unittest.TestCase):
         self.assertEqual(len(messages_of(*records[:10], sample_rate=0)), 0)
 
     def test_sample_is_stable(self) -> None:
-        """Whether a user is in the sample depends on the id alone: these users are, for ever."""
+        """Whether a user is in the sample depends only on the id, so this list never changes."""
         records = [a_record(extra={"user_id": f"u{number}"}) for number in range(12)]
         kept = [one.user.user_id for one in messages_of(*records, sample_rate=0.5)]
         self.assertEqual(kept, ["u2", "u3", "u5", "u6", "u9", "u10"])
@@ -269,19 +270,20 @@ class TestConsent(unittest.TestCase):
         return message.to_dict()["context"].get("consent")
 
     def test_fixed(self) -> None:
-        """Categories go into every message's context."""
+        """Consent categories are added to the context of every message."""
         categories = {"advertising": False, "analytics": True}
         self.assertEqual(self.consent_of(consent=categories), {"categoryPreferences": categories})
 
     def test_asked(self) -> None:
-        """A callable is asked for each message, in the caller's thread; None says nothing."""
+        """A consent callable is called for each message, in the caller's thread. None adds
+        nothing."""
         self.assertEqual(
             self.consent_of(consent=lambda: {"ads": True}), {"categoryPreferences": {"ads": True}}
         )
         self.assertIsNone(self.consent_of(consent=lambda: None))
 
     def test_empty_answer(self) -> None:
-        """An empty answer means no consent to anything, as Segment reads it: it is sent as such."""
+        """An empty result is sent, because Segment reads it as no consent to anything."""
         self.assertEqual(self.consent_of(consent=dict), {"categoryPreferences": {}})
 
     def test_record_wins(self) -> None:
@@ -293,18 +295,18 @@ class TestConsent(unittest.TestCase):
         )
 
     def test_empty_option(self) -> None:
-        """An empty object as the option is refused: hardly anybody means what it means."""
+        """An empty consent option is refused, since hardly anyone wants what it means."""
         for consent in each({}, {"ads": 1}, {1: True}, "ads"):
             with self.assertRaisesRegex(ConfigurationError, "consent"):
                 SegmentHandler("key", consent=consent)
 
     def test_wrong_answer(self) -> None:
-        """An answer that Segment could not read costs the event, not the application."""
+        """If the callable's result is not valid for Segment, the event is refused."""
         self.assertIn("consent", refusal_of(a_record(extra={"user_id": "u"}),
                                             consent=lambda: {"ads": "yes"}))  # fmt: skip
 
     def test_no_answer(self) -> None:
-        """One that raises costs the event, which becomes a dead letter."""
+        """If the consent callable raises, the event becomes a dead letter."""
 
         def nobody_knows() -> dict[str, bool]:
             raise KeyError("secret")
@@ -325,7 +327,8 @@ class TestConsent(unittest.TestCase):
 
 class TestOptions(unittest.TestCase):
     def test_wrong_ones(self) -> None:
-        """A pattern alone where a list belongs would match letter by letter: refused."""
+        """A string in place of a list of patterns is refused, since each letter would be a
+        pattern."""
         for option in ("redact", "hashed", "allow_events", "deny_events"):
             for value in each("password", [1], [""], {"a": 1}, 7):
                 with self.assertRaisesRegex(ConfigurationError, option, msg=value):

@@ -1,4 +1,4 @@
-"""What is an event, and what becomes of one."""
+"""Tests for which records are events and how they are read."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ WHEN = datetime(2026, 11, 23, 8, 0, 0, 123_000, UTC)
 
 
 def event_of(msg: Any = "Signup", *args: Any, extra: Mapping[str, Any], **options: Any) -> Any:
-    """Return the message of a record of user u-17 with these extras."""
+    """Return the message of a record with these extras, for user u-17."""
     return message_of(a_record(msg, *args, extra={"user_id": "u-17", **extra}), **options)
 
 
 @contextmanager
 def record_factory(factory: Any) -> Iterator[None]:
-    """Have logging make records so, for the time of a block."""
+    """Use a record factory inside the block."""
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(factory)
     try:
@@ -54,7 +54,7 @@ def record_factory(factory: Any) -> Iterator[None]:
 
 class TestMarks(unittest.TestCase):
     def test_plain_records(self) -> None:
-        """Plain records and records with other extras are no events."""
+        """Plain records and records with other extras are not events."""
         self.assertEqual(messages_of(a_record(), a_record(extra={"colour": "red"})), [])
 
     def test_each_mark(self) -> None:
@@ -68,7 +68,7 @@ class TestMarks(unittest.TestCase):
                 self.assertEqual(len(messages_of(a_record(extra=extra))), 1)
 
     def test_no_marks(self) -> None:
-        """Words that other libraries use as extras make no event."""
+        """Names that other libraries use for extras do not make a record an event."""
         for extra in each(
             {"context": {}}, {"timestamp": 1.0}, {"category": "x"}, {"segment": "north"},
             {"segment": False}, {"extra": {"colour": "red"}}, {"extra": "x"},
@@ -77,7 +77,7 @@ class TestMarks(unittest.TestCase):
                 self.assertEqual(messages_of(a_record(extra=extra)), [])
 
     def test_none(self) -> None:
-        """An analytics key that is None is not there: nothing of it is sent."""
+        """An analytics key that is None counts as absent and is not sent."""
         nothing = dict.fromkeys(
             ("group_id", "traits", "previous_id", "category", "segment", "event", "integrations")
         )
@@ -86,7 +86,7 @@ class TestMarks(unittest.TestCase):
         self.assertEqual(event_of(extra={**nothing, "traits": {"a": 1}}).traits, {"a": 1})
 
     def test_capture_all(self) -> None:
-        """With capture "all" every record is an event, by its template."""
+        """With capture="all", every record is an event, named after its template."""
         with identity(user_id="u"):
             messages: list[Any] = messages_of(
                 a_record("a"), a_record("b %s", 1, extra={"colour": "red"}), capture="all"
@@ -95,7 +95,7 @@ class TestMarks(unittest.TestCase):
         self.assertEqual(messages[1].properties, {"colour": "red", "message": "b 1"})
 
     def test_own_reports(self) -> None:
-        """The package's own reports are never events, even then."""
+        """The package's own reports are never events, even with capture="all"."""
         with identity(user_id="u"):
             record = a_record("x", name="segment_logging")
             self.assertEqual(messages_of(record, capture="all"), [])
@@ -112,7 +112,7 @@ class TestMarks(unittest.TestCase):
 
 class TestNested(unittest.TestCase):
     def test_segment(self) -> None:
-        """The same keys may be nested in one dict, and beat those outside."""
+        """The same keys may be nested in one dict, and win over those outside."""
         message = message_of(
             a_record(extra={"event": "outside", "colour": "red",
                             "segment": {"user_id": 17, "event": "inside", "size": "L"}})
@@ -121,7 +121,7 @@ class TestNested(unittest.TestCase):
         self.assertEqual(message.properties, {"colour": "red", "size": "L"})
 
     def test_reserved_names(self) -> None:
-        """Nested, `name` and `message` can be said, which logging refuses as extras."""
+        """`name` and `message`, which logging does not allow as extras, may be nested."""
         message = message_of(
             a_record(extra={"segment": {"user_id": "u", "type": "page", "name": "Docs"}})
         )
@@ -130,12 +130,12 @@ class TestNested(unittest.TestCase):
         self.assertEqual(message.properties, {"message": "m"})
 
     def test_mapping_of_any_kind(self) -> None:
-        """A read-only mapping will do."""
+        """The nested keys may be in a read-only mapping."""
         nested = MappingProxyType({"user_id": "u"})
         self.assertEqual(message_of(a_record(extra={"segment": nested})).user, User(user_id="u"))
 
     def test_structlog(self) -> None:
-        """A record whose message is a mapping: structlog's, with `event` for its text."""
+        """The record's message may be a structlog dict, whose text is in `event`."""
         message = message_of(
             a_record({"event": "Signup", "user_id": "u", "plan": "pro", "level": "info"})
         )
@@ -143,23 +143,23 @@ class TestNested(unittest.TestCase):
         self.assertEqual(message.properties, {"plan": "pro"})
 
     def test_structlog_line(self) -> None:
-        """`event`, which every structlog line has, does not mark one."""
+        """`event`, which every structlog line has, does not make the line an event."""
         with identity(user_id="u"):
             self.assertEqual(messages_of(a_record({"event": "Connected", "host": "x"})), [])
 
     def test_structlog_page(self) -> None:
-        """A page is named by structlog's text."""
+        """A page is named after structlog's text."""
         message = message_of(a_record({"event": "Docs", "user_id": "u", "type": "page"}))
         self.assertEqual(message.name, "Docs")
 
     def test_loguru(self) -> None:
-        """A record with a dict `extra`: what was bound to loguru's logger."""
+        """The record may have a dict `extra` with the values bound to loguru's logger."""
         message = message_of(a_record("Signup", extra={"extra": {"user_id": "u", "plan": "pro"}}))
         self.assertEqual((message.event, message.user), ("Signup", User(user_id="u")))
         self.assertEqual(message.properties, {"plan": "pro"})
 
     def test_loguru_segment(self) -> None:
-        """Which may nest the keys in turn."""
+        """loguru's `extra` may have the keys nested in `segment`."""
         message = message_of(a_record(extra={"extra": {"segment": {"user_id": "u"}, "a": 1}}))
         self.assertEqual(message.user, User(user_id="u"))
         self.assertEqual(message.properties, {"a": 1})
@@ -167,7 +167,7 @@ class TestNested(unittest.TestCase):
 
 class TestRecords(unittest.TestCase):
     def test_logging_attributes(self) -> None:
-        """Nothing that logging puts on every record becomes a property."""
+        """Attributes that logging sets on every record do not become properties."""
         record = a_record("Paid %s", 7, extra={"user_id": "u"})
         record.exc_info = (ValueError, ValueError("x"), None)
         record.exc_text = record.stack_info = "Traceback"
@@ -180,14 +180,14 @@ class TestRecords(unittest.TestCase):
         self.assertEqual(message_of(record).properties, {"plan": "pro", "message": "Paid 7"})
 
     def test_formatted_plain_record(self) -> None:
-        """Nor does it make an event of a plain record."""
+        """Another handler's formatter does not make a plain record an event."""
         record = a_record("x")
         logging.Formatter("%(asctime)s %(message)s").format(record)
         with identity(user_id="u"):
             self.assertEqual(messages_of(record), [])
 
     def test_task_name(self) -> None:
-        """A `taskName` that a filter adds after the extras, as backports do, hides no event."""
+        """A `taskName` that a filter adds after the extras, like backports do, hides no event."""
         record = a_record(extra={"user_id": "u"})
         record.__dict__.pop("taskName", None)
         record.__dict__["taskName"] = "Task-1"
@@ -195,7 +195,7 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(message_of(record).event, "Signup")
 
     def test_factory_that_adds(self) -> None:
-        """What a record factory puts on every record is not the caller's."""
+        """Attributes that a record factory adds to every record are not sent by default."""
         usual = logging.getLogRecordFactory()
 
         def factory(*args: Any, **options: Any) -> logging.LogRecord:
@@ -211,7 +211,7 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(kept.properties, {"tenant": "t-1"})
 
     def test_factory_that_adds_before(self) -> None:
-        """One that sets its own before the usual ones: nothing is mistaken for another."""
+        """A record class may set its own attributes before the usual ones."""
 
         class Record(logging.LogRecord):
             def __init__(self, *args: Any, **options: Any) -> None:
@@ -224,7 +224,7 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(messages_of(a_record()), [])
 
     def test_factory_that_marks(self) -> None:
-        """A factory that adds the user to every record makes none an event, but says who it was."""
+        """A factory that adds the user to every record sets the user but makes no events."""
 
         class Record(logging.LogRecord):
             def __init__(self, *args: Any, **options: Any) -> None:
@@ -237,7 +237,7 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(message.user, User(user_id="u-9"))
 
     def test_another_factory(self) -> None:
-        """A factory is asked for what it adds once, also when it comes after the first event."""
+        """A factory is called once to find out what it adds, even after the first event."""
         made: list[logging.LogRecord] = []
         usual = logging.getLogRecordFactory()
 
@@ -258,7 +258,7 @@ class TestRecords(unittest.TestCase):
         self.assertEqual(fields(), before)
 
     def test_factory_that_raises(self) -> None:
-        """One that cannot make a record out of nothing has no names of its own."""
+        """A factory that raises when it is tried out counts as adding no attributes."""
         usual = logging.getLogRecordFactory()
 
         def factory(name: str, *args: Any, **options: Any) -> logging.LogRecord:
@@ -271,7 +271,7 @@ class TestRecords(unittest.TestCase):
             self.assertEqual(message.properties, {"plan": "pro"})
 
     def test_made_from_a_dict(self) -> None:
-        """A record that came over a socket and was made anew is read like any other."""
+        """A record that was sent over a socket and rebuilt is read like any other."""
         attributes = dict(a_record("Paid", extra={"user_id": "u", "plan": "pro"}).__dict__)
         reordered = dict(sorted(attributes.items()))
         for form in (attributes, reordered):
@@ -279,14 +279,14 @@ class TestRecords(unittest.TestCase):
             self.assertEqual((message.event, message.properties), ("Paid", {"plan": "pro"}))
 
     def test_too_large(self) -> None:
-        """A message above 32,000 bytes is refused with its size, and costs no other."""
+        """A message above 32,000 bytes is refused. The error gives its size, not its content."""
         big = a_record(extra={"user_id": "u", "properties": {"t": "x" * 40_000}})
         self.assertIn("above the limit of 32,000", refusal_of(big))
         refusal = refusal_of(big)
         self.assertNotIn("xxx", refusal)
 
     def test_rude_values(self) -> None:
-        """A value that cannot be written costs the one record; what it raised is not shown."""
+        """A record with a value that cannot be written is refused. The exception is not shown."""
 
         class Rude:
             def __str__(self) -> str:  # type: ignore[explicit-override]
@@ -308,7 +308,7 @@ class TestRecords(unittest.TestCase):
     @given(user=users, properties=objects, msg=texts)
     @settings(max_examples=200, deadline=None)
     def test_usual_way(self, user: Any, properties: Any, msg: Any) -> None:
-        """The short way of the commonest call gives what the long one does, refusals too."""
+        """The fast path for common track calls has the same results as the general path."""
         extra = {"user_id": user, "properties": properties, "message_id": "m"}
         usual, long = (
             {key: extra[key] for key in keys} for keys in (("user_id", "properties"), extra)
@@ -337,7 +337,7 @@ class TestRecords(unittest.TestCase):
     @given(extra=st.dictionaries(names, values), msg=st.sampled_from(["x", "", "%s", 7, {"a": 1}]))
     @settings(max_examples=200, deadline=None)
     def test_whatever_is_logged(self, extra: dict[str, Any], msg: Any) -> None:
-        """Any record is ignored, becomes a valid message, or is refused with a reason of ours."""
+        """Any record is ignored, becomes a valid message, or is refused with one of our errors."""
         with capture_segment(allow_invalid=True) as captured:
             logging.getLogger("tests.records").info(msg, extra=extra)
         for message in captured:
@@ -348,7 +348,7 @@ class TestRecords(unittest.TestCase):
 
 class TestBeforeSend(unittest.TestCase):
     def test_changes(self) -> None:
-        """`before_send` gets the message as an object and returns what is to be sent."""
+        """`before_send` gets the message as an object and returns the message to send."""
 
         def rename(message: Message) -> Message:
             assert isinstance(message, Track)
@@ -357,7 +357,7 @@ class TestBeforeSend(unittest.TestCase):
         self.assertEqual(event_of(extra={}, before_send=rename).event, "SIGNUP")
 
     def test_new_message(self) -> None:
-        """A message made anew keeps the id and the time of the one it stands for."""
+        """A new message from `before_send` keeps the id and the timestamp of the original."""
 
         def anew(message: Message) -> Message:
             return Track(user=User(user_id="u"), event="New")
@@ -368,14 +368,14 @@ class TestBeforeSend(unittest.TestCase):
         self.assertIsNotNone(message.timestamp)
 
     def test_removed_context(self) -> None:
-        """A context that it takes away stays away: it may have done so for the address in it."""
+        """A context that `before_send` removes is not restored, since it may contain an address."""
         message = event_of(
             extra={"context": {"ip": "192.0.2.1"}}, before_send=lambda m: replace(m, context=None)
         )
         self.assertEqual(message.context, {"library": LIBRARY})
 
     def test_type_first(self) -> None:
-        """A message that it returns stands on the wire like any other."""
+        """A message that `before_send` returns is written with `type` first, like any other."""
         for hook in each(lambda m: m, lambda m: Track(user=m.user, event="New")):
             reader = RecordReader(RecordOptions(before_send=hook))
             record = a_record(extra={"user_id": "u"})
@@ -384,7 +384,7 @@ class TestBeforeSend(unittest.TestCase):
             self.assertTrue(line.startswith(b'{"type":"track"'))
 
     def test_invalid(self) -> None:
-        """What was wrong with the message that it made is said."""
+        """If `before_send` returns an invalid message, the error says what is wrong."""
 
         def rename(message: Any) -> Any:
             return replace(message, event="")
@@ -393,7 +393,7 @@ class TestBeforeSend(unittest.TestCase):
                                                    before_send=rename))  # fmt: skip
 
     def test_changes_nothing_else(self) -> None:
-        """What it changes inside a message stays there: no other message, and nobody's objects."""
+        """Changes that `before_send` makes inside a message affect no other objects."""
         properties, options = {"email": "a@b.c"}, {"context": {"app": {"n": 1}}}
 
         def change(message: Any) -> Any:
@@ -410,12 +410,12 @@ class TestBeforeSend(unittest.TestCase):
         )
 
     def test_none(self) -> None:
-        """None sends nothing."""
+        """If `before_send` returns None, nothing is sent."""
         record = a_record(extra={"user_id": "u"})
         self.assertEqual(messages_of(record, before_send=lambda message: None), [])
 
     def test_raises(self) -> None:
-        """One that raises costs the record, is reported, and raises nothing into the program."""
+        """If `before_send` raises, the record is refused and reported. The program continues."""
 
         def broken(message: Message) -> Message:
             raise KeyError("secret")
@@ -425,7 +425,7 @@ class TestBeforeSend(unittest.TestCase):
         self.assertNotIn("secret", refusal)
 
     def test_returns_nonsense(self) -> None:
-        """One that returns no call is refused."""
+        """If `before_send` does not return a call, the record is refused."""
         batch = Batch([Alias(user=User(user_id="u"), previous_id="p")])
         results: tuple[Any, ...] = (True, {"type": "track"}, batch)
         for result in results:
@@ -434,7 +434,7 @@ class TestBeforeSend(unittest.TestCase):
             self.assertIn("before_send must return", refusal)
 
     def test_sees_valid_messages(self) -> None:
-        """It sees the message as it is sent: with id, timestamp and context."""
+        """`before_send` sees the message as it is sent, with id, timestamp and context."""
         seen: list[Any] = []
 
         def look(message: Message) -> Message:

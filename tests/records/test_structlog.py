@@ -1,4 +1,4 @@
-"""Records of structlog, in the ways it is usually configured for the standard library."""
+"""Tests for structlog, in its usual configurations with the standard library."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StructlogCase(unittest.TestCase):
         self.addCleanup(clear_contextvars)
 
     def configure(self, *processors: Any, wrapper: Any = None) -> Any:
-        """Return a logger of structlog's on top of `logging`."""
+        """Return a structlog logger that uses `logging`."""
         structlog.configure(
             processors=[structlog.contextvars.merge_contextvars, *processors],
             logger_factory=structlog.stdlib.LoggerFactory(),
@@ -55,7 +55,7 @@ class StructlogCase(unittest.TestCase):
         return structlog.get_logger(NAME)
 
     def capture(self) -> Captured:
-        """Capture from here to the end of the test; refused events are kept."""
+        """Capture events until the end of the test, and keep refused events."""
         capturing = capture_segment(allow_invalid=True)
         captured = capturing.__enter__()
         self.addCleanup(capturing.__exit__, None, None, None)
@@ -63,7 +63,7 @@ class StructlogCase(unittest.TestCase):
 
 
 def usual(timestamp: str | None = "iso") -> Sequence[Any]:
-    """The processors of structlog's own examples, which add what every line is to have."""
+    """Return the processors of structlog's examples, which add fields to every line."""
     places = set(structlog.processors.CallsiteParameter)
     return [
         structlog.stdlib.filter_by_level,
@@ -78,20 +78,20 @@ def usual(timestamp: str | None = "iso") -> Sequence[Any]:
 
 
 class TestForFormatter(StructlogCase):
-    """`wrap_for_formatter` last: the record's message is structlog's dict."""
+    """`wrap_for_formatter` as the last processor: the record's message is structlog's dict."""
 
     def configured(self, timestamp: str | None = "iso") -> Any:
         return self.configure(*usual(timestamp), ProcessorFormatter.wrap_for_formatter)
 
     def test_track(self) -> None:
-        """What the caller names becomes the event's, and nothing that structlog adds does."""
+        """Keyword arguments become properties, but fields that structlog adds do not."""
         logger, captured = self.configured(), self.capture()
         logger.info("Signup", user_id=17, plan="pro")
         self.assertEqual(captured.assert_tracked("Signup").user, User(user_id="17"))
         self.assertEqual(captured.assert_tracked().properties, {"plan": "pro"})
 
     def test_reserved_names(self) -> None:
-        """Names that logging refuses in `extra`, and those of processors, are properties."""
+        """Names that logging refuses in `extra`, or that processors use, may be properties."""
         logger, captured = self.configure(ProcessorFormatter.wrap_for_formatter), self.capture()
         named = {"name": "Ada", "message": "hi", "args": [1], "level": 7, "filename": "a.pdf"}
         logger.info("Signup", user_id="u", **named)
@@ -106,7 +106,7 @@ class TestForFormatter(StructlogCase):
         )
 
     def test_page(self) -> None:
-        """A page has the text for its name, or `name`."""
+        """A page is named after the text, or after `name` if there is one."""
         logger, captured = self.configured(), self.capture()
         logger.info("Docs", user_id="u", type="page")
         logger.info("Docs", user_id="u", type="page", name="Documentation")
@@ -116,13 +116,13 @@ class TestForFormatter(StructlogCase):
         self.assertEqual([message.to_dict()["properties"] for message in captured], [{}, {}])
 
     def test_bound_logger(self) -> None:
-        """What is bound to a logger counts as named."""
+        """Values bound to a logger are treated like keyword arguments."""
         logger, captured = self.configured(), self.capture()
         logger.bind(user_id="u", plan="pro").info("Signup")
         captured.assert_tracked("Signup", user_id="u", properties={"plan": "pro"})
 
     def test_context_variables(self) -> None:
-        """What is bound to the context is filled in."""
+        """Values bound to the context variables are included in the event."""
         logger, captured = self.configured(), self.capture()
         bind_contextvars(user_id="u", request_id="r")
         logger.info("Signup", properties={"plan": "pro"})
@@ -131,27 +131,27 @@ class TestForFormatter(StructlogCase):
         )
 
     def test_context_makes_no_event(self) -> None:
-        """It does not make an event of every line of a request."""
+        """Context variables do not make every line of a request an event."""
         logger, captured = self.configured(), self.capture()
         with bound_contextvars(user_id="u"):
             logger.info("cache miss", key="k")
         captured.assert_not_sent()
 
     def test_other_user(self) -> None:
-        """A user that the caller names goes before the one of the context."""
+        """A user in the call wins over the user in the context variables."""
         logger, captured = self.configured(), self.capture()
         with bound_contextvars(user_id="u"):
             logger.info("Invited", user_id="v")
         captured.assert_tracked("Invited", user_id="v", times=1)
 
     def test_ordinary_line(self) -> None:
-        """A line without a key of ours is not an event."""
+        """A line without any of our keys is not an event."""
         logger, captured = self.configured(), self.capture()
         logger.info("Connected", host="x")
         captured.assert_not_sent()
 
     def test_arguments(self) -> None:
-        """The event is named by the template; the formatted text is a property."""
+        """The event is named after the template, and the formatted text becomes a property."""
         logger, captured = self.configured(), self.capture()
         logger.info("Paid %s", 7, user_id="u")
         logger.info("Paid %(n)s", {"n": 7}, user_id="u")
@@ -161,7 +161,7 @@ class TestForFormatter(StructlogCase):
         captured.assert_tracked(properties={"message": "Paid 7"}, times=2)
 
     def test_exception(self) -> None:
-        """Of an exception nothing gets into the event."""
+        """Nothing from an exception is included in the event."""
         logger, captured = self.configured(), self.capture()
         try:
             raise KeyError("secret")
@@ -170,7 +170,7 @@ class TestForFormatter(StructlogCase):
         self.assertEqual(captured.assert_tracked("Payment Failed").properties, {})
 
     def test_rendered_time(self) -> None:
-        """A time that is rendered for people is not the event's: it has no zone, or no day."""
+        """A time formatted for display is not the timestamp: it lacks a time zone or a date."""
         for rendered in ("%H:%M:%S", "%Y-%m-%d %H:%M:%S", "iso", None):
             with self.subTest(rendered=rendered):
                 logger, captured = self.configured(rendered), self.capture()
@@ -181,7 +181,7 @@ class TestForFormatter(StructlogCase):
                 self.assertLess(abs(timestamp.timestamp() - before), 60)
 
     def test_own_time(self) -> None:
-        """A time that the caller names is the event's, a wrong one refused."""
+        """A timestamp in the call is used, and an invalid one is refused."""
         logger, captured = self.configure(ProcessorFormatter.wrap_for_formatter), self.capture()
         logger.info("Signup", user_id="u", timestamp="2020-01-01T00:00:00Z")
         logger.info("Login", user_id="u", timestamp="yesterday")
@@ -189,7 +189,7 @@ class TestForFormatter(StructlogCase):
         self.assertEqual(len(captured.invalid), 1)
 
     def test_renamed(self) -> None:
-        """The text is found when a processor has renamed it."""
+        """The text is found even if a processor has renamed it."""
         for name in ("msg", "message"):
             renamer = structlog.processors.EventRenamer(name)
             logger = self.configure(
@@ -204,13 +204,13 @@ class TestForFormatter(StructlogCase):
             self.assertEqual(captured.assert_tracked("Signup").properties, {"plan": "pro"})
 
     def test_nested(self) -> None:
-        """All keys may be nested in one."""
+        """All keys may be nested in `segment`."""
         logger, captured = self.configured(), self.capture()
         logger.info("Docs", segment={"user_id": "u", "type": "page", "name": "Guide"})
         captured.assert_sent("page", name="Guide")
 
     def test_filtering_bound_logger(self) -> None:
-        """structlog's own fast logger does as well."""
+        """structlog's own fast filtering logger works, too."""
         logger = self.configure(
             *usual(),
             ProcessorFormatter.wrap_for_formatter,
@@ -251,7 +251,7 @@ class TestForFormatter(StructlogCase):
         self.assertEqual([line["name"] for line in lines], ["Ada", "Ada"])
 
     def test_two_ways(self) -> None:
-        """A program without structlog for its events passes them on by a processor."""
+        """If structlog does not use `logging`, a processor can pass the events on."""
 
         def tell(logger: Any, method: str, event_dict: Any) -> Any:
             args, options = ProcessorFormatter.wrap_for_formatter(logger, method, dict(event_dict))
@@ -276,26 +276,26 @@ class TestForFormatter(StructlogCase):
 
 
 class TestToKeywords(StructlogCase):
-    """`render_to_log_kwargs` last: structlog's dict becomes `extra`."""
+    """`render_to_log_kwargs` as the last processor: structlog's dict becomes `extra`."""
 
     def configured(self, timestamp: str | None = "iso") -> Any:
         processors = [p for p in usual(timestamp) if "Callsite" not in type(p).__name__]
         return self.configure(*processors, structlog.stdlib.render_to_log_kwargs)
 
     def test_track(self) -> None:
-        """Nothing that structlog adds becomes a property."""
+        """Fields that structlog adds do not become properties."""
         logger, captured = self.configured(), self.capture()
         logger.info("Signup", user_id="u", plan="pro")
         self.assertEqual(captured.assert_tracked("Signup").properties, {"plan": "pro"})
 
     def test_rendered_time(self) -> None:
-        """A time that is rendered for people does not cost the event."""
+        """A time formatted for display does not make the event invalid."""
         logger, captured = self.configured("%H:%M:%S"), self.capture()
         logger.info("Signup", user_id="u")
         self.assertEqual(captured.assert_tracked("Signup").properties, {})
 
     def test_own_level(self) -> None:
-        """A property that only looks like structlog's stays."""
+        """A property that only looks like a structlog field is kept."""
         captured = self.capture()
         logging.getLogger(NAME).info("Level Up", extra={"user_id": "u", "level": 7, "logger": "x"})
         self.assertEqual(
@@ -303,7 +303,7 @@ class TestToKeywords(StructlogCase):
         )
 
     def test_reserved_names(self) -> None:
-        """Names that logging refuses can be nested."""
+        """Names that logging refuses in `extra` may be nested."""
         logger, captured = self.configured(), self.capture()
         logger.info("Signup", user_id="u", properties={"name": "Ada", "message": "hi"})
         captured.assert_tracked("Signup", properties={"name": "Ada", "message": "hi"})
@@ -320,7 +320,7 @@ class TestToKeywords(StructlogCase):
 
 class TestExample(StructlogCase):
     def test_runs(self) -> None:
-        """structlog_app.py sends its events, and writes all of its lines."""
+        """structlog_app.py sends its events and prints all of its lines."""
         messages, shown = run_example("structlog_app.py")
         self.assertEqual(
             [(message["type"], message.get("event")) for message in messages],
@@ -333,7 +333,7 @@ class TestExample(StructlogCase):
 
 
 def run_example(name: str) -> tuple[list[dict[str, Any]], str]:
-    """Run an example against a collector; return what arrived there and what it printed."""
+    """Run an example against a collector. Return the messages that arrived and the output."""
     with closing(Collector()) as collector, tempfile.TemporaryDirectory() as directory:
         done = subprocess.run(
             [sys.executable, "-W", "error", PROJECT / "examples" / name],
@@ -356,7 +356,7 @@ def run_example(name: str) -> tuple[list[dict[str, Any]], str]:
 
 class TestWithoutStructlog(unittest.TestCase):
     def test_not_imported(self) -> None:
-        """Neither library is imported for its records to be read."""
+        """Reading their records imports neither structlog nor loguru."""
         loaded = run_python(
             """
 import json, logging, sys

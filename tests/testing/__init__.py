@@ -1,1 +1,1 @@
-"""The testing kit."""
+"""Tests for the testing kit."""

@@ -1,4 +1,4 @@
-"""What assertions match, and what they say when they fail."""
+"""Tests for what assertions match, and for their failure messages."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ logger = logging.getLogger("tests.assertions")
 
 
 def captured_of(log: Callable[[], object]) -> Captured:
-    """Return what a function logs."""
+    """Return what is captured while the function runs."""
     with capture_segment(allow_invalid=True) as captured:
         log()
     return captured
 
 
 def signup(**extra: object) -> Captured:
-    """Return a captured track call "Signup" of user u-17, plan pro."""
+    """Return a captured track call "Signup" for user u-17 with plan "pro"."""
     extra = {"user_id": "u-17", "properties": {"plan": "pro"}, **extra}
     return captured_of(lambda: logger.info("Signup", extra=extra))
 
 
 def signups(*user_ids: object, event: str = "Signup") -> Captured:
-    """Return a captured track call of each user."""
+    """Return a captured track call for each user."""
 
     def log() -> None:
         for number, user_id in enumerate(user_ids):
@@ -43,32 +43,32 @@ def signups(*user_ids: object, event: str = "Signup") -> Captured:
 
 
 class TestMatches(unittest.TestCase):
-    """What an expectation matches, and what not."""
+    """What an expectation matches, and what it does not."""
 
     def refute(self, captured: Captured, **expected: object) -> None:
         with self.assertRaises(AssertionError):
             captured.assert_sent(**expected)  # type: ignore[arg-type]
 
     def test_returns_the_message(self) -> None:
-        """The first message that matches is returned, for whatever else there is to check."""
+        """The first matching message is returned for further checks."""
         captured = signups("u-0", "u-1", "u-2")
         message = captured.assert_tracked("Signup", user_id="u-1")
         self.assertIs(message, captured[1])
         self.assertIsInstance(message, Track)
 
     def test_event(self) -> None:
-        """An event matches by its whole name."""
+        """An event only matches by its full name."""
         signup().assert_tracked("Signup")
         self.refute(signup(), event="Sign")
 
     def test_anything(self) -> None:
-        """What is not named may be anything, and so may what is an ellipsis."""
+        """Fields that are not given may have any value, and so may fields given as an ellipsis."""
         signup().assert_tracked()
         signup().assert_tracked(..., user_id=..., properties={"plan": ...})
         self.refute(signup(), properties={"other": ...})
 
     def test_some_properties(self) -> None:
-        """Properties that are not named do not matter, however deep they stand."""
+        """Properties that are not given do not matter, at any depth."""
         captured = signup(properties={"plan": "pro", "cart": {"total": 3, "items": [{"a": 1}]}})
         captured.assert_tracked(properties={"cart": {"total": 3}})
         captured.assert_tracked(properties={"cart": {"items": [{}]}})
@@ -76,20 +76,20 @@ class TestMatches(unittest.TestCase):
         self.refute(captured, properties={"cart": {"items": []}})
 
     def test_none(self) -> None:
-        """None expects that there is no value."""
+        """None means that no value is expected."""
         captured = signup(properties={"plan": "pro", "coupon": None})
         captured.assert_tracked(anonymous_id=None, properties={"coupon": None, "email": None})
         self.refute(captured, user_id=None)
         self.refute(captured, properties={"plan": None})
 
     def test_ids(self) -> None:
-        """A number or UUID that was logged as an id is expected as that."""
+        """An id that was logged as a number or UUID may be expected as one."""
         signup(user_id=17).assert_tracked(user_id=17)
         one = UUID(int=1)
         signup(user_id=one).assert_tracked(user_id=one)
 
     def test_values(self) -> None:
-        """Values are expected as they were logged, or as JSON has them."""
+        """Values may be expected as they were logged or as they appear in JSON."""
 
         class Plan(Enum):
             PRO = "pro"
@@ -104,16 +104,16 @@ class TestMatches(unittest.TestCase):
         self.refute(captured, properties={"1": 1})
 
     def test_true_is_not_one(self) -> None:
-        """A switch is no number."""
+        """True does not match 1."""
         self.refute(signup(properties={"n": 1}), properties={"n": True})
 
     def test_matchers(self) -> None:
-        """Objects that compare as they like do so."""
+        """Expected values may be objects with their own equality, such as ANY."""
         signup().assert_tracked(user_id=ANY, properties={"plan": ANY})
         self.refute(signup(), user_id=object())
 
     def test_ambiguous_comparison(self) -> None:
-        """A value that cannot be compared, as an array, is not equal."""
+        """A value that cannot be compared, such as an array, counts as not equal."""
 
         class Array:
             @override
@@ -125,7 +125,7 @@ class TestMatches(unittest.TestCase):
         self.refute(signup(), user_id=Array())
 
     def test_timestamp(self) -> None:
-        """A moment is expected in any form in which it can be logged."""
+        """A timestamp may be expected in any form in which it can be logged."""
         moment = datetime(2026, 11, 23, tzinfo=UTC)
         captured = signup(timestamp=moment)
         for form in (moment, moment.timestamp(), "2026-11-23T00:00:00Z", ANY):
@@ -133,11 +133,11 @@ class TestMatches(unittest.TestCase):
         self.refute(captured, timestamp=moment.timestamp() + 1)
 
     def test_context(self) -> None:
-        """The context counts, beside what every message has."""
+        """An expected context may leave out what every message has."""
         signup(context={"ip": "10.0.0.1"}).assert_tracked(context={"ip": "10.0.0.1"})
 
     def test_times(self) -> None:
-        """With `times` there are exactly so many."""
+        """With `times`, exactly that many messages must match."""
         captured = signups(0, 1, 0)
         captured.assert_tracked("Signup", times=3)
         captured.assert_tracked("Signup", user_id=0, times=2)
@@ -146,7 +146,7 @@ class TestMatches(unittest.TestCase):
             captured.assert_tracked("Signup", times=0)
 
     def test_not_tracked(self) -> None:
-        """That something was not tracked can be said of it, of a user, and of everything."""
+        """`assert_not_tracked` works for an event, for a user and for any track call."""
         captured = signup()
         captured.assert_not_tracked("Login")
         captured.assert_not_tracked(user_id="u-18")
@@ -156,36 +156,36 @@ class TestMatches(unittest.TestCase):
                 captured.assert_not_tracked(expected)
 
     def test_not_sent(self) -> None:
-        """Without arguments, nothing at all was sent."""
+        """Without arguments, `assert_not_sent` requires that nothing at all was sent."""
         captured_of(lambda: logger.info("a line")).assert_not_sent()
         with self.assertRaises(AssertionError):
             signup().assert_not_sent()
 
     def test_identified(self) -> None:
-        """A user is identified by traits."""
+        """`assert_identified` checks the user and the traits."""
         captured = signup(traits={"email": "a@example.com"}, properties=None)
         captured.assert_identified("u-17", traits={"email": "a@example.com"}, times=1)
         captured.assert_not_tracked()
         self.refute(captured, call_type="identify", traits={"email": "b@example.com"})
 
     def test_every_type(self) -> None:
-        """Every call has its own fields."""
+        """Every call can be checked by its own fields."""
         signup(type="page", category="Docs").assert_sent("page", name="Signup", category="Docs")
         signup(type="screen").assert_sent("screen", name="Signup")
         signup(traits={"a": 1}, group_id=5, properties=None).assert_sent("group", group_id=5)
         signup(previous_id="old", properties=None).assert_sent("alias", previous_id="old")
 
     def test_misspelt(self) -> None:
-        """A field or a call that does not exist is a mistake of the test."""
+        """A field or a call that does not exist raises TypeError."""
         with self.assertRaisesRegex(TypeError, r"track has no field 'plan'.*properties="):
             signup().assert_sent("track", plan="pro")
         with self.assertRaisesRegex(TypeError, r"identify has no field 'plan'.*traits="):
             signup().assert_sent("identify", plan="pro")
-        with self.assertRaisesRegex(TypeError, "no call 'tracked'"):
+        with self.assertRaisesRegex(TypeError, "no call type 'tracked'"):
             signup().assert_sent("tracked")
 
     def test_repr(self) -> None:
-        """Captured messages show what they are, as pytest prints them."""
+        """The repr of captured messages, which pytest prints, lists the messages."""
         self.assertEqual(
             repr(signup()),
             "<Captured 1: track 'Signup' user_id='u-17' properties={'plan': 'pro'}>",
@@ -193,18 +193,18 @@ class TestMatches(unittest.TestCase):
 
 
 class TestFailures(unittest.TestCase):
-    """What a failure says."""
+    """The message of a failure."""
 
     maxDiff = None
 
     def said(self, check: Callable[[], object]) -> list[str]:
-        """The lines of a failure."""
+        """Return the lines of a failure."""
         with self.assertRaises(AssertionError) as caught:
             check()
         return str(caught.exception).splitlines()
 
     def test_nearest_first(self) -> None:
-        """The nearest message comes first, and of each what is not as expected."""
+        """The nearest message comes first, and each message is shown with its differences."""
 
         def log() -> None:
             logger.info("Login", extra={"user_id": "u-17"})
@@ -236,7 +236,7 @@ class TestFailures(unittest.TestCase):
         )
 
     def test_by_fields(self) -> None:
-        """Without a name, the one with the most fields as expected comes first."""
+        """Without a name, the message with the most matching fields comes first."""
 
         def log() -> None:
             logger.info("a", extra={"user_id": "u-1", "plan": "free"})
@@ -247,18 +247,18 @@ class TestFailures(unittest.TestCase):
         self.assertIn("[1]", said[2])
 
     def test_at_most_five(self) -> None:
-        """Of many messages the nearest five are shown."""
+        """If there are many messages, only the nearest five are shown."""
         captured = signups(*range(9), event="Step #")
         said = self.said(lambda: captured.assert_tracked("Step 7", user_id=8))
         self.assertEqual((sum("[" in line for line in said), said[-1]), (5, "  and 4 more"))
 
     def test_at_most_five_differences(self) -> None:
-        """Of many differences the first five are shown."""
+        """If there are many differences, only the first five are shown."""
         said = self.said(lambda: signup().assert_tracked(properties={f"p{n}": 1 for n in range(9)}))
         self.assertEqual((sum("!" in line for line in said), said[-1]), (5, "      and 4 more"))
 
     def test_list(self) -> None:
-        """In a list, the place of the difference is named."""
+        """In a list, the index of the difference is shown."""
         captured = signup(properties={"items": [{"sku": "a"}, {"sku": "b"}]})
         said = self.said(
             lambda: captured.assert_tracked(properties={"items": [{"sku": "a"}, {"sku": "c"}]})
@@ -266,14 +266,14 @@ class TestFailures(unittest.TestCase):
         self.assertEqual(said[-1], "      ! properties.items[1].sku: expected 'c', got 'b'")
 
     def test_long_values(self) -> None:
-        """Long values are cut, and where long texts begin to differ is told."""
+        """Long values are cut, and the position at which long texts start to differ is shown."""
         captured = signup(properties={"text": "a" * 500 + "b"})
         said = self.said(lambda: captured.assert_tracked(properties={"text": "a" * 500 + "c"}))
         self.assertTrue(said[-1].endswith("got 'b' after 500 identical characters"))
         self.assertLess(max(map(len, said)), 200)
 
     def test_nothing_expected_or_got(self) -> None:
-        """What is not there is called nothing, and what may be anything so."""
+        """A missing value is shown as "nothing", and an ellipsis as "anything"."""
         said = self.said(lambda: signup().assert_tracked(user_id=None, properties={"email": ...}))
         self.assertEqual(
             said[-2:],
@@ -284,7 +284,7 @@ class TestFailures(unittest.TestCase):
         )
 
     def test_times(self) -> None:
-        """A wrong number says both numbers."""
+        """If the number of matches is wrong, the failure shows both numbers."""
         captured = signups(0, 1)
         self.assertEqual(
             self.said(lambda: captured.assert_tracked("Signup", times=1))[0],
@@ -296,7 +296,7 @@ class TestFailures(unittest.TestCase):
         )
 
     def test_unwanted(self) -> None:
-        """What was not to be tracked is shown."""
+        """A message that should not have been tracked is shown."""
         self.assertEqual(
             self.said(lambda: signup().assert_not_tracked("Signup")),
             [
@@ -306,12 +306,12 @@ class TestFailures(unittest.TestCase):
         )
 
     def test_nothing_came_past(self) -> None:
-        """When no record came past, the usual reasons are named."""
+        """If no record was logged, the failure lists the usual reasons."""
         captured = captured_of(lambda: None)
         self.assertIn("levels", self.said(lambda: captured.assert_tracked("Signup"))[-1])
 
     def test_misspelt_extra(self) -> None:
-        """A record of that name which is no event is shown, with what it has instead."""
+        """A record with that name that is not an event is shown with its extras."""
         captured = captured_of(lambda: logger.info("Signup", extra={"userid": 17}))
         said = self.said(lambda: captured.assert_tracked("Sign up"))
         self.assertIn(f"  'Signup' at {__file__}:", said[-2])
@@ -322,7 +322,7 @@ class TestFailures(unittest.TestCase):
         )
 
     def test_identity_alone(self) -> None:
-        """So is one that has no more than a bound identity."""
+        """A record that has only a bound identity is shown, too."""
 
         def log() -> None:
             with identity(user_id="u"):
@@ -332,7 +332,7 @@ class TestFailures(unittest.TestCase):
         self.assertIn("it has nothing in extra", said[-1])
 
     def test_other_records(self) -> None:
-        """Records of other names are not shown beside messages."""
+        """Records with other names are not shown next to messages."""
 
         def log() -> None:
             logger.info("Connected")
@@ -342,7 +342,7 @@ class TestFailures(unittest.TestCase):
         self.assertFalse([line for line in said if "Connected" in line])
 
     def test_refused(self) -> None:
-        """An event that was refused is shown with the reason, which is then not raised again."""
+        """A refused event is shown with the reason, and is then not raised again."""
         captured = captured_of(lambda: logger.info("Signup", extra={"event": "Signup"}))
         said = self.said(lambda: captured.assert_tracked("Signup"))
         self.assertIn("! refused: track needs a user_id", said[-1])
@@ -350,9 +350,9 @@ class TestFailures(unittest.TestCase):
         captured.raise_refused()
 
     def test_held_back(self) -> None:
-        """An event that its handler holds back is shown."""
+        """An event that its handler stops is shown."""
         handler = SegmentHandler("key", client=FakeClient(), before_send=lambda message: None)
         logger.addHandler(handler)
         self.addCleanup(logger.removeHandler, handler)
         self.addCleanup(handler.close)
-        self.assertIn("held back", self.said(lambda: signup().assert_tracked("Signup"))[-1])
+        self.assertIn("stopped by", self.said(lambda: signup().assert_tracked("Signup"))[-1])

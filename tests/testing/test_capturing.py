@@ -1,4 +1,4 @@
-"""What a test captures."""
+"""Tests for capturing events."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ logger = logging.getLogger("tests.testing")
 
 
 def names_of(messages: Iterable[Call]) -> list[str]:
-    """The events of track calls."""
+    """Return the event names of track calls."""
     return [message.to_dict()["event"] for message in messages]
 
 
 class TestCapture(unittest.TestCase):
     def test_without_a_handler(self) -> None:
-        """Events are captured at once, in a program that configured nothing."""
+        """Events are captured at once, even if the program has not configured logging."""
         with capture_segment() as captured:
             logger.info("Signup", extra={"user_id": "u-17"})
             self.assertEqual(len(captured), 1)
@@ -39,7 +39,7 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(captured[:], captured.messages)
 
     def test_with_the_programs_handler(self) -> None:
-        """With a handler of the program's, each event is captured once, and none is sent."""
+        """With the program's own handler, each event is captured once and none is sent."""
         client = FakeClient()
         handler = SegmentHandler("key", client=client, context={"app": {"name": "shop"}})
         logger.addHandler(handler)
@@ -53,7 +53,7 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(client.requests, [])
 
     def test_afterwards(self) -> None:
-        """After the block the program's handler delivers again."""
+        """After the block, the program's handler delivers again."""
         client = FakeClient()
         handler = SegmentHandler("key", client=client)
         logger.addHandler(handler)
@@ -74,21 +74,21 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(captured.messages, [])
 
     def test_order(self) -> None:
-        """Messages stand in the order they were logged, whatever logger they came from."""
+        """Messages are in the order in which they were logged, across loggers."""
         with capture_segment() as captured:
             for n in range(10):
                 logging.getLogger(f"tests.{n % 2}").info(f"e{n}", extra={"user_id": "u"})
         self.assertEqual(names_of(captured), [f"e{n}" for n in range(10)])
 
     def test_one_logger(self) -> None:
-        """With a name, only what reaches that logger is captured."""
+        """With a name, only events that reach that logger are captured."""
         with capture_segment("tests.one") as captured:
             logging.getLogger("tests.one.below").info("yes", extra={"user_id": "u"})
             logging.getLogger("tests.two").warning("no", extra={"user_id": "u"})
         self.assertEqual(names_of(captured), ["yes"])
 
     def test_level(self) -> None:
-        """The level holds for the block only, and below it nothing is captured."""
+        """The level applies only inside the block, and events below it are not captured."""
         root = logging.getLogger()
         before = (root.level, list(root.handlers))
         with capture_segment(level="WARNING") as captured:
@@ -98,13 +98,13 @@ class TestCapture(unittest.TestCase):
         self.assertEqual((root.level, root.handlers), before)
 
     def test_invalid(self) -> None:
-        """An event that Segment would drop fails the test, at the end of the block."""
+        """An event that Segment would drop fails the test at the end of the block."""
         with self.assertRaises(InvalidMessage) as caught, capture_segment():
             logger.info("Signup", extra={"user_id": ""})
         self.assertEqual(caught.exception.field, "user_id")
 
     def test_allow_invalid(self) -> None:
-        """Or it is kept beside the good ones."""
+        """With `allow_invalid`, an invalid event is kept separately from the valid ones."""
         with capture_segment(allow_invalid=True) as captured:
             logger.info("Signup", extra={"event": "x"})
             logger.info("Login", extra={"user_id": "u"})
@@ -112,13 +112,13 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(len(captured), 1)
 
     def test_own_error_first(self) -> None:
-        """An error of the block itself is not hidden by an invalid event."""
+        """An error in the block itself is not hidden by an invalid event."""
         with self.assertRaises(KeyError), capture_segment():
             logger.info("Signup", extra={"user_id": ""})
             raise KeyError
 
     def test_invalid_once(self) -> None:
-        """An invalid event is reported once, however many handlers it comes past."""
+        """An invalid event is reported once, no matter how many handlers see it."""
         handler = SegmentHandler("key", client=FakeClient())
         logger.addHandler(handler)
         self.addCleanup(logger.removeHandler, handler)
@@ -128,7 +128,7 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(len(captured.invalid), 1)
 
     def test_nested(self) -> None:
-        """A block inside a block captures for itself; the outer one goes on afterwards."""
+        """An inner block captures its own events, and the outer one continues afterwards."""
         with capture_segment() as outer:
             with capture_segment() as inner:
                 logger.info("inner", extra={"user_id": "u"})
@@ -137,7 +137,7 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(names_of(outer), ["outer"])
 
     def test_without_write_key(self) -> None:
-        """A handler without a write key, as in a test environment, is captured as well."""
+        """A handler without a write key, as in a test environment, is captured, too."""
         with self.assertLogs("segment_logging", "WARNING"):
             handler = SegmentHandler()
         logger.addHandler(handler)
@@ -149,7 +149,7 @@ class TestCapture(unittest.TestCase):
         self.assertEqual(len(captured), 1)
 
     def test_clear(self) -> None:
-        """What was captured can be forgotten, refused events included."""
+        """`clear` forgets captured events, including refused ones."""
         with capture_segment() as captured:
             logger.info("Signup", extra={"user_id": "u"})
             logger.info("Signup", extra={"user_id": ""})
@@ -159,7 +159,7 @@ class TestCapture(unittest.TestCase):
         self.assertEqual((captured.invalid, list(captured.passed_over)), ([], []))
 
     def test_place_of_a_refusal(self) -> None:
-        """The error of a refused event says where it was logged."""
+        """The error for a refused event contains the place where it was logged."""
         with capture_segment(allow_invalid=True) as captured:
             logger.info("Signup", extra={"user_id": ""})
         with self.assertRaises(InvalidMessage) as caught:
@@ -168,7 +168,7 @@ class TestCapture(unittest.TestCase):
         self.assertIn(f"at {__file__}:", notes[0])
 
     def test_error_of_a_hook(self) -> None:
-        """Of what a hook raises, the traceback shows where."""
+        """The traceback of an exception from a hook shows where it was raised."""
 
         def fail(message: object) -> None:
             raise ZeroDivisionError
@@ -183,10 +183,10 @@ class TestCapture(unittest.TestCase):
 
 
 class TestCaptureOfLoggers(unittest.TestCase):
-    """Which loggers, levels and handlers are captured, in a program configured in any way."""
+    """The loggers, levels and handlers that are captured with different configurations."""
 
     def test_no_propagation(self) -> None:
-        """A logger that does not propagate is captured, without any SegmentHandler."""
+        """A logger that does not propagate is captured, even without a SegmentHandler."""
         child = logging.getLogger("tests.testing.alone.below")
         with attached(logging.getLogger("tests.testing.alone"), logging.NullHandler()):
             with capture_segment() as captured:
@@ -194,7 +194,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
             self.assertEqual(names_of(captured), ["Signup"])
 
     def test_no_propagation_elsewhere(self) -> None:
-        """With a name, a logger that does not propagate is captured only below it."""
+        """With a name, a logger that does not propagate is captured only below that name."""
         other = logging.getLogger("tests.testing.alone")
         with attached(other, logging.NullHandler()):
             with capture_segment("tests.testing.one") as captured:
@@ -202,7 +202,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
             self.assertEqual(names_of(captured), [])
 
     def test_other_loggers_handler(self) -> None:
-        """With a name, what other loggers send is neither captured nor sent."""
+        """With a name, events from other loggers are neither captured nor sent."""
         client = FakeClient()
         other = logging.getLogger("tests.testing.other")
         with attached(other, SegmentHandler("key", client=client)) as handler:
@@ -213,7 +213,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
         self.assertEqual((names_of(captured), client.requests), ([], []))
 
     def test_other_loggers_handler_nested(self) -> None:
-        """It is captured by the block outside, if there is one."""
+        """Events from other loggers are captured by the outer block, if there is one."""
         other = logging.getLogger("tests.testing.other")
         with attached(other, SegmentHandler("key", client=FakeClient())):
             with capture_segment(allow_invalid=True) as outer, capture_segment("tests.one"):
@@ -222,7 +222,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
             self.assertEqual((names_of(outer), len(outer.invalid)), (["Signup"], 1))
 
     def test_disabled_logging(self) -> None:
-        """`logging.disable`, by which test suites become quiet, is lifted inside the block."""
+        """`logging.disable`, which test suites use to silence logging, is lifted in the block."""
         logging.disable(logging.CRITICAL)
         self.addCleanup(logging.disable, logging.NOTSET)
         with capture_segment() as captured:
@@ -232,7 +232,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
         self.assertEqual(logging.root.manager.disable, logging.CRITICAL)
 
     def test_own_level(self) -> None:
-        """A logger's own level holds."""
+        """A logger's own level applies."""
         strict = logging.getLogger("tests.testing.strict")
         strict.setLevel(logging.WARNING)
         self.addCleanup(strict.setLevel, logging.NOTSET)
@@ -242,7 +242,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
         self.assertEqual(names_of(captured), ["yes"])
 
     def test_handlers_level(self) -> None:
-        """The level and filters of the program's handler hold: it alone reads its records."""
+        """The level and filters of the program's handler decide which records are captured."""
         handler = SegmentHandler("key", client=FakeClient())
         handler.setLevel(logging.WARNING)
         handler.addFilter(lambda record: record.getMessage() != "filtered")
@@ -253,14 +253,14 @@ class TestCaptureOfLoggers(unittest.TestCase):
         self.assertEqual(names_of(captured), ["yes"])
 
     def test_handlers_options(self) -> None:
-        """What `before_send` holds back is not captured."""
+        """An event that `before_send` stops is not captured."""
         handler = SegmentHandler("key", client=FakeClient(), before_send=lambda message: None)
         with attached(logger, handler), capture_segment() as captured:
             logger.info("Signup", extra={"user_id": "u"})
         self.assertEqual(names_of(captured), [])
 
     def test_capture_all(self) -> None:
-        """With `capture="all"` every record that reaches the handler is captured."""
+        """With `capture="all"`, every record that reaches the handler is captured."""
         handler = SegmentHandler("key", client=FakeClient(), capture="all", context={"a": 1})
         with attached(logger, handler), capture_segment() as captured:
             logger.info("Connected", extra={"segment": {"user_id": "u"}})
@@ -268,7 +268,7 @@ class TestCaptureOfLoggers(unittest.TestCase):
         self.assertEqual(names_of(captured), ["Connected", "Line"])
 
     def test_configured_inside(self) -> None:
-        """A program that configures logging inside the block is captured from then on."""
+        """If the program configures logging inside the block, later events are captured."""
         seen = run_python(
             """
 import json, logging, logging.config
@@ -287,7 +287,7 @@ print(json.dumps([[m.event for m in captured], logging.root.level, len(logging.r
         self.assertEqual(seen, [["Signup"], logging.ERROR, 1])
 
     def test_overlapping(self) -> None:
-        """Of blocks that overlap without nesting the later one captures, until it ends."""
+        """If blocks overlap without being nested, the later one captures until it ends."""
         client = FakeClient()
         with attached(logger, SegmentHandler("key", client=client)) as handler:
             first, second = ExitStack(), ExitStack()
@@ -303,7 +303,7 @@ print(json.dumps([[m.event for m in captured], logging.root.level, len(logging.r
         self.assertEqual(names_of(client.messages), ["after"])
 
     def test_threads(self) -> None:
-        """What other threads log is captured."""
+        """Events that other threads log are captured."""
         with capture_segment() as captured:
             threads = [
                 Thread(target=logger.info, args=[f"e{n}"], kwargs={"extra": {"user_id": "u"}})
@@ -317,7 +317,7 @@ print(json.dumps([[m.event for m in captured], logging.root.level, len(logging.r
 
     @needs.event_loop
     def test_tasks(self) -> None:
-        """What tasks log is captured, and what `asyncio.to_thread` does."""
+        """Events that tasks and `asyncio.to_thread` log are captured."""
 
         async def main() -> None:
             def log(name: str) -> None:
@@ -334,10 +334,10 @@ print(json.dumps([[m.event for m in captured], logging.root.level, len(logging.r
 
 
 class TestCaptureBehindAQueue(unittest.TestCase):
-    """Programs that pass records to another thread by a QueueHandler of their own."""
+    """Programs that pass records to another thread through their own QueueHandler."""
 
     def listen(self, *, propagate: bool) -> QueueListener:
-        """Have the logger's records come to a SegmentHandler by a queue, from `start` on."""
+        """Connect the logger to a SegmentHandler with a queue, and return the queue's listener."""
         queue: SimpleQueue[Any] = SimpleQueue()
         segment = SegmentHandler("key", client=FakeClient())
         self.addCleanup(segment.close)
@@ -347,7 +347,7 @@ class TestCaptureBehindAQueue(unittest.TestCase):
         return QueueListener(queue, segment)
 
     def test_once(self) -> None:
-        """A record that reaches the root logger, too, is captured at once, and once."""
+        """A record that also reaches the root logger is captured immediately, and only once."""
         listener = self.listen(propagate=True)
         with capture_segment() as captured:
             logger.info("a", extra={"user_id": "u"})
@@ -358,7 +358,7 @@ class TestCaptureBehindAQueue(unittest.TestCase):
         self.assertEqual(names_of(captured), ["a", "a"])
 
     def test_copy_first(self) -> None:
-        """Likewise when the copy overtakes the record."""
+        """The record is also captured only once if the queue's copy arrives first."""
         segment = SegmentHandler("key", client=FakeClient())
         self.addCleanup(segment.close)
 
@@ -376,7 +376,8 @@ class TestCaptureBehindAQueue(unittest.TestCase):
         self.assertEqual(names_of(captured), ["a", "b"])
 
     def test_only_by_the_queue(self) -> None:
-        """A logger that stops to propagate inside the block: when the listener passes it on."""
+        """If the logger stops propagating in the block, the queue's listener passes the record
+        on."""
         listener = self.listen(propagate=True)
         with capture_segment() as captured:
             logger.propagate = False
@@ -389,7 +390,7 @@ class TestCaptureBehindAQueue(unittest.TestCase):
 
 @contextmanager
 def attached(target: logging.Logger, handler: Any, *, propagate: bool = False) -> Any:
-    """Have a logger, of level INFO, pass its records to the handler."""
+    """Attach the handler to the logger for the block, and set the logger's level to INFO."""
     target.addHandler(handler)
     target.propagate = propagate
     target.setLevel(logging.INFO)

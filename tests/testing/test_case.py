@@ -1,4 +1,4 @@
-"""The test case that captures around each test."""
+"""Tests for SegmentTestCase, which captures events during each test."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ logger = logging.getLogger("tests.assertions")
 
 
 def outcome_of(case: type[unittest.TestCase]) -> unittest.TestResult:
-    """Run the tests of a case."""
+    """Run the tests of a test case, and return the result."""
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
     return result
 
 
 class TestCase(unittest.TestCase):
-    """The test case with assertions."""
+    """SegmentTestCase and its assertions."""
 
     def test_passes(self) -> None:
-        """It captures from `setUp` on, for each test apart."""
+        """Events are captured starting with `setUp`, separately for each test."""
 
         class Case(SegmentTestCase):
             @override
@@ -55,7 +55,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual((result.testsRun, result.failures, result.errors), (2, [], []))
 
     def test_shows_the_tests_line(self) -> None:
-        """A failure's traceback ends in the test, without the lines of the assertion."""
+        """A failure's traceback ends in the test and does not show the assertion's own lines."""
 
         class Case(SegmentTestCase):
             def test(self) -> None:
@@ -66,7 +66,7 @@ class TestCase(unittest.TestCase):
         self.assertIn(f'File "{__file__}"', text)
 
     def test_refused(self) -> None:
-        """An event that Segment would drop fails the test, with reason and place."""
+        """An event that Segment would drop fails the test, and the failure shows why and where."""
 
         class Case(SegmentTestCase):
             def test(self) -> None:
@@ -79,7 +79,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual(text.count("  File "), 0)
 
     def test_refused_in_a_cleanup(self) -> None:
-        """Also one that the test's cleanups log."""
+        """An invalid event that is logged in a cleanup fails the test."""
 
         class Case(SegmentTestCase):
             def test(self) -> None:
@@ -88,7 +88,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual(len(outcome_of(Case).failures), 1)
 
     def test_sending(self) -> None:
-        """Nothing may be sent past the capture."""
+        """A message that is sent directly, without being captured, fails the test."""
 
         class Case(SegmentTestCase):
             def test(self) -> None:
@@ -97,7 +97,7 @@ class TestCase(unittest.TestCase):
         self.assertIn("track 'Signup' user_id='u-17'", outcome_of(Case).failures[0][1])
 
     def test_afterwards(self) -> None:
-        """After a test, passed, failed or skipped, nothing is captured any more."""
+        """After a test has passed, failed or been skipped, nothing is captured."""
 
         class Case(SegmentTestCase):
             def test_passed(self) -> None:
@@ -126,7 +126,7 @@ class TestCase(unittest.TestCase):
 
     @needs.event_loop
     def test_asynchronous(self) -> None:
-        """It goes with `IsolatedAsyncioTestCase`."""
+        """It works with `IsolatedAsyncioTestCase`."""
 
         class Case(SegmentTestCase, unittest.IsolatedAsyncioTestCase):
             async def test_one(self) -> None:
@@ -156,7 +156,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual(outcome_of(Case).failures, [])
 
     def test_debug(self) -> None:
-        """`debug`, which runs a test without collecting results, captures as well."""
+        """`debug`, which runs a test without collecting results, captures events, too."""
 
         class Case(SegmentTestCase):
             def runTest(self) -> None:
@@ -167,7 +167,7 @@ class TestCase(unittest.TestCase):
             Case().debug()
 
     def test_text_of_a_runner(self) -> None:
-        """The runner shows the lines of a failure as they are."""
+        """The test runner shows the lines of a failure unchanged."""
 
         class Case(SegmentTestCase):
             def test(self) -> None:
@@ -179,7 +179,7 @@ class TestCase(unittest.TestCase):
         self.assertIn("\n  [0] track 'Login' user_id='u'\n", shown.getvalue())
 
     def test_class_fixtures(self) -> None:
-        """What is logged around the tests of a class goes nowhere, and is none of theirs."""
+        """Events logged by class fixtures are not sent and do not appear in the tests."""
         client = FakeClient()
         handler = SegmentHandler("key", client=client)
         logger.addHandler(handler)
@@ -211,7 +211,7 @@ class TestCase(unittest.TestCase):
 @unittest.skipUnless(find_spec("django"), "Django is not installed")
 class TestDjango(unittest.TestCase):
     def test_case(self) -> None:
-        """It goes with Django's test cases, which run tests in their own way, in either order."""
+        """It works with Django's test cases, whichever base class comes first."""
         seen = run_python(
             """
 import json, logging, unittest

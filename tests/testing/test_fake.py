@@ -1,4 +1,4 @@
-"""A client without a network."""
+"""Tests for FakeClient, which needs no network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.builders import a_track
 
 class TestFakeClient(unittest.TestCase):
     def test_takes_everything(self) -> None:
-        """Without a script every request is answered with 200."""
+        """Without a script, every request is answered with 200."""
         client = FakeClient()
         batch = Batch([a_track("a"), a_track("b")])
         client.send("key", batch)
@@ -22,7 +22,7 @@ class TestFakeClient(unittest.TestCase):
         self.assertEqual(client.write_keys, ["key", "other"])
 
     def test_script(self) -> None:
-        """A script is one answer after the other, then 200."""
+        """A script is a list of answers. After the last one, every answer is 200."""
         client = FakeClient([503, (429, 7.0), 202, None, KeyError, ValueError("x")])
         with self.assertRaises(DeliveryError) as caught:
             client.send("key", a_track("1"))
@@ -41,14 +41,14 @@ class TestFakeClient(unittest.TestCase):
         self.assertEqual(client.messages, [a_track("3"), a_track("4"), a_track("7")])
 
     def test_retryable(self) -> None:
-        """The fake judges statuses as the real one does."""
+        """The fake classifies statuses like the real client."""
         for status, retryable in ((400, False), (401, False), (302, False), (500, True)):
             with self.assertRaises(DeliveryError) as caught:
                 FakeClient([status]).send("key", a_track())
             self.assertEqual(caught.exception.retryable, retryable)
 
     def test_function(self) -> None:
-        """A script may be a function of the message."""
+        """A script may be a function that takes the message."""
         client = FakeClient(lambda message: 400 if message == a_track("bad") else None)
         client.send("key", a_track("good"))
         with self.assertRaises(DeliveryError):
@@ -56,7 +56,7 @@ class TestFakeClient(unittest.TestCase):
         self.assertEqual(client.messages, [a_track("good")])
 
     def test_closed(self) -> None:
-        """The fake knows whether it is closed; a send opens it again."""
+        """The fake reports whether it is closed, and sending opens it again."""
         client = FakeClient()
         client.close()
         self.assertTrue(client.is_closed)

@@ -1,4 +1,4 @@
-"""The switch that makes sending an error."""
+"""Tests for forbid_sending, which makes sending an error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger("tests.forbidding")
 
 @contextmanager
 def handler_of(**options: Any) -> Iterator[SegmentHandler]:
-    """A handler on the logger that would send over HTTP, to where nobody listens."""
+    """Attach a handler that sends over HTTP, by default to a port that nothing is listening on."""
     options = {"host": "http://127.0.0.1:1", "flush_interval": 60.0, **options}
     handler = SegmentHandler("key", **options)
     logger.addHandler(handler)
@@ -42,7 +42,7 @@ def handler_of(**options: Any) -> Iterator[SegmentHandler]:
 
 
 class TestClient(unittest.TestCase):
-    """What the code sends itself, without a handler."""
+    """Code that sends without a handler."""
 
     @override
     def setUp(self) -> None:
@@ -51,7 +51,7 @@ class TestClient(unittest.TestCase):
         self.client = HttpClient(session=self.session)
 
     def test_raises(self) -> None:
-        """A client raises at once, with the message and the way out, and sends nothing."""
+        """The client raises at once and sends nothing. The error shows the message and the fix."""
         with self.assertRaises(SendingForbidden) as caught, forbid_sending():
             self.client.send("key", a_track("Signup", properties={"plan": "pro"}))
         text = str(caught.exception)
@@ -61,11 +61,11 @@ class TestClient(unittest.TestCase):
         self.assertEqual(self.session.bodies, [])
 
     def test_is_a_failure(self) -> None:
-        """It is a failed assertion, and none of the errors of sending that code may expect."""
+        """SendingForbidden is an AssertionError, unlike the errors that sending code may expect."""
         self.assertTrue(issubclass(SendingForbidden, AssertionError))
 
     def test_caught(self) -> None:
-        """When the code catches everything, the block raises at its end."""
+        """If the code catches every exception, the block raises when it ends."""
         with self.assertRaises(SendingForbidden), forbid_sending():
             with suppress(BaseException):
                 self.client.send("key", a_track())
@@ -73,7 +73,7 @@ class TestClient(unittest.TestCase):
         self.assertTrue(reached)
 
     def test_batch(self) -> None:
-        """Of a batch the messages are shown, each once however often it is tried."""
+        """The messages of a batch are shown once, no matter how many times it is tried."""
         with self.assertRaises(SendingForbidden) as caught, forbid_sending():
             for _ in range(2):
                 with suppress(SendingForbidden):
@@ -85,7 +85,7 @@ class TestClient(unittest.TestCase):
         self.assertEqual((lines[1], lines[6]), ("  track 'e0' user_id='u-17'", "  and 2 more"))
 
     def test_auto_batcher(self) -> None:
-        """A batcher that sends when it is left raises then."""
+        """An AutoBatcher that sends at the end of its block raises there."""
         with (
             self.assertRaises(SendingForbidden),
             forbid_sending(),
@@ -94,34 +94,34 @@ class TestClient(unittest.TestCase):
             batcher.push(a_track())
 
     def test_own_error(self) -> None:
-        """An error of the block itself comes first."""
+        """An error in the block itself takes precedence."""
         with self.assertRaises(KeyError), forbid_sending():
             with suppress(SendingForbidden):
                 self.client.send("key", a_track())
             raise KeyError
 
     def test_afterwards(self) -> None:
-        """After the block the client sends."""
+        """After the block, the client sends again."""
         with forbid_sending():
             pass
         self.client.send("key", a_track())
         self.assertEqual(len(self.session.bodies), 1)
 
     def test_allowed(self) -> None:
-        """What a test is to send, it can."""
+        """Inside `allow_sending`, the client sends."""
         with forbid_sending(), allow_sending():
             self.client.send("key", a_track())
         self.assertEqual(len(self.session.bodies), 1)
 
     def test_forbidden_again(self) -> None:
-        """After that it is forbidden again."""
+        """After `allow_sending`, sending is forbidden again."""
         with self.assertRaises(SendingForbidden), forbid_sending():
             with allow_sending():
                 pass
             self.client.send("key", a_track())
 
     def test_nested(self) -> None:
-        """Of blocks that nest, the inner one raises, and the outer one goes on."""
+        """If blocks are nested, the inner one raises and the outer one continues."""
         with forbid_sending(), self.assertRaises(SendingForbidden), forbid_sending():
             self.client.send("key", a_track())
         self.client.send("key", a_track())
@@ -129,10 +129,10 @@ class TestClient(unittest.TestCase):
 
 
 class TestHandler(unittest.TestCase):
-    """What a handler sends, on a thread of its own."""
+    """A handler that sends in its own thread."""
 
     def test_raises(self) -> None:
-        """The block raises at its end, with the events, and none has been sent."""
+        """The block raises when it ends. The error shows the events, and none of them is sent."""
         with ScriptedServer() as server, handler_of(host=server.host) as handler:
             with self.assertRaises(SendingForbidden) as caught, forbid_sending():
                 logger.info("Signup", extra={"user_id": "u"})
@@ -142,14 +142,14 @@ class TestHandler(unittest.TestCase):
         self.assertIn("  track 'Signup' user_id='u'\n  track 'Login'", str(caught.exception))
 
     def test_logged_before(self) -> None:
-        """What was logged before the block is sent, and is not the block's."""
+        """Events that were logged before the block are sent and do not make it raise."""
         with ScriptedServer() as server, handler_of(host=server.host, flush_interval=60):
             logger.info("Signup", extra={"user_id": "u"})
             with forbid_sending():
                 self.assertEqual(len(server.requests), 1)
 
     def test_own_error(self) -> None:
-        """Also when the block ends with an error of its own, nothing is sent later."""
+        """If the block ends with its own error, nothing is sent later either."""
         with ScriptedServer() as server, handler_of(host=server.host) as handler:
             with self.assertRaises(KeyError), forbid_sending():
                 logger.info("Signup", extra={"user_id": "u"})
@@ -158,7 +158,7 @@ class TestHandler(unittest.TestCase):
             self.assertEqual(server.requests, [])
 
     def test_journal(self) -> None:
-        """Nothing stays in a journal for another process to send."""
+        """Nothing is left in a journal for another process to send."""
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         with handler_of(journal=directory.name) as handler:
@@ -169,20 +169,20 @@ class TestHandler(unittest.TestCase):
         self.assertFalse([text for text in texts if b"Signup" in text])
 
     def test_captured(self) -> None:
-        """Captured events are not on their way to Segment."""
+        """Captured events do not count as sent."""
         with handler_of(), forbid_sending(), capture_segment() as captured:
             logger.info("Signup", extra={"user_id": "u"})
         self.assertEqual(len(captured), 1)
 
     def test_fake_client(self) -> None:
-        """Nor are those of a handler with a fake client."""
+        """Events from a handler that uses a fake client do not count as sent."""
         client = FakeClient()
         with handler_of(client=client), forbid_sending():
             logger.info("Signup", extra={"user_id": "u"})
         self.assertEqual(len(client.messages), 1)
 
     def test_allowed(self) -> None:
-        """What a handler delivers inside `allow_sending` arrives."""
+        """A handler can deliver events inside `allow_sending`."""
         with ScriptedServer() as server, handler_of(host=server.host) as handler:
             with forbid_sending(), allow_sending():
                 logger.info("Signup", extra={"user_id": "u"})

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What type checkers take, and what runs: every call, with every argument and kind of value."""
+"""Code that type checkers accept and that runs: every call, argument and kind of value."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from segment_logging import SegmentExtra, SegmentLogger
 
 
 class Event(Enum):
-    """Names kept in one place."""
+    """Event names that are kept in one place."""
 
     SIGNUP = "Signup"
 
 
 class Order(TypedDict):
-    """Properties with a type of their own."""
+    """Properties with their own type."""
 
     order_id: str
     revenue: float
 
 
 class ShopExtra(SegmentExtra, total=False):
-    """A program's own extras beside Segment's."""
+    """A program's own extras in addition to Segment's."""
 
     request_id: str
 
 
 class ShopLogger(SegmentLogger):
-    """A program's own calls."""
+    """A logger with a program's own call."""
 
     def order(self, order: Order) -> None:
-        """An order was completed."""
+        """Track a completed order."""
         self.track("Order Completed", properties=order, stacklevel=2)
 
 
@@ -47,7 +47,7 @@ adapters: list[SegmentLogger] = [
     SegmentLogger(logger, {"request_id": "r-1"}),
     SegmentLogger(logger, user_id=17, anonymous_id="a", context={}, properties={}, integrations={}),
 ]
-log: logging.LoggerAdapter[logging.Logger] = adapters[-1]  # is one, wherever one is asked for
+log: logging.LoggerAdapter[logging.Logger] = adapters[-1]  # a SegmentLogger is a LoggerAdapter
 own: ShopLogger = ShopLogger(logger).bind(user_id="u", extra={"request_id": "r-2"})
 own.order({"order_id": "o-1", "revenue": 29.0})
 

@@ -1,9 +1,9 @@
-"""What mypy and pyright say about the two programs beside this file, no more and no less.
+"""Run mypy and pyright on the two programs in this directory, and check their errors.
 
     python -W error -m tests.typing.check
 
-A part of `make lint`. Of the programs, `accepted.py` is right, line by line. In `rejected.py`,
-every line that ends in `# error` is wrong, and no other.
+This is a part of `make lint`. Every line of `accepted.py` is correct. In `rejected.py`, every line
+that ends in `# error` is wrong, and all other lines are correct.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ..suite import run, show
 from ..test_typing import ACCEPTED, REJECTED, wrong_lines
 
 Lines = Mapping[Path, frozenset[int]]
-"""Programs to the numbers of the lines that a checker complains of."""
+"""For each program, the numbers of the lines in which a checker reports an error."""
 
 
 def run_checker(
     module: str, *arguments: str | Path, timeout: float = 180
 ) -> subprocess.CompletedProcess[str]:
-    """Run a type checker, as a user of the package would in a project of his own."""
+    """Run a type checker the way a user of the package would in their own project."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=PROJECT,
@@ -42,7 +42,7 @@ def run_checker(
 
 
 def by_program(complaints: Iterable[tuple[str, int]]) -> Lines:
-    """Return them by program; those about other files are not ours to judge here."""
+    """Return the lines with errors for each program, and ignore errors in other files."""
     found = [(PROJECT / path, line) for path, line in complaints]
     return {
         program: frozenset(line for path, line in found if path == program)
@@ -52,10 +52,10 @@ def by_program(complaints: Iterable[tuple[str, int]]) -> Lines:
 
 @cache
 def of_mypy() -> Lines:
-    """Return what mypy says.
+    """Return the lines in which mypy reports errors.
 
     Raises:
-        SkipTest: it is not installed.
+        SkipTest: mypy is not installed.
     """
     if importlib.util.find_spec("mypy") is None:
         raise unittest.SkipTest("mypy is not installed")
@@ -68,17 +68,17 @@ def of_mypy() -> Lines:
 
 @cache
 def of_pyright() -> Lines:
-    """Return what pyright says.
+    """Return the lines in which pyright reports errors.
 
     Raises:
-        SkipTest: it is not installed, or could not fetch the part of it that runs on Node.js.
+        SkipTest: pyright is not installed, or it could not download its part for Node.js.
     """
     if importlib.util.find_spec("pyright") is None:
         raise unittest.SkipTest("pyright is not installed")
     try:
         version = run_checker("pyright", "--version")
     except subprocess.TimeoutExpired:
-        raise unittest.SkipTest("pyright could not be fetched in time") from None
+        raise unittest.SkipTest("pyright could not be downloaded in time") from None
     if version.returncode or not version.stdout.startswith("pyright "):
         reason = version.stderr.strip().rpartition("\n")[2]
         raise unittest.SkipTest(f"pyright does not run here: {reason}")
@@ -91,19 +91,19 @@ def of_pyright() -> Lines:
 
 class TestPrograms(unittest.TestCase):
     def test_accepted_by_mypy(self) -> None:
-        """mypy --strict has nothing to say against a right program."""
+        """mypy --strict reports no errors in a correct program."""
         self.assertEqual(of_mypy()[ACCEPTED], frozenset())
 
     def test_accepted_by_pyright(self) -> None:
-        """Nor has pyright in its strict mode, of which warnings count, too."""
+        """pyright in strict mode reports no errors or warnings in a correct program."""
         self.assertEqual(of_pyright()[ACCEPTED], frozenset())
 
     def test_rejected_by_mypy(self) -> None:
-        """mypy --strict finds every wrong line, and only those."""
+        """mypy --strict reports an error in every wrong line, and only in those."""
         self.assertEqual(of_mypy()[REJECTED], wrong_lines(REJECTED))
 
     def test_rejected_by_pyright(self) -> None:
-        """So does pyright."""
+        """pyright reports an error in every wrong line, and only in those."""
         self.assertEqual(of_pyright()[REJECTED], wrong_lines(REJECTED))
 
 

@@ -1,5 +1,5 @@
 # pyright: strict
-"""What type checkers refuse: every line that ends in `# error`, and no other."""
+"""Code that type checkers reject: every line that ends in `# error`, and no other line."""
 
 import logging
 
@@ -8,7 +8,7 @@ from segment_logging import SegmentExtra, SegmentLogger
 log = SegmentLogger("tests.typing")
 logger = logging.getLogger("tests.typing")
 
-# Misspelt names.
+# Misspelled names.
 log.track("Signup", usr_id="u")  # error
 log.track("Signup", propertys={})  # error
 log.identify(usr_id="u")  # error
@@ -44,7 +44,7 @@ SegmentLogger(7)  # error
 typed: SegmentExtra = {"user_id": "u", "properties": [1]}  # error
 call: SegmentExtra = {"type": "trakc"}  # error
 
-# Too little, too much, or in the wrong place.
+# Missing, unexpected or misplaced arguments.
 log.track()  # error
 log.group()  # error
 log.alias(user_id="new")  # error
@@ -53,6 +53,6 @@ log.identify("u")  # error
 log.bind(event="Signup")  # error
 log.bind(message_id="m-1")  # error
 
-# Right, so that a checker that refuses everything is found out.
+# Correct code, to detect a checker that rejects everything.
 log.track("Signup", user_id="u", properties={"plan": "pro"})
 fine: SegmentExtra = {"user_id": "u", "properties": {"plan": "pro"}}

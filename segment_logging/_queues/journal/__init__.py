@@ -1,1 +1,1 @@
-"""The queue on disk: what was accepted outlives the process, and is sent by whoever comes next."""
+"""The queue on disk. Its messages outlive the process, and the next process sends them."""

@@ -1,7 +1,8 @@
-"""The directories of dead processes: found by their free locks, sent, and removed.
+"""Adoption of the journal directories of dead processes.
 
-What they hold was accepted by a process that can no longer send it. A line that is not a message
-goes to the quarantine, and what follows it is sent all the same. Listener's thread only.
+A directory whose lock is free belongs to a dead process. This process takes it over, sends the
+messages in it and removes it. A line that is not a message is moved to the quarantine, and the
+lines after it are still sent. Everything here runs in the listener's thread.
 """
 
 from __future__ import annotations
@@ -19,51 +20,51 @@ from .directory import JournalDirectory, directories
 from .quarantine import Quarantine, is_message
 
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN)
-_MAX_ADOPTED = 8  # directories at a time: each takes one of the application's file descriptors
+_MAX_ADOPTED = 8  # directories at a time, because each uses a file descriptor
 
 
 class Adoption:
-    """The directories that this process took over, oldest first.
+    """The directories that this process has taken over, oldest first.
 
     Args:
-        live: where the directories of one write key's processes are.
-        quarantine: takes what is damaged.
+        live: the write key's `live` directory. See `directory`.
+        quarantine: receives damaged lines, and files that are set aside.
     """
 
     def __init__(self, live: str, quarantine: Quarantine) -> None:
         self._live = live
         self._quarantine = quarantine
         self._adopted: deque[JournalDirectory] = deque()
-        self._files: deque[str] = deque()  # of the first directory
-        self._batches: deque[Batch] = deque()  # of the first file
-        self._set_aside = False  # whether the first file is to be
-        self._sent: set[str] = set()  # files that were answered for and cannot be removed
+        self._files: deque[str] = deque()  # files of the first directory
+        self._batches: deque[Batch] = deque()  # batches of the first file
+        self._set_aside = False  # whether to set the first file aside
+        self._sent: set[str] = set()  # files to skip: they could not be read or removed
         self._has_seen_all = False
-        self._left: set[str] = set()  # directories that hold nothing but such files
-        # By directory: messages of files that are not read yet, but already counted as accepted.
+        self._left: set[str] = set()  # directories that contain only such files
+        # For each directory, the number of messages that are counted as accepted but not read yet.
         self._expected: dict[str, int] = {}
         self.size_bytes = 0
-        """Bytes in `live` that are not this handler's own, as of its last look."""
+        """Total size of the other directories in `live`, as of the last look."""
         self.accepted = 0
-        """Messages found."""
+        """Number of messages found."""
         self.acknowledged = 0
-        """Messages found that were answered for."""
+        """Number of messages found that were acknowledged."""
         self.damaged = 0
-        """Lines that were not messages."""
+        """Number of lines that were not messages."""
 
     def expect(self, path: str, messages: int) -> None:
-        """Count what this process has let go of in a directory until somebody else takes it."""
+        """Keep counting the messages of a released directory until another process adopts it."""
         self._expected[path] = self._expected.get(path, 0) + messages
         self.accepted += messages
 
     def look_around(self, own: str | None) -> None:
-        """Take over the directories in `live` whose owners are gone, a few at a time.
+        """Take over directories in `live` whose owners are dead, a few at a time.
 
         Args:
-            own: path of this handler's directory.
+            own: the path of this handler's directory, or None if it has none.
 
         Raises:
-            OSError: one cannot be opened now, as when file descriptors run out.
+            OSError: a directory could not be opened, for example for lack of file descriptors.
         """
         size_bytes = 0
         adopted = {directory.path for directory in self._adopted}
@@ -82,9 +83,9 @@ class Adoption:
                 continue
             try:
                 directory = JournalDirectory.adopt(path)
-            except OSError as error:  # the others do not have to wait for it
+            except OSError as error:  # raised below, after trying the others
                 trouble = error
-                # Another user's will never be ours. If descriptors ran out, we try again.
+                # Try again if descriptors ran out, but not if the directory is another user's.
                 if error.errno in _PASSING:
                     has_seen_all = False
                     taken_by_others.discard(path)
@@ -100,7 +101,7 @@ class Adoption:
             raise trouble
 
     def take(self) -> Batch | None:
-        """Return the oldest batch, None if there is none."""
+        """Return the oldest batch, or None if there is none."""
         while not self._batches and self._adopted:
             if not self._files:
                 found = self._adopted[0].files()
@@ -111,7 +112,7 @@ class Adoption:
                 except OSError as error:
                     if error.errno in _PASSING:
                         raise
-                    # It stays where it is, and what follows does not have to wait for it.
+                    # The file stays where it is, and the next file is read.
                     self._pass_over(self._files.popleft(), "read", error)
                     if self._files:
                         continue
@@ -119,7 +120,7 @@ class Adoption:
         return self._batches[0] if self._batches else None
 
     def acknowledge(self, messages: int, *, set_aside: bool) -> None:
-        """Forget messages of the batch taken last; see `MessageQueue`."""
+        """Forget messages of the last batch taken. See `MessageQueue`."""
         self._set_aside |= set_aside
         self.acknowledged += messages
         left = self._batches[0].without(messages)
@@ -130,7 +131,7 @@ class Adoption:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Remove the first file once nothing in it waits, and the directory after its last file."""
+        """Remove the first file once it is settled, and the directory after its last file."""
         if self._batches:
             return
         if self._files:
@@ -152,7 +153,7 @@ class Adoption:
     def _pass_over(self, path: str, what: str, error: OSError) -> None:
         if path not in self._sent:
             self._sent.add(path)
-            report(f"a file of the journal cannot be {what} ({error.strerror}): mend {path}")
+            report(f"a journal file cannot be {what} ({error.strerror}): check {path}")
 
     def _read(self, path: str) -> Iterator[Batch]:
         whole, damaged = self._quarantine.lines_of(path, is_message)
@@ -165,7 +166,7 @@ class Adoption:
         self.accepted += len(whole) - counted
 
     def release(self) -> None:
-        """Let go of the directories, for whoever comes to take them next."""
+        """Release the directories, so that another process can take them over."""
         if self._batches:
             self._expected.setdefault(self._adopted[0].path, 0)
             self._expected[self._adopted[0].path] += sum(map(len, self._batches))
@@ -176,21 +177,21 @@ class Adoption:
         self._has_seen_all = self._set_aside = False
 
     def abandon(self) -> None:
-        """In a forked child: close what is the parent's."""
+        """Close the parent's locks in a forked child."""
         for directory in self._adopted:
             directory.close()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left to take."""
+        """Whether there is nothing left to take."""
         return not self._adopted
 
     @property
     def has_backlog(self) -> bool:
-        """Whether something is left to send, as far as is known."""
+        """Whether there are, or may be, messages left to send."""
         return bool(self._adopted) or not self._has_seen_all
 
     @property
     def wants_to_look(self) -> bool:
-        """Whether there may be directories to take over, and room for them."""
+        """Whether there may be more directories to take over, and there is room for them."""
         return not self._adopted and not self._has_seen_all

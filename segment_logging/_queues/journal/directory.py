@@ -1,14 +1,16 @@
-"""A handler's directory in the journal: who owns it, and what lies in it.
+"""A handler's directory in the journal: its owner and its files.
 
-Each handler has one of its own in each process, also where several share the place given as
-`journal`.
+In each process, each handler has its own directory, even if several handlers have the same
+`journal` option.
 
     DIR/<12 hex digits of sha256(write key)>/live/<time>-<pid>-<random>/
-        owner.lock        locked by the operating system for as long as its owner lives
-        00000001.jsonl    one file is one batch, one line one message; unlinked once answered
+        owner.lock        lock that the operating system releases when the owner dies
+        00000001.jsonl    one batch, with one message per line; unlinked once it is acknowledged
 
-A directory comes into `live` by a rename, with its lock: whoever sees it sees whether it is owned.
-Only the owner appends. Whoever finds the lock free may take over the directory of a dead process.
+A directory is created under a temporary name, locked, and then renamed. Any process that sees the
+final name can therefore tell from the lock whether the directory has an owner. Only the owner
+appends to its files. A process that finds the lock free may take over the directory, because
+its owner is dead.
 """
 
 from __future__ import annotations
@@ -31,19 +33,19 @@ _LOCK = "owner.lock"
 _SUFFIX = ".jsonl"
 _MAKING = ".making-"
 _MAKING_TRIES = 10
-_ABANDONED_AFTER = 3600.0  # seconds after which nobody is still making a directory
+_ABANDONED_AFTER = 3600.0  # seconds after which an unfinished directory is abandoned
 
-_locks: dict[int, int] = {}  # descriptors of locks, with the process that opened them
+_locks: dict[int, int] = {}  # lock descriptors, with the id of the process that opened them
 
 
 def live_path(root: str, write_key: str) -> str:
-    """Return where the directories of one write key's processes are."""
+    """Return the path of a write key's `live` directory."""
     return os.path.join(root, hashlib.sha256(write_key.encode()).hexdigest()[:12], "live")
 
 
 @dataclass(slots=True, eq=False)
 class JournalFile:
-    """A file of ours: being written to, or sealed and waiting to be sent."""
+    """A file in our own directory, either being written to or sealed and ready to be sent."""
 
     path: str
     descriptor: int
@@ -53,7 +55,7 @@ class JournalFile:
     is_set_aside: bool = False
 
     def close(self) -> None:
-        """Close it, but only once: its descriptor may belong to another file later."""
+        """Close the file, but only once, because its descriptor may be reused afterwards."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):
@@ -61,10 +63,10 @@ class JournalFile:
 
 
 class JournalDirectory:
-    """One directory that we own: nobody else touches what is in it while this object lives.
+    """A directory that this process owns. No other process changes its files.
 
     Attributes:
-        path: of the directory.
+        path: the directory's path.
     """
 
     def __init__(self, path: str, lock: int) -> None:
@@ -74,13 +76,13 @@ class JournalDirectory:
 
     @classmethod
     def make(cls, live: str) -> JournalDirectory:
-        """Return a new, empty directory in `live`.
+        """Create an empty directory in `live` and return it.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: the directory cannot be created.
         """
         for _ in range(_MAKING_TRIES - 1):
-            # Whoever empties the last directory removes `live` as well, perhaps at this moment.
+            # A process that removes the last directory in `live` also removes `live` itself.
             with suppress(FileNotFoundError):
                 return cls._make(live)
         return cls._make(live)
@@ -109,10 +111,10 @@ class JournalDirectory:
 
     @classmethod
     def adopt(cls, path: str) -> JournalDirectory | None:
-        """Return the directory at `path` as ours, None if its owner lives or it is gone.
+        """Take over the directory at `path`. Return None if its owner is alive or it is gone.
 
         Raises:
-            OSError: its lock cannot be opened.
+            OSError: the lock cannot be opened.
         """
         lock_path = os.path.join(path, _LOCK)
         try:
@@ -120,17 +122,17 @@ class JournalDirectory:
         except (FileNotFoundError, NotADirectoryError):
             return None
         with suppress(FileNotFoundError):
-            # Between `open` and lock, another adopter may have emptied and removed it.
+            # Another process may have removed the directory after we opened the lock.
             if try_lock(lock) and os.fstat(lock).st_ino == os.stat(lock_path).st_ino:
                 return cls(path, lock)
         _close_lock(lock)
         return None
 
     def new_file(self) -> JournalFile:
-        """Return a new file, the last in order, open for appending.
+        """Create the directory's next file and open it for appending.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: the file cannot be created.
         """
         self._number += 1
         path = os.path.join(self.path, f"{self._number:08d}{_SUFFIX}")
@@ -138,7 +140,7 @@ class JournalDirectory:
         return JournalFile(path, os.open(path, flags, 0o600))
 
     def files(self) -> list[str]:
-        """Return the paths of the files in it, oldest first; none if it was removed."""
+        """Return the paths of its files, oldest first, or an empty list if it was removed."""
         try:
             names = sorted(name for name in os.listdir(self.path) if name.endswith(_SUFFIX))
         except FileNotFoundError:
@@ -146,18 +148,18 @@ class JournalDirectory:
         return [os.path.join(self.path, name) for name in names]
 
     def give_up(self) -> None:
-        """Own it no longer: remove it if it is empty, else leave it for whoever adopts it."""
+        """Give up ownership. Remove the directory if it is empty, else leave it to be adopted."""
         with suppress(OSError):
             if not self.files():
                 os.unlink(os.path.join(self.path, _LOCK))
                 os.rmdir(self.path)
                 live = os.path.dirname(self.path)
                 os.rmdir(live)
-                os.rmdir(os.path.dirname(live))  # of no use either, if it is empty
+                os.rmdir(os.path.dirname(live))  # the write key's directory, if it is empty too
         self.close()
 
     def close(self) -> None:
-        """Close the lock, which ends this process's ownership (but not its parent's)."""
+        """Close the lock. This ends the ownership, unless a parent process still holds the lock."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
             _close_lock(lock)
@@ -165,9 +167,10 @@ class JournalDirectory:
 
 @in_forked_child
 def _close_inherited_locks() -> None:
-    """Close the parent's locks, which would otherwise be held for as long as this child lives.
+    """Close the parent's locks, which this child would otherwise hold until it exits.
 
-    Among them may be the lock of a directory that another thread was making or letting go of.
+    One of them may be for a directory that another thread was creating or releasing during the
+    fork.
     """
     for lock, pid in tuple(_locks.items()):
         if pid != os.getpid():
@@ -182,12 +185,12 @@ def _open_lock(path: str, flags: int) -> int:
 
 
 def _close_lock(lock: int) -> None:
-    if _locks.pop(lock, None) is not None:  # otherwise it may belong to another file by now
+    if _locks.pop(lock, None) is not None:  # if it is missing, the descriptor may already be reused
         os.close(lock)
 
 
 def directories(live: str) -> Iterator[str]:
-    """Yield the paths of the directories in `live`, oldest first. Remove what never got there."""
+    """Yield the paths of the directories in `live`, oldest first. Remove unfinished ones."""
     try:
         names = sorted(os.listdir(live))
     except FileNotFoundError:

@@ -1,12 +1,13 @@
 """`Journal`: the queue on disk. Every message is in a file before `put` returns.
 
-A file is a batch, and unlinking it is the acknowledgement: there are no offsets, no states and no
-compaction, and even a full disk can be acknowledged. A crash between the answer and the unlink
-sends the batch again, with the same message ids, which Segment recognises: at least once, in order.
+A file is a batch, and unlinking the file acknowledges the batch. There are no offsets, no states
+and no compaction, and batches can be acknowledged even when the disk is full. If the process
+crashes between the answer and the unlink, the batch is sent again. Its message ids are the same, so
+Segment recognises the duplicates. Delivery is therefore at least once, and in order.
 
-Unlike in memory, `put` holds a lock, as the listener must not seal a file that is being written to.
-A signal handler that logs in the middle of a `put` is turned away, and the memory queue takes its
-message.
+Unlike the memory queue's `put`, this one holds a lock, because the listener must not seal a file
+that is being written to. If a signal handler logs in the middle of a `put`, its message is refused
+here and goes to the memory queue.
 """
 
 from __future__ import annotations
@@ -30,19 +31,18 @@ _NEVER = 1 << 62
 
 
 class Journal:
-    """Encoded messages in files of this handler's directory, and in those of dead processes.
+    """A queue of encoded messages in this handler's directory and those of dead processes.
 
     See `MessageQueue`.
 
     Args:
-        root: the directory given as `journal`, shared by any number of processes.
-        write_key: of the Segment source; each has its own directories.
-        max_bytes: of all files below `root` for this write key; more are refused.
+        root: the `journal` option. Any number of processes may share this directory.
+        write_key: the write key of the Segment source. Each write key has its own directories.
+        max_bytes: the maximum total size of this write key's files below `root`.
         sync: "off", "interval" or "emit".
-        clock: seconds, monotonic.
+        clock: returns the monotonic time in seconds.
     """
 
-    keeps = True
     perishable = 0
 
     def __init__(
@@ -54,21 +54,22 @@ class Journal:
         sync: str,
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        self.kept_in = f"the journal {root}"
         self.live = live_path(os.path.abspath(root), write_key)
-        """Where the directories of this write key's processes are."""
+        """The path of the write key's `live` directory."""
         self._quarantine = Quarantine(root)
         self.adoption = Adoption(self.live, self._quarantine)
         self._writer = Writer(self.live, sync_of(sync), max_bytes=max_bytes, clock=clock)
         self._upkeep = Upkeep(self)
         self._ring: Callable[[], None] | None = None
         self._ring_at = _NEVER
-        # The listener's:
-        self._taken_from: Adoption | None = None  # where the batch taken last is; None: our own
-        self._batches: deque[Batch] = deque()  # of the first sealed file
+        # Used by the listener's thread only:
+        self._taken_from: Adoption | None = None  # source of the last batch; None: our own
+        self._batches: deque[Batch] = deque()  # batches of the first sealed file
         self._was_put_back = False
         self._acknowledged = 0
         self.lost = 0
-        """Messages whose files somebody removed or damaged."""
+        """Number of messages whose files were removed or damaged by someone else."""
 
     def put(self, line: bytes) -> bool:
         writer = self._writer
@@ -77,7 +78,7 @@ class Journal:
             self._ring_at = _NEVER
             try:
                 self._ring()
-            except BaseException:  # Ctrl-C in the middle: the next message rings instead
+            except BaseException:  # interrupted by Ctrl-C: ring at the next message instead
                 self._ring_at = 0
                 raise
         return is_in
@@ -105,10 +106,10 @@ class Journal:
         return self._batches[0] if self._batches else None
 
     def _read(self, file: JournalFile) -> list[bytes]:
-        """Return the lines of a sealed file. Raises OSError; the caller tries again."""
+        """Return the lines of a sealed file. On an OSError, the caller tries again later."""
         lines, _ = self._quarantine.lines_of(file.path, looks_whole)
-        # More lines than were counted: a signal handler raised in the middle of a `put`. Fewer:
-        # somebody else took some away.
+        # There are more lines than were counted if a signal handler raised an exception in the
+        # middle of a `put`. There are fewer if someone else removed some.
         missing, file.messages = file.messages - len(lines), len(lines)
         if missing > 0:
             self.lost += missing
@@ -139,7 +140,7 @@ class Journal:
         except FileNotFoundError:
             pass
         except OSError as error:
-            report(f"a file of the journal cannot be removed ({error.strerror}): mend {file.path}")
+            report(f"a journal file cannot be removed ({error.strerror}): check {file.path}")
         self._writer.forget(file)
 
     def put_back(self) -> None:
@@ -149,11 +150,11 @@ class Journal:
         return self._upkeep.tend(now)
 
     def look_around(self) -> None:
-        """Adopt the directories of processes that died. Listener's thread, from time to time."""
+        """Adopt the directories of dead processes. Called periodically in the listener's thread."""
         self.adoption.look_around(self._writer.path)
 
     def release(self) -> None:
-        """Let go of the directory, for whoever comes to deliver what is left in it."""
+        """Release the directory, so that another process can deliver what remains in it."""
         with self._writer.lock:
             directory = self._writer.let_go()
             self._was_put_back = False
@@ -161,20 +162,21 @@ class Journal:
             self._batches.clear()
             if directory is not None:
                 left = self._writer.written - self._acknowledged
-                self.adoption.expect(directory.path, left)  # first: rather twice than not at all
+                # First, because counting messages twice for a moment is better than not at all.
+                self.adoption.expect(directory.path, left)
                 self._writer.written -= left
         self.adoption.release()
         if directory is not None:
             directory.give_up()
 
     def abandon(self) -> None:
-        """In a forked child: close what is the parent's, and touch nothing of it."""
+        """Close the parent's files in a forked child, without changing them."""
         self._writer.abandon()
         self.adoption.abandon()
 
     @property
     def trouble(self) -> OSError | None:
-        """Why the last message could not be written; None if it could."""
+        """The error of the last write, or None if it succeeded."""
         return self._writer.trouble
 
     @property

@@ -1,9 +1,10 @@
-"""Where a journal keeps, for people, what it cannot deliver.
+"""The quarantine, where a journal keeps undeliverable lines and files for inspection.
 
-    DIR/quarantine/damaged-lines           lines that are not messages, as they were found
+    DIR/quarantine/damaged-lines           lines that are not messages, unchanged
     DIR/quarantine/<directory>-<file>      files whose dead letters could not be written
 
-It is bounded, and never in the way of what can be delivered. Listener's thread only.
+Its size is limited. It never holds up messages that can be delivered. Everything here runs in the
+listener's thread.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ from ..._messages.limits import MAX_MESSAGE_BYTES
 from ..._reports import counted, report, were
 
 MAX_DAMAGED_LINES_BYTES = 16 * 1024 * 1024
-"""Bytes of damaged lines to keep; beyond it they are only counted."""
+"""Maximum size of `damaged-lines`. Beyond it, damaged lines are only counted."""
 MAX_QUARANTINE_BYTES = 256 * 1024 * 1024
-"""Bytes of the whole quarantine, beyond which files stay where they are for another try."""
+"""Maximum size of the quarantine. Beyond it, files stay in the journal and are tried again."""
 
 
 class Quarantine:
-    """Keeps what is damaged.
+    """Keeps damaged lines, and files that are set aside.
 
     Args:
-        root: the directory given as `journal`.
+        root: the `journal` option.
     """
 
     def __init__(self, root: str) -> None:
         self._path = os.path.join(os.path.abspath(root), "quarantine")
 
     def lines_of(self, path: str, is_whole: Callable[[bytes], bool]) -> tuple[list[bytes], int]:
-        """Return the messages of a journal file, and how many of its lines are damaged.
+        """Return the messages of a journal file and the number of damaged lines in it.
 
-        Damaged lines are reported, and kept as long as there is room. What follows the last
-        newline was never accepted, but it may show what happened, so it counts as one of them. A
-        file that somebody removed has no messages.
+        Damaged lines are reported, and kept as long as there is room. Bytes after the last newline
+        were never accepted, but they may show what happened, so they count as a damaged line. A
+        file that was removed has no messages.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         try:
             with open(path, "rb") as stream:
@@ -70,21 +71,21 @@ class Quarantine:
             finally:
                 os.close(file)
         except OSError as error:
-            told = f"not kept ({error.strerror})"
-        lines_are = f"{counted(len(lines), 'line')} of the journal {were(len(lines))}"
-        report(f"{lines_are} damaged and cannot be sent; {told}")
+            told = f"not kept: {error.strerror}"
+        lines_are = f"{counted(len(lines), 'journal line')} {were(len(lines))}"
+        report(f"{lines_are} damaged and cannot be sent ({told})")
 
     def remove(self, path: str, *, set_aside: bool) -> None:
-        """Remove a file that was answered for, or move it here, which takes no space.
+        """Remove a file that is settled, or move it into the quarantine, which needs no space.
 
         Raises:
-            OSError: it is still where it was, but empty if that was possible.
+            OSError: the file could not be removed or moved. It was emptied if possible.
         """
         if not set_aside:
             try:
                 os.unlink(path)
             except PermissionError:
-                os.truncate(path, 0)  # so that nobody sends it again
+                os.truncate(path, 0)  # so that it is not sent again
                 raise
             return
         make_private(self._path)
@@ -95,7 +96,7 @@ class Quarantine:
 
 
 def is_message(line: bytes) -> bool:
-    """Whether a line, which anybody may have written, is a message."""
+    """Return whether a line that anyone may have written is a message."""
     if len(line) > MAX_MESSAGE_BYTES:
         return False
     try:
@@ -105,9 +106,8 @@ def is_message(line: bytes) -> bool:
 
 
 def looks_whole(line: bytes) -> bool:
-    """Whether a line of our own can be the message that we wrote.
+    """Return whether a line that this process wrote looks undamaged.
 
-    The look costs next to nothing. What passes it and is not a message, Segment refuses, and
-    nothing else with it.
+    The check costs next to nothing. If a damaged line passes it, Segment refuses only that line.
     """
     return len(line) <= MAX_MESSAGE_BYTES and line.startswith(b"{") and line.endswith(b"}")

@@ -1,6 +1,6 @@
-"""When appended messages survive a power cut: never for sure, at once, or soon.
+"""The three ways to sync appended messages to disk, so that they survive a power cut.
 
-The three have the same methods. The journal calls them as it writes, whichever was chosen.
+They have the same methods, which the journal calls as it writes.
 """
 
 from __future__ import annotations
@@ -13,60 +13,60 @@ from typing_extensions import override
 from ..._files import sync_data, sync_entry
 from ..._process.bell import Bell
 from ..._process.clock import monotonic
-from ..._process.threads import new_rlock, start_daemon
+from ..._process.threads import new_rlock, patch_detector, start_daemon
 from .directory import JournalFile
 
 INTERVAL = 0.1
-"""Seconds that the first unsynced message waits for others."""
+"""Seconds from the first unsynced message to the sync."""
 
 
 class Sync(Protocol):
-    """When what the journal writes is put on disk. Any thread."""
+    """Decides when written data is synced to disk. Any thread may call it."""
 
     def wrote(self, file: JournalFile) -> None:
-        """Something was written to `file`. May raise OSError: then it may be lost."""
+        """Record that `file` was written to. If this raises OSError, the data may be lost."""
 
     def made_file_in(self, directory: str) -> None:
-        """A file or directory was made in `directory`."""
+        """Record that a file or directory was created in `directory`."""
 
     def done_with(self, file: JournalFile) -> None:
-        """Nothing more is written to `file`: close it."""
+        """Close `file`, which will not be written to again."""
 
     def finish(self) -> None:
-        """Nothing more is written for now."""
+        """Finish all pending work. Nothing more is written for now."""
 
     def abandon(self) -> None:
-        """In a forked child: close what is the parent's."""
+        """Close the parent's files in a forked child."""
 
 
 def sync_of(mode: str) -> Sync:
-    """Return what the option `journal_sync` names: "off", "interval" or "emit"."""
+    """Return the `Sync` for a value of `journal_sync`: "off", "interval" or "emit"."""
     modes: dict[str, type[Sync]] = {"off": NoSync, "interval": SyncSoon, "emit": SyncAtOnce}
     return modes[mode]()
 
 
 class NoSync:
-    """Leave it to the operating system, which takes half a minute or so."""
+    """Leaves syncing to the operating system, which does it within about half a minute."""
 
     def wrote(self, file: JournalFile) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def made_file_in(self, directory: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def done_with(self, file: JournalFile) -> None:
-        """Close it."""
+        """Close the file."""
         file.close()
 
     def finish(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def abandon(self) -> None:
-        """Nothing: files that nothing more is written to are closed."""
+        """Do nothing: `done_with` has already closed its files."""
 
 
 class SyncAtOnce(NoSync):
-    """On disk before the caller goes on."""
+    """Syncs each message before `put` returns."""
 
     @override
     def wrote(self, file: JournalFile) -> None:
@@ -78,11 +78,11 @@ class SyncAtOnce(NoSync):
 
 
 class SyncSoon:
-    """On disk about `INTERVAL` seconds later.
+    """Syncs about `INTERVAL` seconds after a write.
 
-    It has a thread of its own, which starts with the first write and sleeps while there is none.
-    The listener's will not do: it may sit in a request for many seconds, and the power may fail
-    just when the network is down.
+    It has its own thread, which starts with the first write and sleeps while there are no writes.
+    The listener's thread cannot do this: it may be blocked in a request for many seconds, and the
+    power may fail just when the network is down.
     """
 
     def __init__(self) -> None:
@@ -93,43 +93,49 @@ class SyncSoon:
         self._done: list[JournalFile] = []
         self._running = False
         self._stopping = False
+        self._was_patched = patch_detector()  # since the thread was started
 
     def wrote(self, file: JournalFile) -> None:
-        """Remember it; nearly free if it is remembered already."""
+        """Remember the file. This costs almost nothing if it is already remembered."""
         if file not in self._written:
             self._written[file] = None
-            if not self._running:
+            if not self._running or self._was_patched():
                 self._start()
             self._bell.ring()
 
     def made_file_in(self, directory: str) -> None:
-        """Remember it."""
+        """Remember the directory."""
         self._grown[directory] = None
 
     def done_with(self, file: JournalFile) -> None:
-        """Close it once it is synced."""
+        """Close the file once it is synced."""
         self._done.append(file)
         self.wrote(file)
 
     def finish(self) -> None:
-        """Sync and close everything in the calling thread, and end the other thread."""
+        """Sync and close everything in the calling thread, and end the sync thread."""
         self._stopping = True
         self._bell.ring()
         self._sync()
 
     def _start(self) -> None:
         self._running, self._stopping = True, False
+        self._was_patched = patch_detector()
         try:
             start_daemon(self._run, "segment_logging sync")
         except RuntimeError:  # the interpreter is shutting down: `finish` will sync
             self._running = False
 
     def _run(self) -> None:
+        was_patched = patch_detector()
+        self._bell.renew()
         while not self._stopping:
             self._bell.wait()
             end = monotonic() + INTERVAL
             while not self._stopping and (left := end - monotonic()) > 0:
-                self._bell.wait(left)  # it rings for each new file, too
+                self._bell.wait(left)  # the bell also rings for each new file
+            if was_patched():
+                return
             self._sync()
         self._running = False
 
@@ -137,20 +143,20 @@ class SyncSoon:
         with self._syncing:
             done, self._done = self._done, []
             written, self._written = self._written, {}
-            # Most are answered and unlinked by now, and then the disk need not hear of them.
+            # Most files are already acknowledged and unlinked, and need no sync.
             needed = [file for file in written if not file.is_unlinked]
             if needed:
                 grown, self._grown = self._grown, {}
                 for directory in grown:
-                    with suppress(OSError):  # removed by now
+                    with suppress(OSError):  # the directory was removed
                         sync_entry(directory)
             for file in needed:
-                with suppress(OSError):  # what a broken disk keeps is not in our hands
+                with suppress(OSError):  # nothing can be done about a broken disk
                     sync_data(file.descriptor)
             for file in done:
                 file.close()
 
     def abandon(self) -> None:
-        """Close the parent's files. Without the lock, which its other thread may hold for ever."""
+        """Close the parent's files. Take no lock, since the parent's thread may have held it."""
         for file in self._done:
             file.close()

@@ -1,4 +1,4 @@
-"""What is to be done for a journal from time to time: look around, and tell of its troubles."""
+"""A journal's periodic work: looking for directories to adopt, and reporting problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from ..._reports import Reporter
 from .adoption import Adoption
 
 LOOK_AROUND_EVERY = 10.0
-"""Seconds, more or less, between two looks for the journals of processes that died."""
+"""Approximate number of seconds between two searches for directories of dead processes."""
+
+
+_random = random.SystemRandom().random  # leaves the program's own random numbers alone
 
 
 class _Journal(Protocol):
@@ -26,10 +29,10 @@ class _Journal(Protocol):
 
 
 class Upkeep:
-    """Keeps a journal in order. Listener's thread.
+    """Does a journal's periodic work. Runs in the listener's thread.
 
     Args:
-        journal: whose.
+        journal: the journal to work on.
     """
 
     def __init__(self, journal: _Journal) -> None:
@@ -38,10 +41,10 @@ class Upkeep:
         self._next_look = -math.inf
 
     def tend(self, now: float) -> float:
-        """Do what is due, and return when there is more to do.
+        """Do the work that is due. Return when to call this again.
 
         Args:
-            now: seconds, monotonic.
+            now: the monotonic time in seconds.
         """
         journal = self._journal
         if now >= self._next_look or (
@@ -52,20 +55,20 @@ class Upkeep:
             except OSError as error:
                 trouble = f"the journal cannot be searched ({error.strerror}): trying again"
                 self._reporter.once("search", trouble)
-            self._next_look = now + LOOK_AROUND_EVERY * (0.75 + random.random() / 2)
+            self._next_look = now + LOOK_AROUND_EVERY * (0.75 + _random() / 2)
         if journal.trouble is not None:
             self._reporter.once(
                 "journal",
-                f"the journal in {journal.live} takes no messages ({journal.trouble.strerror}): "
-                "until it does, they wait in memory only; free disk space, raise "
-                "max_journal_bytes, or mend its permissions",
+                f"the journal in {journal.live} cannot be written to "
+                f"({journal.trouble.strerror}), so messages wait in memory only: free disk space, "
+                "raise max_journal_bytes, or fix the permissions",
             )
         else:
             self._reporter.over("journal")
         if journal.lost:
             self._reporter.once(
                 "lost",
-                f"files of the journal in {journal.live} were removed or damaged; what they held "
-                "is lost",
+                f"files of the journal in {journal.live} were removed or damaged, and their "
+                "messages are lost",
             )
         return self._next_look

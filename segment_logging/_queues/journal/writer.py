@@ -1,4 +1,4 @@
-"""The caller's side of the journal: one line, one write, in files of this handler's directory."""
+"""The caller's side of the journal, which appends lines to files in this handler's directory."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from .directory import JournalDirectory, JournalFile
 from .sync import Sync
 
 MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long as a comma
-"""What a file may hold, so that it makes one batch."""
+"""Maximum size of a file, so that it fits in one batch."""
 
-_RETRY_PAUSE = 1.0  # seconds until the next try to make a directory or file
+_RETRY_PAUSE = 1.0  # seconds before trying again to create a directory or file
 
 
 class Writer:
-    """Appends lines to files, each of which makes one batch. Any thread.
+    """Appends lines to files, each of which becomes one batch. Any thread may call it.
 
-    It makes its directory with the first line.
+    The directory is created with the first line.
 
     Args:
-        live: where the directories of one write key's processes are.
-        sync: when lines are put on disk.
-        max_bytes: of all files in `live`; more are refused.
-        clock: seconds, monotonic.
+        live: the write key's `live` directory. See `directory`.
+        sync: decides when lines are synced to disk.
+        max_bytes: the maximum total size of all files in `live`.
+        clock: returns the monotonic time in seconds.
 
     Attributes:
-        sealed: files that nothing more is written to, oldest first.
-        size_bytes: of all files of ours.
-        written: lines that were written, less those that were let go of.
-        trouble: why the last line could not be written; None if it could.
+        sealed: the files that are ready to be sent, oldest first.
+        size_bytes: the total size of our own files.
+        written: the number of lines written, excluding those that were released.
+        trouble: the error of the last write, or None if it succeeded.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Writer:
         self._max_bytes = max_bytes
         self._clock = clock
         self.lock = new_rlock()
-        """Held while a file is written to, sealed or let go of."""
+        """Held while a file is written to, sealed or released."""
         self._is_writing = False
         self._directory: JournalDirectory | None = None
         self._file: JournalFile | None = None
@@ -56,15 +56,15 @@ class Writer:
         self._not_before = 0.0
 
     def append(self, line: bytes, others_bytes: int) -> bool:
-        """Append a line. False if it is refused.
+        """Append a line. Return False if it is refused.
 
         Args:
-            line: without its newline.
-            others_bytes: what the files of other processes hold.
+            line: the line, without its newline.
+            others_bytes: the total size of other processes' files.
         """
         with self.lock:
             if self._is_writing:
-                return False  # a signal handler in the middle of the lines below
+                return False  # a signal handler is interrupting the lines below
             self._is_writing = True
             try:
                 return self._write(line + b"\n", others_bytes)
@@ -76,10 +76,10 @@ class Writer:
                 self._is_writing = False
 
     def _write(self, line: bytes, others_bytes: int) -> bool:
-        """Write a line with one write. False if it is refused.
+        """Append a line with a single write. Return False if it is refused.
 
         Raises:
-            OSError: the line is not in the file.
+            OSError: the line could not be written.
         """
         size_bytes = len(line)
         if self.size_bytes + others_bytes + size_bytes > self._max_bytes:
@@ -93,7 +93,7 @@ class Writer:
         ):
             file = self._next_file()
         written = os.write(file.descriptor, line)
-        if written != size_bytes:  # a full disk takes what fits, and says so in no other way
+        if written != size_bytes:  # a full disk stores what fits, without an error
             self._undo(file, written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
@@ -117,7 +117,7 @@ class Writer:
             self._directory = self._make_directory()
         try:
             self._file = self._directory.new_file()
-        except FileNotFoundError:  # somebody removed the directory
+        except FileNotFoundError:  # someone removed the directory
             self._directory.close()
             self._directory = self._make_directory()
             self._file = self._directory.new_file()
@@ -130,14 +130,14 @@ class Writer:
         return directory
 
     def _undo(self, file: JournalFile, written: int) -> None:
-        """Take a line that was half written out again or, failing that, write nothing after it."""
+        """Remove a partly written line. If that fails, write nothing after it."""
         try:
             os.ftruncate(file.descriptor, os.fstat(file.descriptor).st_size - written)
         except OSError:
             self.seal()
 
     def seal(self) -> None:
-        """Write nothing more to the file, so that it can be sent."""
+        """Stop writing to the current file, so that it can be sent."""
         with self.lock:
             file = self._file
             if file is None:
@@ -147,13 +147,13 @@ class Writer:
             self._sync.done_with(file)
 
     def forget(self, file: JournalFile) -> None:
-        """A file is gone, and leaves room for others."""
+        """Record that a file was removed, which makes room for others."""
         file.is_unlinked = True
         with self.lock:
             self.size_bytes -= file.size_bytes
 
     def let_go(self) -> JournalDirectory | None:
-        """Hand over the directory with all that is in it, None if there is none."""
+        """Hand over the directory and its files to the caller. Return None if there is none."""
         with self.lock:
             self.seal()
             directory, self._directory = self._directory, None
@@ -163,7 +163,7 @@ class Writer:
             return directory
 
     def abandon(self) -> None:
-        """In a forked child: close what is the parent's, and touch nothing of it."""
+        """Close the parent's files in a forked child, without changing them."""
         if self._directory is not None:
             self._directory.close()
         if self._file is not None:
@@ -172,11 +172,11 @@ class Writer:
 
     @property
     def path(self) -> str | None:
-        """Of this handler's directory, None if there is none."""
+        """The path of this handler's directory, or None if there is none."""
         directory = self._directory
         return None if directory is None else directory.path
 
     @property
     def is_empty(self) -> bool:
-        """Whether no file of ours waits to be sent."""
+        """Whether none of our own files is waiting to be sent."""
         return not self.sealed and self._file is None

@@ -1,1 +1,1 @@
-"""What only the journal promises."""
+"""Tests for the journal."""

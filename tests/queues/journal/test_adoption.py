@@ -1,4 +1,4 @@
-"""What dead processes left."""
+"""Tests for the adoption of what dead processes left behind."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.queues.cases import (
 
 
 class AdoptionTest(JournalCase):
-    """What dead processes left."""
+    """Adopting what dead processes left behind."""
 
     def test_a_dead_owners_messages_are_taken(self) -> None:
-        """A directory whose lock is free is taken over, its files in order, and removed."""
+        """A directory whose lock is free is adopted. Its files are taken in order, then removed."""
         self.leave_behind(a_line(1) + b"\n" + a_line(2) + b"\n", a_line(3) + b"\n")
         journal = a_journal(self.root)
         self.assertEqual(self.adopted_by(journal), [a_line(1), a_line(2), a_line(3)])
@@ -33,14 +33,14 @@ class AdoptionTest(JournalCase):
         self.assertEqual(list(self.root.rglob("*")), [])
 
     def test_the_oldest_process_comes_first(self) -> None:
-        """Directories are sent in the order in which they were made."""
+        """Directories are taken in the order in which they were created."""
         self.leave_behind(a_line(2) + b"\n", name="00000000000000000002-1-dead")
         self.leave_behind(a_line(1) + b"\n", name="00000000000000000001-1-dead")
         self.assertEqual(self.adopted_by(a_journal(self.root)), [a_line(1), a_line(2)])
 
     @needs.file_locks
     def test_a_live_owner_is_left_alone(self) -> None:
-        """A directory whose lock is held is not touched."""
+        """A directory whose lock is held is left alone."""
         directory = self.leave_behind(a_line() + b"\n")
         lock = os.open(directory / "owner.lock", os.O_RDWR)
         self.addCleanup(os.close, lock)
@@ -50,7 +50,7 @@ class AdoptionTest(JournalCase):
 
     @needs.file_locks
     def test_a_second_journal_of_this_process_is_a_live_owner(self) -> None:
-        """Two journals of one process are two owners: neither takes the other's messages."""
+        """Two journals in one process are two owners, and neither takes the other's messages."""
         first, second = a_journal(self.root), a_journal(self.root)
         first.put(a_line(1))
         second.put(a_line(2))
@@ -60,7 +60,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual(taken_from(second), [a_line(2)])
 
     def test_released_in_an_outage(self) -> None:
-        """What this process let go of still counts, until it is taken back or by somebody else."""
+        """Messages that this process released still count until some process takes them."""
         journal = a_journal(self.root)
         for number in range(5):
             journal.put(a_line(number))
@@ -73,7 +73,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual((journal.accepted, acknowledged(journal)), (6, 0))
         journal.take()
         journal.put_back()
-        journal.release()  # in the middle of what it adopted
+        journal.release()  # while adopted messages remain
         self.assertEqual((journal.accepted, acknowledged(journal)), (6, 0))
         another = a_journal(self.root)
         self.assertEqual(len(self.adopted_by(another)), 6)
@@ -82,8 +82,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual((journal.accepted, acknowledged(journal)), (0, 0))
 
     def test_what_cannot_be_read(self) -> None:
-        """Directories with what cannot be read are left, once they hold nothing else, and hold up
-        no others."""
+        """A directory with only unreadable files is skipped and does not hold up others."""
         for number in range(10):
             name = f"{number:020d}-1-dead"
             directory = self.leave_behind(a_line(number) + b"\n", name=name)
@@ -98,7 +97,7 @@ class AdoptionTest(JournalCase):
         self.assertFalse(journal.adoption.wants_to_look)
 
     def test_foreign_lock(self) -> None:
-        """A directory that is nobody's journal does not count as backlog."""
+        """A directory that does not belong to a journal does not count as backlog."""
         (self.live / "foreign" / "owner.lock").mkdir(parents=True)
         journal = a_journal(self.root)
         with self.assertRaises(OSError):
@@ -106,7 +105,7 @@ class AdoptionTest(JournalCase):
         self.assertFalse(journal.has_backlog)
 
     def test_an_empty_directory_is_removed(self) -> None:
-        """A process that died before its first line leaves nothing behind."""
+        """The directory of a process that died before its first line is removed."""
         self.leave_behind()
         self.leave_behind(b"", name="00000000000000000002-1-dead")
         journal = a_journal(self.root)
@@ -114,7 +113,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual(list(self.root.rglob("*")), [])
 
     def test_adopted_counts_as_backlog_until_it_is_answered(self) -> None:
-        """There is a backlog until somebody has looked and everything found is acknowledged."""
+        """There is a backlog until the journal has looked and acknowledged all that it found."""
         self.leave_behind(a_line() + b"\n")
         journal = a_journal(self.root)
         self.assertTrue(journal.has_backlog)
@@ -124,7 +123,7 @@ class AdoptionTest(JournalCase):
         self.assertFalse(journal.has_backlog)
 
     def test_adopted_files_above_the_limits_are_split(self) -> None:
-        """A file larger than a batch becomes several, each within the limits."""
+        """A file larger than a batch is split into several batches within the limits."""
         lines = [a_line(number, size_bytes=1_000) for number in range(1_200)]
         self.leave_behind(b"".join(line + b"\n" for line in lines))
         journal = a_journal(self.root)
@@ -139,7 +138,7 @@ class AdoptionTest(JournalCase):
         self.assertLessEqual(max(len(body) for body in session.bodies), 500_000)
 
     def test_an_adopted_file_stays_until_all_of_it_is_acknowledged(self) -> None:
-        """A file that makes two batches is there until the second one is answered."""
+        """A file that is split into two batches is kept until the second batch is acknowledged."""
         lines = [a_line(number) for number in range(2_501)]
         self.leave_behind(b"".join(line + b"\n" for line in lines))
         journal = a_journal(self.root)
@@ -152,7 +151,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual(self.files(), [])
 
     def test_an_adopted_batch_put_back_is_the_same(self) -> None:
-        """An adopted batch that was put back is the next one again, also when own ones wait."""
+        """An adopted batch that was put back is taken before the journal's own messages."""
         self.leave_behind(a_line(1) + b"\n")
         journal = a_journal(self.root)
         journal.put(a_line(2))
@@ -165,8 +164,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual(taken_from(journal), [a_line(2)])
 
     def test_left_overs_of_a_release_come_back_once(self) -> None:
-        """What was not answered for when the listener ended is found again by the same process,
-        and counted once."""
+        """Messages remaining when the listener ended are found again and count only once."""
         journal = a_journal(self.root)
         journal.put(a_line(1))
         journal.put(a_line(2))
@@ -178,8 +176,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual((journal.accepted, acknowledged(journal)), (3, 3))
 
     def test_released_adoptions_come_back_once(self) -> None:
-        """What was adopted, not answered for, and let go of is counted once when the same
-        process adopts it again."""
+        """Adopted messages that were released and adopted again by the same process count once."""
         self.leave_behind(a_line(1) + b"\n" + a_line(2) + b"\n")
         journal = a_journal(self.root)
         journal.look_around()
@@ -190,8 +187,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual((journal.accepted, acknowledged(journal)), (2, 2))
 
     def test_released_and_sent_by_another_is_not_waited_for(self) -> None:
-        """What another process adopted and sent after our listener had ended is not pending here
-        for ever."""
+        """Messages that another process sent after our listener ended do not stay pending here."""
         journal = a_journal(self.root)
         journal.put(a_line())
         journal.release()
@@ -203,7 +199,7 @@ class AdoptionTest(JournalCase):
         self.assertEqual(journal.accepted, acknowledged(journal))
 
     def test_lanes(self) -> None:
-        """What was adopted is acknowledged apart from what is this process's own."""
+        """Adopted messages are acknowledged separately from the process's own."""
         self.leave_behind(a_line(1) + b"\n" + a_line(2) + b"\n")
         journal = a_journal(self.root)
         journal.put(a_line(3))
@@ -218,11 +214,11 @@ class AdoptionTest(JournalCase):
         journal.release()
 
     def test_an_unreadable_file_holds_up_no_other(self) -> None:
-        """A file that cannot be read is reported once and passed over."""
+        """A file that cannot be read is reported once and skipped."""
         directory = self.leave_behind(a_line(1) + b"\n", a_line(2) + b"\n")
         first = sorted(directory.glob("*.jsonl"))[0]
         first.unlink()
-        first.mkdir()  # which not even root can read as a file
+        first.mkdir()  # not even root can read this as a file
         with self.assertLogs("segment_logging") as logs:
             self.assertEqual(self.adopted_by(a_journal(self.root)), [a_line(2)])
         self.assertEqual(len(logs.output), 1)
@@ -230,7 +226,7 @@ class AdoptionTest(JournalCase):
         self.assertTrue(first.exists())
 
     def test_a_directory_that_vanishes_blocks_nothing(self) -> None:
-        """An adopted directory that somebody removes does not keep what follows from delivery."""
+        """An adopted directory that disappears does not block the messages after it."""
         directory = self.leave_behind(a_line(1) + b"\n")
         journal = a_journal(self.root)
         journal.put(a_line(2))

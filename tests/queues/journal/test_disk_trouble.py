@@ -1,4 +1,4 @@
-"""Full disks, missing directories, no descriptors: what a journal makes of them."""
+"""Tests for the journal with full disks, missing directories or no file descriptors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.queues.cases import (
 
 
 class DiskTroubleTest(JournalCase):
-    """What a disk refuses."""
+    """A journal whose disk or directory fails."""
 
     @override
     def setUp(self) -> None:
@@ -32,7 +32,7 @@ class DiskTroubleTest(JournalCase):
         return a_journal(self.root, clock=lambda: self.now, **options)
 
     def test_max_bytes_bounds_the_files(self) -> None:
-        """Beyond `max_bytes` messages are refused; acknowledging makes room."""
+        """Messages beyond `max_bytes` are refused until acknowledged ones make room."""
         journal = self.a_journal(max_bytes=100)
         answers = [journal.put(a_line(size_bytes=49)) for _ in range(3)]
         self.assertEqual(answers, [True, True, False])
@@ -43,7 +43,7 @@ class DiskTroubleTest(JournalCase):
         self.assertTrue(journal.put(a_line(size_bytes=49)))
 
     def test_max_bytes_counts_what_others_left(self) -> None:
-        """What dead processes left counts for the bound, until it is answered for."""
+        """Messages of dead processes count towards the limit until they are acknowledged."""
         self.leave_behind(a_line(size_bytes=99) + b"\n")
         journal = self.a_journal(max_bytes=120)
         journal.look_around()
@@ -53,21 +53,21 @@ class DiskTroubleTest(JournalCase):
         self.assertTrue(journal.put(a_line(size_bytes=49)))
 
     def test_a_root_that_cannot_be_made(self) -> None:
-        """Where no directory can be made `put` says False and why, and raises nothing."""
+        """If the root cannot be created, `put` stores the error and returns False."""
         self.root.touch()
         journal = self.a_journal()
         self.assertFalse(journal.put(a_line()))
         self.assertIsInstance(journal.trouble, OSError)
 
     def test_memory_takes_over_and_the_journal_recovers(self) -> None:
-        """While the directory cannot be written memory serves; a second after it can be, the
-        journal does."""
+        """While the directory cannot be written, messages wait in memory. One second later, the
+        journal is tried again."""
         self.root.touch()
         journal = self.a_journal()
         queue = SpillingQueue(journal, a_memory_queue())
         self.assertTrue(queue.put(a_line(1)))
         self.root.unlink()
-        self.assertTrue(queue.put(a_line(2)))  # no try for each message
+        self.assertTrue(queue.put(a_line(2)))  # the journal is not tried for each message
         self.assertEqual(queue.perishable, 2)
         self.now = 1.0
         self.assertTrue(queue.put(a_line(3)))
@@ -76,7 +76,7 @@ class DiskTroubleTest(JournalCase):
         self.assertEqual(sorted(taken_from(queue)), [a_line(1), a_line(2), a_line(3)])
 
     def test_a_removed_root_is_made_again(self) -> None:
-        """After somebody removed the journal's directories, new ones are made for what comes."""
+        """If somebody removes the journal's directories, later messages get new ones."""
         journal = self.a_journal()
         journal.put(a_line(1))
         shutil.rmtree(self.root)
@@ -86,7 +86,7 @@ class DiskTroubleTest(JournalCase):
         self.assertEqual(taken_from(journal), [a_line(2)])
 
     def test_making_a_directory_while_others_remove_theirs(self) -> None:
-        """Processes that come and go on one root do not take each other's parent directories away:
+        """Processes that start and end on one root do not remove each other's parent directories:
         every first message is on disk when `put` returns."""
         program = f"""
 import json, os
@@ -106,8 +106,8 @@ print(json.dumps([refused, status]))
         self.assertEqual(run_python(program), [0, 0])
 
     def test_an_exception_of_a_signal_handler_makes_no_batch_too_large(self) -> None:
-        """A signal handler that raises in the middle of a `put`, as soft time limits do, leaves
-        nothing that cannot be taken: no batch above the limits, and every message counted."""
+        """A signal handler that raises during `put`, like a soft time limit, causes no damage:
+        every batch is within the limits, and every message is counted."""
         program = f"""
 import json, signal
 from tests.queues.cases import a_journal, a_line, acknowledged
@@ -117,7 +117,7 @@ is_armed = False
 def on_alarm(*signal):
     global is_armed
     if is_armed:
-        is_armed = False  # so that none is raised while the one before is being caught
+        is_armed = False  # none may be raised while the previous one is being caught
         raise TimeLimit
 journal = a_journal({str(self.root)!r})
 signal.signal(signal.SIGALRM, on_alarm)
@@ -146,7 +146,7 @@ print(json.dumps([largest <= 2_500, taken == journal.accepted == acknowledged(jo
         self.assertEqual(run_python(program), [True, True])
 
     def test_tries_to_make_a_directory_leave_nothing(self) -> None:
-        """A try that fails half-way removes what it made."""
+        """A failed attempt to create a directory removes what it created."""
         program = f"""
 import json, os, resource, sys
 from tests.queues.cases import a_journal, a_line
@@ -168,8 +168,7 @@ print(json.dumps(sum(len(names) for _, names, _ in os.walk({str(self.live)!r})))
         self.assertEqual(run_python(program), 0)
 
     def test_a_file_that_cannot_be_opened_is_not_forgotten(self) -> None:
-        """A process out of file descriptors loses nothing: what cannot be read now is read later,
-        its own and what it adopted."""
+        """A process without free file descriptors loses nothing: it reads its files later."""
         program = f"""
 import json, os, resource
 from tests.queues.cases import a_journal, a_line, taken_from
@@ -207,7 +206,7 @@ print(json.dumps(taken))
         self.assertEqual(run_python(program), 12_000)
 
     def test_many_dead_processes_do_not_use_up_the_descriptors(self) -> None:
-        """However many directories wait, they take few of the application's file descriptors."""
+        """Many waiting directories use only a few of the application's file descriptors."""
         for number in range(300):
             self.leave_behind(a_line(number) + b"\n", name=f"{number:020d}-1-dead")
         program = f"""
@@ -227,8 +226,8 @@ print(json.dumps(taken))
         self.assertEqual(run_python(program), 300)
 
     def test_a_full_disk_leaves_whole_lines_only(self) -> None:
-        """On a disk that is full a half-written line is undone: exactly the messages for which
-        `put` said True are there, and whole."""
+        """On a full disk, a half-written line is undone: the file contains exactly the messages for
+        which `put` returned True."""
         program = f"""
 import json, resource
 from tests.queues.cases import a_journal, a_line
@@ -243,7 +242,7 @@ print(json.dumps([journal.put(a_line(n, size_bytes=300 - n)) for n in range(6)])
         self.assertEqual(self.adopted_by(a_journal(self.root)), expected)
 
     def test_a_full_disk_takes_smaller_messages(self) -> None:
-        """After a line that did not fit, one that does is written at the right place."""
+        """After a line that did not fit, a smaller line is written at the right place."""
         program = f"""
 import json, resource
 from tests.queues.cases import a_journal, a_line

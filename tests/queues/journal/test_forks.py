@@ -1,4 +1,4 @@
-"""What a forked child must leave alone."""
+"""Tests for the journal in forked children."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.queues.cases import (
 
 
 class ForkTest(JournalCase):
-    """What a forked child must leave alone."""
+    """A journal whose process forks."""
 
     def test_the_childs_end_does_not_end_the_parents_ownership(self) -> None:
-        """A child that abandons the queue takes nothing of the parent's, and its end frees no
-        lock of the parent's."""
+        """A child that abandons the queue takes none of the parent's messages, and its exit does
+        not release the parent's lock."""
         program = f"""
 import json, os
 from tests.queues.cases import a_journal, a_line, taken_from
@@ -38,8 +38,8 @@ print(json.dumps([os.waitstatus_to_exitcode(status), adopted, len(taken_from(jou
         self.assertEqual(run_python(program), [1, 0, 2])
 
     def adopted_beside_a_child(self, own: str, let_go: str) -> Any:
-        """Return how many messages are adopted of a process that did `own` and died, while a child
-        of it lives that did `let_go`."""
+        """Return how many messages of a dead process, which ran `own`, are adopted while its child,
+        which ran `let_go`, is alive."""
         program = f"""
 import json, os
 from segment_logging._queues.journal.directory import JournalDirectory
@@ -68,15 +68,15 @@ os.close(tell)
         return run_python(program)
 
     def test_a_child_does_not_outlive_the_parents_ownership(self) -> None:
-        """Once the parent is dead its directory can be adopted, even while a child lives that
-        abandoned the queue."""
+        """A dead parent's directory can be adopted while its child, which abandoned the queue, is
+        still alive."""
         own = f"journal = a_journal({str(self.root)!r}); journal.put(a_line(1))"
         self.assertEqual(self.adopted_beside_a_child(own, "journal.abandon()"), 1)
 
     def test_a_lock_on_its_way(self) -> None:
-        """A child closes the lock, too, of a directory that another thread was just making."""
+        """A child also closes the lock of a directory that another thread was just creating."""
         own = (
             f"directory = JournalDirectory.make({str(self.live)!r}); "
             "os.write(directory.new_file().descriptor, a_line(1) + bytes([10]))"
         )
-        self.assertEqual(self.adopted_beside_a_child(own, "pass"), 1)  # at the fork itself
+        self.assertEqual(self.adopted_beside_a_child(own, "pass"), 1)  # the fork itself closes it

@@ -1,4 +1,4 @@
-"""The queue on disk: the contract, what lies where, and who may read it."""
+"""Tests for the journal: the contract, the layout of its files and their permissions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.queues.contract import Contract
 
 
 class JournalTest(Contract, JournalCase):
-    """The queue on disk, alone."""
+    """The journal without a memory queue behind it."""
 
     @override
     def a_queue(self, wake: Callable[[], None]) -> MessageQueue:
@@ -29,10 +29,10 @@ class JournalTest(Contract, JournalCase):
 
 
 class JournalLayoutTest(JournalCase):
-    """What lies where, and who may read it."""
+    """The layout of the journal's files, and their permissions."""
 
     def test_path_is_of_the_write_keys_hash(self) -> None:
-        """A file is below <12 digits of sha256(write key)>/live/<directory of the process>/."""
+        """A file is in <12 digits of sha256(write key)>/live/<directory of the process>/."""
         a_journal(self.root).put(a_line())
         (file,) = self.files()
         self.assertEqual(file.parent.name.split("-")[1], str(os.getpid()))
@@ -41,14 +41,14 @@ class JournalLayoutTest(JournalCase):
         )
 
     def test_the_line_is_in_the_file_when_put_returns(self) -> None:
-        """A message is a line of the file, as it was put, from the moment `put` returns."""
+        """As soon as `put` returns, the message is an unchanged line in the file."""
         journal = a_journal(self.root)
         journal.put(a_line(1))
         journal.put(a_line(2))
         self.assertEqual(self.files()[0].read_bytes(), a_line(1) + b"\n" + a_line(2) + b"\n")
 
     def test_nobody_else_can_read(self) -> None:
-        """Every directory is 0700 and every file 0600, whatever the process's umask allows."""
+        """Every directory has mode 0700 and every file 0600, regardless of the process's umask."""
         before = os.umask(0)
         self.addCleanup(os.umask, before)
         journal = a_journal(self.root)
@@ -64,7 +64,7 @@ class JournalLayoutTest(JournalCase):
         self.assertEqual(modes, {(True, 0o700), (False, 0o600)})
 
     def test_a_file_is_a_batch(self) -> None:
-        """A file is sealed at the limits of a batch, and files are taken in order."""
+        """A file is sealed when it reaches the limits of a batch."""
         journal = a_journal(self.root)
         for number in range(5_001):
             journal.put(a_line(number))
@@ -73,7 +73,7 @@ class JournalLayoutTest(JournalCase):
         )
 
     def test_acknowledging_is_unlinking(self) -> None:
-        """A file is there until its batch is acknowledged, and gone then."""
+        """A file exists until its batch is acknowledged."""
         journal = a_journal(self.root)
         journal.put(a_line())
         journal.take()
@@ -82,7 +82,7 @@ class JournalLayoutTest(JournalCase):
         self.assertEqual(self.files(), [])
 
     def test_nothing_is_left_after_the_last_message(self) -> None:
-        """When all is answered and the listener ends, the root is empty."""
+        """When everything is acknowledged and the listener ends, the root is empty."""
         journal = a_journal(self.root)
         journal.put(a_line())
         taken_from(journal)
@@ -90,14 +90,14 @@ class JournalLayoutTest(JournalCase):
         self.assertEqual(list(self.root.rglob("*")), [])
 
     def test_nothing_is_made_before_the_first_message(self) -> None:
-        """Looking around alone makes no directory."""
+        """Looking for adoptable directories does not create any directory."""
         journal = a_journal(self.root)
         journal.look_around()
         self.assertIsNone(journal.take())
         self.assertFalse(self.root.exists())
 
     def test_different_write_keys_never_share(self) -> None:
-        """What was accepted for one write key is never taken for another."""
+        """Messages accepted for one write key are never taken for another."""
         journal = a_journal(self.root, write_key="one")
         journal.put(a_line())
         journal.release()
@@ -105,7 +105,7 @@ class JournalLayoutTest(JournalCase):
         self.assertEqual(self.adopted_by(a_journal(self.root, write_key="one")), [a_line()])
 
     def test_a_relative_root_stays_where_it_was(self) -> None:
-        """A program that changes its working directory goes on with the same journal."""
+        """A program that changes its working directory keeps using the same journal."""
         before = Path.cwd()
         self.addCleanup(os.chdir, before)
         os.chdir(self.root.parent)

@@ -1,4 +1,4 @@
-"""Several handlers in one process on one directory."""
+"""Tests for several handlers in one process that share a directory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.queues.cases import (
 
 
 class TwoHandlersTest(JournalCase):
-    """Several handlers in one process on one directory."""
+    """Several handlers in one process that share a directory."""
 
     @needs.file_locks
     def test_each_message_is_delivered_once(self) -> None:
-        """Two handlers of one process share a directory: each delivers its own, once."""
+        """Two handlers that share a directory each deliver their own messages once."""
         clients = [FakeClient(), FakeClient()]
         handlers = [
             SegmentHandler(KEY, client=client, journal=str(self.root), flush_interval=0.01)
@@ -35,8 +35,8 @@ class TwoHandlersTest(JournalCase):
         self.assertEqual(list(self.root.rglob("*")), [])
 
     def test_one_delivers_what_the_other_had_to_leave(self) -> None:
-        """What one handler could not deliver before it closed, the next one of the process
-        delivers, once."""
+        """The next handler delivers the messages that a handler could not deliver before it
+        closed."""
         down = SegmentHandler(
             KEY, client=FakeClient([401] * 9), journal=str(self.root), shutdown_timeout=0.1
         )
@@ -51,15 +51,14 @@ class TwoHandlersTest(JournalCase):
         self.assertEqual(up.counts().delivered, 1)
 
     def test_drain_of_an_empty_directory(self) -> None:
-        """What an idle process left when it was killed, an empty directory, is drained at once."""
+        """An empty directory that an idle process left when it was killed is drained at once."""
         self.leave_behind()
         handler = SegmentHandler("key", client=FakeClient(), journal=str(self.root))
         self.assertTrue(handler.drain(10))
         handler.close()
 
     def test_drain_waits_for_the_old_and_the_new(self) -> None:
-        """A `drain` that finds what dead processes left waits for that and for this process's
-        own, however often one tries."""
+        """`drain` waits for messages that dead processes left and for the process's own."""
         for number in range(20):
             left = a_journal(self.root)
             left.put(b'{"type":"track","event":"Left","userId":"u"}')
@@ -73,7 +72,7 @@ class TwoHandlersTest(JournalCase):
             handler.close()
 
     def test_a_full_journal_is_reported(self) -> None:
-        """When the journal is full and messages wait in memory only, somebody is told."""
+        """A full journal is reported, because messages then wait only in memory."""
         handler = SegmentHandler(
             KEY, client=FakeClient(), journal=str(self.root), max_journal_bytes=1
         )
@@ -84,7 +83,7 @@ class TwoHandlersTest(JournalCase):
         handler.close()
 
     def test_a_closed_handler_has_nothing_to_wait_for(self) -> None:
-        """Draining a handler that delivered everything and was closed returns True at once."""
+        """Draining a closed handler that has delivered everything returns True at once."""
         handler = SegmentHandler(KEY, client=FakeClient(), journal=str(self.root))
         handler.handle(a_record("Event", extra={"user_id": "u"}))
         handler.close()

@@ -1,4 +1,4 @@
-"""When messages survive a power cut."""
+"""Tests for syncing messages to disk, so that they survive a power cut."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.queues.cases import (
 
 
 class SyncTest(JournalCase):
-    """When messages survive a power cut."""
+    """Syncing messages to disk, so that they survive a power cut."""
 
     def test_off_never_syncs(self) -> None:
-        """With "off" the operating system decides."""
+        """With "off", nothing is synced, and the operating system decides when to write."""
         with syncs_counted() as syncs:
             self.write(100, sync="off")
         self.assertEqual(syncs.count, 0)
 
     def test_emit_syncs_each_message_before_put_returns(self) -> None:
-        """With "emit" every message is synced when `put` returns, and the new file's name."""
+        """With "emit", `put` syncs every message, and the name of a new file, before it returns."""
         journal = a_journal(self.root, sync="emit")
         with syncs_counted() as syncs:
             for number in range(1, 4):
@@ -36,7 +36,7 @@ class SyncTest(JournalCase):
 
     @needs.threads
     def test_interval_syncs_soon_and_not_each_message(self) -> None:
-        """With "interval" some later sync takes care of all messages so far."""
+        """With "interval", one later sync covers all messages until then."""
         with syncs_counted() as syncs:
             journal = self.write(100, sync="interval")
             self.assertTrue(syncs.came.wait(10))
@@ -44,7 +44,7 @@ class SyncTest(JournalCase):
         journal.release()
 
     def test_interval_syncs_what_waits_at_the_end(self) -> None:
-        """The listener's end does not leave the last messages to chance."""
+        """When the listener ends, the last messages are synced."""
         with syncs_counted() as syncs:
             journal = self.write(1, sync="interval")
             journal.release()
@@ -52,7 +52,7 @@ class SyncTest(JournalCase):
 
     @unittest.skipUnless(os.path.exists("/dev/fd"), "needs /dev/fd")
     def test_descriptors_are_closed(self) -> None:
-        """No mode leaves descriptors open once the files are sealed and the journal released."""
+        """In every mode, all descriptors are closed once the journal has been released."""
         for sync in ("off", "interval", "emit"):
             with self.subTest(sync=sync):
                 before = len(os.listdir("/dev/fd"))
