@@ -53,10 +53,10 @@ class Outcome:
 
 
 def modules() -> list[str]:
-    """Return the names of all test modules, with the slowest ones (`tests.faults`) first."""
+    """Return the names of all test modules, with those that start many processes first."""
     paths = [path.relative_to(HERE.parent) for path in HERE.rglob("test_*.py")]
     names = sorted(".".join(path.with_suffix("").parts) for path in paths)
-    return sorted(names, key=lambda name: not name.startswith("tests.faults."))
+    return sorted(names, key=lambda name: not name.startswith(("tests.hosts.", "tests.faults.")))
 
 
 def run(module: str, patterns: Sequence[str] = ()) -> Outcome:

@@ -37,8 +37,8 @@ class DatabaseTest(unittest.TestCase):
         Returns:
             The case's outcome.
         """
+        case: dict[str, Any] = outcomes()[name]
         with self.subTest(name):
-            case: dict[str, Any] = outcomes()[name]
             self.assertEqual(case["users"], users)
             self.assertEqual(case["queries"], list(queried))
             self.assertEqual(case["vary"], vary)
