@@ -144,14 +144,18 @@ class SegmentHandler(logging.Handler):
     @override
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter and emit a record, without the lock that `logging.Handler` would hold."""
-        try:
-            passed = self.filter(record) if self.filters else True
-        except BaseException as error:
-            self._reject(record, error)
-            return False
-        if passed:  # since Python 3.12, a filter may replace the record
-            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
-        return bool(passed)
+        if self.filters:
+            try:
+                passed = self.filter(record)
+            except BaseException as error:
+                self._reject(record, error)
+                return False
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):  # since Python 3.12, a filter may replace it
+                record = passed
+        self.emit(record)
+        return True
 
     @override
     def emit(self, record: logging.LogRecord) -> None:

@@ -136,7 +136,10 @@ def wire_form(
         InvalidMessage: if Segment would silently drop the call. The error names the field, the
             rule and the way out.
     """
-    writers = _of_type(call_type, _WRITERS)
+    try:
+        writers = _WRITERS[call_type]
+    except (KeyError, TypeError):
+        writers = _of_type(call_type, _WRITERS)  # raises
     form: dict[str, Any] = {"type": call_type}
     for name, value in fields.items():
         if value is not None:
@@ -165,7 +168,6 @@ def track_form(
     user_id: str,
     event: str,
     properties: dict[str, Any],
-    *,
     created: float,
     context: Mapping[str, Any] | None,
     message_id: str,

@@ -17,9 +17,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from .._reports import report
+
+T = TypeVar("T")
 
 _at_exit: set[Callable[[], None]] = set()
 _at_uwsgi_exit: set[Callable[[], None]] = set()  # valid in forked children, too
@@ -70,6 +72,18 @@ def _in_turn(first: object, second: Callable[[], None]) -> Callable[[], None]:
             second()
 
     return both
+
+
+def call_in_child(function: Callable[[T], object], owner: T) -> None:
+    """Call `function` with `owner` if this process turns out to be a multiprocessing child.
+
+    This must be called in the forked child before multiprocessing continues. Like `Finalize`,
+    `register_after_fork` is private to the standard library. Without it, nothing is called.
+    """
+    for name in ("multiprocessing", "billiard"):
+        register = getattr(sys.modules.get(f"{name}.util"), "register_after_fork", None)
+        if callable(register):
+            register(owner, function)
 
 
 def _finalizer_of(util: object) -> Callable[[Callable[[], None]], object] | None:

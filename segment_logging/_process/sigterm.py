@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from .._public import public_in
 from .._reports import Reporter
 from . import shutdown
+from .exits import call_in_child
 from .forks import in_forked_child
 from .threads import sleep, start_bare
 
+_NO_PROCESS = -1
 _EXIT_STATUS = 128 + signal.SIGTERM
 _AGAIN_EVERY = 0.005  # seconds between attempts to raise a deferred signal again
 _DEFERRED_FOR = 1.0  # seconds until a deferred signal interrupts whatever is running
@@ -40,8 +42,13 @@ class _OnSigterm:
 
     def __init__(self, before: Handler | None) -> None:
         self._before = before
-        self.is_deferred = False
-        self._is_patient = True  # False once the signal can no longer be deferred
+        # Ids of processes, because a forked child inherits the handler but not its threads.
+        self._deferred_in = self._overdue_in = self._watched_in = _NO_PROCESS
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether a thread of this process raises the signal again."""
+        return self._deferred_in == os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self._before is not None:
@@ -54,19 +61,20 @@ class _OnSigterm:
         if shutdown.exit_clock.has_begun:  # the exit function is running: do not interrupt it
             shutdown.terminate()
             return
-        if self._is_patient and _must_not_be_interrupted(frame) and self._defer():
+        is_overdue = self._overdue_in == os.getpid()
+        if not is_overdue and _must_not_be_interrupted(frame) and self._defer():
             return
-        self.is_deferred = False
+        self._deferred_in = _NO_PROCESS
         raise SystemExit(_EXIT_STATUS)
 
     def _defer(self) -> bool:
         """Have the signal raised again soon. Return False if no thread can be started for that."""
         if not self.is_deferred:
-            self.is_deferred = True
+            self._deferred_in = os.getpid()
             try:
                 start_bare(self._raise_again)
             except RuntimeError:
-                self.is_deferred = False
+                self._deferred_in = _NO_PROCESS
         return self.is_deferred
 
     def _raise_again(self) -> None:
@@ -76,12 +84,44 @@ class _OnSigterm:
             if not self.is_deferred:
                 return
             os.kill(os.getpid(), signal.SIGTERM)
-        self._is_patient = False
+        self._overdue_in = os.getpid()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def forget(self) -> None:
-        """Reset the state in a forked child, which has no deferred signal and no thread."""
-        self.is_deferred, self._is_patient = False, True
+    def watch(self) -> None:
+        """In a multiprocessing child, have a thread see to it that SIGTERM is handled.
+
+        A pool is terminated just when its workers begin to wait for a lock. If a signal arrives
+        right before such a wait, Python handles it after the wait, which never ends. Without this,
+        a few in a hundred pools would hang at the end of their `with` block.
+        """
+        is_ours = self._before is None and signal.getsignal(signal.SIGTERM) is self
+        if not is_ours or self._watched_in == os.getpid():
+            return
+        self._watched_in = os.getpid()
+        arrivals, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        with suppress(RuntimeError):  # no thread can be started
+            start_bare(lambda: self._insist(arrivals))
+
+    def _insist(self, arrivals: int) -> None:
+        """Raise the signal again until it is handled. Runs in its own thread.
+
+        Args:
+            arrivals: a file descriptor with the number of each signal that arrives.
+        """
+        while signal.SIGTERM not in os.read(arrivals, 1):
+            pass
+        sleep(_AGAIN_EVERY)
+        while not shutdown.exit_clock.is_terminated:
+            os.kill(os.getpid(), signal.SIGTERM)
+            sleep(_AGAIN_EVERY)
+
+    def leave_parent(self) -> None:
+        """In a forked child, stop telling the parent's thread which signals arrive here."""
+        if self._watched_in not in (_NO_PROCESS, os.getpid()):
+            signal.set_wakeup_fd(-1)
+        call_in_child(_OnSigterm.watch, self)
 
 
 def _must_not_be_interrupted(frame: FrameType | None) -> bool:
@@ -145,4 +185,4 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 @in_forked_child
 def _leave_parent() -> None:
     if _installed is not None:
-        _installed.forget()
+        _installed.leave_parent()

@@ -94,17 +94,18 @@ class Mapper:
             user_id,
             event,
             properties,
-            created=record.created,
-            context=self._context,
-            message_id=(record.__dict__.get(MESSAGE_ID) or new_id_on(record))[0],
+            record.created,
+            self._context,
+            (record.__dict__.get(MESSAGE_ID) or new_id_on(record))[0],
         )
 
     def form_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the call in wire form, with its name, identity, defaults and extras filled in."""
-        bound, kept = fields.pop(LOGGER_BINDING, None), fields.pop(KEPT_IDENTITY, None)
-        for name, value in fields.items():
-            if type(value) not in HONEST and name in _NAMES:
-                fields[name] = behind(value)
+        bound = fields.pop(LOGGER_BINDING) if LOGGER_BINDING in fields else None
+        kept = fields.pop(KEPT_IDENTITY) if KEPT_IDENTITY in fields else None
+        if not HONEST.issuperset(map(type, fields.values())):
+            for name in fields.keys() & _NAMES:
+                fields[name] = behind(fields[name])
         call_type = fields.pop("type", None) or _call_type_of(fields)
         if isinstance(call_type, Enum):
             call_type = call_type.value

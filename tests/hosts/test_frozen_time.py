@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import unittest
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,6 @@ from typing import NamedTuple
 from segment_logging.collector import Answer, Collector
 
 from ..faults.subprocesses import SETUP, Done, arrived, repeated_ids, run
-from ..servers import dead_host
 from .serving import has
 
 FREEZEGUN = "import freezegun; freezer = freezegun.freeze_time('2020-01-02 03:04:05'{})\n"
@@ -90,11 +90,18 @@ class TestFrozenTime(unittest.TestCase):
             self.addCleanup(collector.close)
             freeze = FREEZERS[way.freezer] + start
             setup = freeze + SETUP if way.when == "before" else SETUP + freeze
-            host = collector.url if is_up else dead_host()
+            host = collector.url if is_up else self.dead_host()
             return Ran(way, run(program, host, setup=setup + REAL), collector)
 
         with ThreadPoolExecutor(5) as pool:
             return list(pool.map(run_one, ways))
+
+    def dead_host(self) -> str:
+        """Return a host that refuses connections. No other test can get its port meanwhile."""
+        bound = socket.socket()  # connections are refused, because it does not listen
+        self.addCleanup(bound.close)
+        bound.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
     def assert_arrived(self, ran: Ran, **events: int) -> None:
         self.assertEqual(ran.done.status, 0, ran.done.stderr)

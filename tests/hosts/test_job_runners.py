@@ -128,6 +128,7 @@ def ask_for_a_retry():
 
 def take_too_long():
     log("Began")
+    signal.setitimer(signal.ITIMER_REAL, 0.1)  # the signal that RQ sends when the limit is reached
     time.sleep(60)
 
 
@@ -212,7 +213,7 @@ class TestRq(RedisTest):
 
     def test_time_limit(self) -> None:
         """The events of a job that reaches its time limit arrive."""
-        job = self.enqueue("take_too_long", job_timeout=1)
+        job = self.enqueue("take_too_long", job_timeout=60)
         done = self.work(RQ_JOBS + RQ_CONNECT.format(""))
         self.assertEqual(job.get_status().value, "failed", done.stderr)
         self.assert_arrived(done, Began=1)
@@ -295,7 +296,7 @@ def skip():
     raise SkipMessage
 
 
-@dramatiq.actor(max_retries=1, min_backoff=1, max_backoff=1, time_limit=500)
+@dramatiq.actor(max_retries=1, min_backoff=1, max_backoff=1, time_limit=1000)
 def end_just_in_time():
     log("Succeeded")
 
@@ -400,7 +401,7 @@ class TestDramatiq(RedisTest):
             self.wait()
             answering.set()
 
-        done = self.work("end_just_in_time", until=answer, connect="timeout=1.7")
+        done = self.work("end_just_in_time", until=answer, connect="timeout=2.5")
         self.assertNotIn("Failed to process message", done.stderr)
         self.assert_arrived(done, Succeeded=1)
 
