@@ -43,7 +43,7 @@ class _OnSigterm:
     def __init__(self, before: Handler | None) -> None:
         self._before = before
         # Ids of processes, because a forked child inherits the handler but not its threads.
-        self._deferred_in = self._overdue_in = self._watched_in = _NO_PROCESS
+        self._called_in = self._deferred_in = self._overdue_in = self._watched_in = _NO_PROCESS
 
     @property
     def is_deferred(self) -> bool:
@@ -57,6 +57,7 @@ class _OnSigterm:
             finally:
                 shutdown.terminate()
             return
+        self._called_in = os.getpid()
         shutdown.exit_clock.is_terminated = True
         if shutdown.exit_clock.has_begun:  # the exit function is running: do not interrupt it
             shutdown.terminate()
@@ -103,6 +104,8 @@ class _OnSigterm:
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
         with suppress(RuntimeError):  # no thread can be started
             start_bare(lambda: self._insist(arrivals))
+        if self._called_in == os.getpid():  # in a function that ran at the fork: it was swallowed
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _insist(self, arrivals: int) -> None:
         """Raise the signal again until it is handled. Runs in its own thread.
