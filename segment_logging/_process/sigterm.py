@@ -18,7 +18,7 @@ from .._reports import Reporter
 from . import shutdown
 from .exits import call_in_child
 from .forks import in_forked_child
-from .threads import sleep, start_bare
+from .threads import are_native, sleep, start_bare, thread_id
 
 _NO_PROCESS = -1
 _EXIT_STATUS = 128 + signal.SIGTERM
@@ -96,7 +96,7 @@ class _OnSigterm:
         a few in a hundred pools would hang at the end of their `with` block.
         """
         is_ours = self._before is None and signal.getsignal(signal.SIGTERM) is self
-        if not is_ours or self._watched_in == os.getpid():
+        if not is_ours or self._watched_in == os.getpid() or not are_native():
             return
         self._watched_in = os.getpid()
         arrivals, wakeup = os.pipe()
@@ -165,10 +165,25 @@ def exit_on_sigterm() -> None:
             "is handled as before: call it where the program starts",
         )
     else:
+        if _installed is None and hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_unblock)
         _installed = on_sigterm
 
 
 _installed: _OnSigterm | None = None
+_blocking: set[int] = set()  # threads that fork
+
+
+def _block() -> None:
+    """Before a fork, make SIGTERM wait: Python drops a signal that a new child gets too early."""
+    if signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}):
+        _blocking.add(thread_id())
+
+
+def _unblock() -> None:
+    if thread_id() in _blocking:
+        _blocking.discard(thread_id())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 @contextmanager

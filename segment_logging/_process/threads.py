@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING
 
 from .._reports import Reporter
@@ -49,6 +50,11 @@ def patch_detector() -> Callable[[], bool]:
     """
     lock = threading.Lock
     return lambda: threading.Lock is not lock
+
+
+def are_native() -> bool:
+    """Return whether new threads are real ones, and not greenlets of gevent or eventlet."""
+    return isinstance(_thread.start_new_thread, BuiltinFunctionType)
 
 
 def thread_id() -> int:

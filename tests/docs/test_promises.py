@@ -87,6 +87,8 @@ PROMISES = {
         "hosts.test_sigterm.TestChained.test_called_first",
         "hosts.test_sigterm.TestServers.test_uvicorn",
         "hosts.test_sigterm.TestMultiprocessing.test_terminate",
+        "hosts.test_sigterm.TestMultiprocessing.test_pool",
+        "hosts.test_sigterm.TestMultiprocessing.test_right_after_a_fork",
         "process.test_sigterm.TestInstalling.test_ignored",
         "process.test_sigterm.TestInstalling.test_handled_in_c",
         "process.test_shutdown.TestLimit.test_sigterm",

@@ -353,6 +353,37 @@ if __name__ == "__main__":
         )
         self.assert_arrived(done, Parent=1, Task=20)
 
+    def test_right_after_a_fork(self) -> None:
+        """A signal that a forked child gets before it runs is not lost."""
+        done = self.ends(
+            EXIT + "attach(); children = []\n"
+            "for _ in range(6):\n"
+            "    child = os.fork()\n"
+            "    if not child: time.sleep(10); os._exit(0)\n"
+            "    os.kill(child, signal.SIGTERM); children.append(child)\n"
+            "ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]\n"
+            "print(json.dumps(ends))",
+            status=0,
+            signals=0,
+        )
+        self.assertEqual(done.json, [STATUS] * 6)
+
+    def test_during_a_fork(self) -> None:
+        """A signal that interrupts a function that runs at a fork is not lost."""
+        hook = "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        for order in (hook + EXIT, EXIT + hook):
+            with self.subTest(order):
+                done = run(
+                    order + "import multiprocessing\n"
+                    "attach()\n"
+                    "context = multiprocessing.get_context('fork')\n"
+                    "child = context.Process(target=time.sleep, args=(60,)); child.start()\n"
+                    "child.join(); print(child.exitcode)",
+                    self.collector.url,
+                    timeout=20,
+                )
+                self.assertEqual(done.json, STATUS, done.stderr)
+
 
 class TestCollector(unittest.TestCase):
     def test_stops(self) -> None:

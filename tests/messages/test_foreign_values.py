@@ -206,9 +206,9 @@ VALUES: tuple[tuple[Any, Any], ...] = (
     (np.str_("text"), "text"), (np.bytes_(b"text"), "text"), (np.complex128(1 + 2j), "(1+2j)"),
     (np.array(5), 5), (np.array([]), []),
     (np.array([None, {"a": (1,)}], dtype=object), [None, {"a": [1]}]),
-    (np.datetime64("2026-01-01T05", "h"), "2026-01-01T05:00:00.000Z"), (np.datetime64("NaT"), None),
+    (np.datetime64("2026-01-01T05", "h"), "2026-01-01T05:00:00.000Z"), (np.datetime64("NaT", "s"), None),
     (np.array(["NaT", "2026-01-01"], dtype="M8[D]"), [None, "2026-01-01"]),
-    (np.timedelta64("NaT"), None), (np.ma.masked, None),
+    (np.timedelta64("NaT", "s"), None), (np.ma.masked, None),
     (np.ma.array([1, 2], mask=[False, True]), [1, None]),
     # Decimals and UUIDs.
     (Decimal("sNaN"), None), (Decimal("Infinity"), None), (Decimal("1E+999999"), None),

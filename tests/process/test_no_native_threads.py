@@ -111,9 +111,9 @@ MADE_UP = {
     "class attribute": "import threading\nclass Owner:\n    lock = threading.Lock()",
     "default": "import threading\ndef wait(lock=threading.Lock()): pass",
     "keyword default": "import threading\ndef wait(*, lock=threading.Lock()): pass",
-    "default of a method": "import time\nclass Owner:\n    def wait(self, by=time.sleep): pass",
+    "method": "import time\nclass Owner:\n    def wait(self, by=time.sleep): pass",
     "closure": "import time\ndef make(do):\n    return lambda: do(1)\nwait = make(time.sleep)",
-    "object": "import threading\nclass Owner: pass\none = Owner()\none.lock = threading.Lock()",
+    "object": "import threading\nclass Owner: pass\none = Owner(); one.lock = threading.Lock()",
 }
 """Modules that keep something native, each in its own way."""
 

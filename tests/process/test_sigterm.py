@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import threading
@@ -107,6 +108,45 @@ class TestDeferral(unittest.TestCase):
             self.assertRaises(SystemExit),
         ):
             on_sigterm(signal.SIGTERM, frame_in("logging"))
+
+
+class TestInsisting(unittest.TestCase):
+    """The thread of a multiprocessing child that sees to it that the signal is handled."""
+
+    def kills(self, *arrivals: int, handled_after: int) -> int:
+        """Return how many times it raises the signal again.
+
+        Args:
+            arrivals: the numbers of the signals that arrive.
+            handled_after: how many signals it takes until Python calls the handler.
+        """
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        os.write(writing, bytes(arrivals))
+        os.close(writing)
+        clock = shutdown.ExitClock()
+        clock.is_terminated = handled_after == 0
+        kills: list[int] = []
+
+        def kill(pid: int, number: int) -> None:
+            kills.append(number)
+            clock.is_terminated = len(kills) >= handled_after
+
+        with (
+            patch.object(shutdown, "exit_clock", clock),
+            patch.object(sigterm, "sleep"),
+            patch.object(os, "kill", kill),
+        ):
+            sigterm._OnSigterm(None)._insist(reading)
+        return len(kills)
+
+    def test_handled(self) -> None:
+        """A signal that was handled is not raised again."""
+        self.assertEqual(self.kills(signal.SIGTERM, handled_after=0), 0)
+
+    def test_not_handled(self) -> None:
+        """A signal that is not handled is raised until it is. Other signals do not count."""
+        self.assertEqual(self.kills(signal.SIGINT, signal.SIGTERM, handled_after=3), 3)
 
 
 if __name__ == "__main__":

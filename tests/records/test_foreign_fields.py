@@ -99,7 +99,7 @@ IDS: tuple[tuple[Any, str], ...] = (
 """Values that may be used as ids, and their text."""
 
 ABSENT: tuple[Any, ...] = (
-    None, pd.NA, pd.NaT, np.datetime64("NaT"), msgspec.UNSET, Id.NONE, LocalProxy(NO_REQUEST),
+    None, pd.NA, pd.NaT, np.datetime64("NaT", "s"), msgspec.UNSET, Id.NONE, LocalProxy(NO_REQUEST),
     LocalProxy(lambda: None), SimpleLazyObject(lambda: None), wrapt.ObjectProxy(None),
 )  # fmt: skip
 """Values that stand for no value."""
@@ -317,7 +317,13 @@ class TestTimes(FieldsTest):
 
     def test_times_of_objects(self) -> None:
         """A message object refuses a value that is not a time, even pandas' NaT."""
-        for value in (*NOT_TIMES, pd.NA, pd.NaT, np.datetime64("NaT"), LocalProxy(lambda: None)):
+        for value in (
+            *NOT_TIMES,
+            pd.NA,
+            pd.NaT,
+            np.datetime64("NaT", "s"),
+            LocalProxy(lambda: None),
+        ):
             with self.subTest(kind=type(value).__name__), self.assertRaises(InvalidMessage):
                 Track(user=User(user_id="u"), event="Signup", timestamp=value)
 
