@@ -39,7 +39,10 @@ def behind(value: Any) -> Any:
         kind = type(value)
         if kind in HONEST:
             return value
-        claimed = value.__class__  # makes a lazy object compute its value
+        try:
+            claimed = value.__class__  # makes a lazy object compute its value
+        except RecursionError:
+            break
         if hasattr(kind, "_get_current_object"):  # werkzeug, Flask, Celery
             try:
                 value = value._get_current_object()
