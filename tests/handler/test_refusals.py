@@ -20,6 +20,7 @@ from typing_extensions import override
 from segment_logging import SegmentHandler, identity
 from segment_logging._messages.limits import MAX_MESSAGE_BYTES
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import each, run_python
 
 CLOCK = "segment_logging._delivery.refusals.monotonic"
@@ -152,6 +153,7 @@ class RefusalTest(unittest.TestCase):
         return letter
 
 
+@needs.threads
 class TestErrors(RefusalTest):
     def test_values(self) -> None:
         """If a value raises any error, the dead letter has the rest of the event."""
@@ -280,6 +282,7 @@ class TestErrors(RefusalTest):
         self.assertEqual(letter["message"]["userId"], "u")
 
 
+@needs.threads
 class TestBounds(RefusalTest):
     def test_many_bad_values(self) -> None:
         """Of an event with many values that raise, only some are described."""
@@ -359,6 +362,7 @@ print(json.dumps([len(depths), counts.delivered, counts.invalid, raised]))
         self.assertGreaterEqual(delivered + invalid + len(raised), depths - 1)
 
 
+@needs.threads
 class TestAboutNobody(RefusalTest):
     def said(self, shop: Shop) -> list[str]:
         """Return the reports about events about nobody."""
