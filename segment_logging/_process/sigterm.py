@@ -16,7 +16,6 @@ from typing import Any
 from .._public import public_in
 from .._reports import Reporter
 from . import shutdown
-from .clock import monotonic
 from .exits import call_in_child
 from .forks import in_forked_child
 from .threads import are_native, sleep, start_bare, thread_id
@@ -43,7 +42,6 @@ class _OnSigterm:
 
     def __init__(self, before: Handler | None) -> None:
         self._before = before
-        self._echo_until = 0.0
         # Ids of processes, because a forked child inherits the handler but not its threads.
         self._called_in = self._deferred_in = self._overdue_in = self._watched_in = _NO_PROCESS
 
@@ -64,13 +62,9 @@ class _OnSigterm:
         if shutdown.exit_clock.has_begun:  # the exit function is running: do not interrupt it
             shutdown.terminate()
             return
-        if monotonic() < self._echo_until:
-            return
         is_overdue = self._overdue_in == os.getpid()
         if not is_overdue and _must_not_be_interrupted(frame) and self._defer():
             return
-        if self.is_deferred:  # the thread may be raising it once more at this moment
-            self._echo_until = monotonic() + 4 * _AGAIN_EVERY
         self._deferred_in = _NO_PROCESS
         raise SystemExit(_EXIT_STATUS)
 
