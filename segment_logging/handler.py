@@ -25,7 +25,7 @@ from ._options.delivery import DeliveryKeywords, DeliveryOptions, write_key_of
 from ._options.records import RecordKeywords, RecordOptions
 from ._options.table import chosen, refuse_unknown, rows_of, takes_options
 from ._process.delivering import deadline_of_delivery
-from ._process.forks import in_forked_child
+from ._process.forks import NO_PROCESS, in_forked_child
 from ._process.logging_lock import holds_logging_lock
 from ._process.threads import THREAD_NAME
 from ._records.once import MESSAGE_ID, is_first_meeting
@@ -133,7 +133,7 @@ class SegmentHandler(logging.Handler):
     def _forget(self) -> None:
         """Reset to the initial state: no pipeline, and all counts at zero."""
         self._own.forget()
-        self._pid = _NO_PROCESS  # the process of the pipeline that `_enqueue` belongs to
+        self._pid = NO_PROCESS  # the process of the pipeline that `_enqueue` belongs to
         self._enqueue: Enqueue | None = None
         self._ignored = 0
         self._invalid = 0
@@ -172,7 +172,7 @@ class SegmentHandler(logging.Handler):
             if deadline_of_delivery.get() is not None or about.get("threadName") == THREAD_NAME:
                 self._ignored += 1
                 return
-            # The record contains the process id, so calling os.getpid() again is unnecessary.
+            # Without os.getpid(): the record has the id, and another one only after a fork.
             enqueue = self._enqueue if about.get("process") == self._pid else self._open(record)
             if MESSAGE_ID not in about:
                 about[MESSAGE_ID] = (new_message_id(), self._mark)
@@ -215,11 +215,7 @@ class SegmentHandler(logging.Handler):
             say_refused(record, error)
 
     def _open(self, record: logging.LogRecord) -> Enqueue | None:
-        """Return the function that queues messages in this process, or None without a write key.
-
-        This is called for the first event of a process, and for every record that has the id of
-        another process.
-        """
+        """Return the function that queues messages in this process, or None without a write key."""
         if diversion.current is not None:
             return diversion.current.take(record)
         pipeline = self._own.open()
@@ -288,14 +284,11 @@ class SegmentHandler(logging.Handler):
         )
 
 
-_NO_PROCESS = -1  # not None, as `process` may be None in a record
-
-
 @diversion.on_change
 def _ask_again() -> None:
     """Make each handler look up its destination again at the next event."""
     for handler in _handlers.live_handlers():
-        handler._pid = _NO_PROCESS
+        handler._pid = NO_PROCESS
 
 
 @in_forked_child

@@ -193,7 +193,7 @@ class Listener(QueueListener):
                 action = self._life.on(Event.NOTHING_LEFT)
                 if action is not Action.PAUSE:
                     raise _Over(action)
-            elif self._is_time_up:
+            elif self._life.is_time_up(self._clock()):
                 raise _Over(self._life.on(Event.TIME_UP))
             else:
                 messages.watch(self._ring, collecting=True)
@@ -284,11 +284,6 @@ class Listener(QueueListener):
     def _end_if_outdated(self) -> None:
         if self._one.is_outdated:
             raise _Over(self._life.on(Event.OUTDATED))
-
-    @property
-    def _is_time_up(self) -> bool:
-        deadline = self._life.deadline
-        return deadline is not None and self._clock() >= deadline
 
     def _watch_for_the_next(self) -> None:
         """Make the next message ring, because no thread checks for messages now."""

@@ -12,6 +12,9 @@ from typing import TypeVar
 
 F = TypeVar("F", bound=Callable[[], None])
 
+NO_PROCESS = -1
+"""Not the id of any process, and unlike None, not one that a record may have."""
+
 _functions: list[Callable[[], None]] = []
 _pid = os.getpid()
 

@@ -47,6 +47,11 @@ class Life:
             if self._moves(before, (stage, doing, None if stage in _OPEN else until)):
                 return action
 
+    def is_time_up(self, now: float) -> bool:
+        """Return whether the deadline has passed."""
+        deadline = self.deadline
+        return deadline is not None and now >= deadline
+
     def put_off(self, deadline: float) -> None:
         """Change the deadline. Does nothing if the pipeline is open, as it then has no deadline."""
         while (before := self._now)[0] not in _OPEN:

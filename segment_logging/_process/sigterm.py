@@ -17,13 +17,12 @@ from .._public import public_in
 from .._reports import Reporter
 from . import shutdown
 from .exits import call_in_child
-from .forks import in_forked_child
+from .forks import NO_PROCESS, in_forked_child
 from .threads import are_native, sleep, start_bare, thread_id
 
-_NO_PROCESS = -1
 _EXIT_STATUS = 128 + signal.SIGTERM
 _AGAIN_EVERY = 0.005  # seconds between attempts to raise a deferred signal again
-_DEFERRED_FOR = 1.0  # seconds until a deferred signal interrupts whatever is running
+_DEFERRALS = 200  # after which, in about a second, it interrupts whatever is running
 
 _NOT_INTERRUPTED = ("logging", "threading", __name__.partition(".")[0])
 """Modules in which an unexpected exception could leave a lock held."""
@@ -43,7 +42,8 @@ class _OnSigterm:
     def __init__(self, before: Handler | None) -> None:
         self._before = before
         # Ids of processes, because a forked child inherits the handler but not its threads.
-        self._called_in = self._deferred_in = self._overdue_in = self._watched_in = _NO_PROCESS
+        self._called_in = self._deferred_in = self._overdue_in = self._watched_in = NO_PROCESS
+        self._is_raising = False
 
     @property
     def is_deferred(self) -> bool:
@@ -51,6 +51,8 @@ class _OnSigterm:
         return self._deferred_in == os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._is_raising:  # the last signal of the thread below: see `_take_what_is_pending`
+            return
         if self._before is not None:
             try:
                 self._before(number, frame)
@@ -65,7 +67,12 @@ class _OnSigterm:
         is_overdue = self._overdue_in == os.getpid()
         if not is_overdue and _must_not_be_interrupted(frame) and self._defer():
             return
-        self._deferred_in = _NO_PROCESS
+        self._is_raising = True
+        try:
+            self._deferred_in = NO_PROCESS
+            _take_what_is_pending()
+        finally:
+            self._is_raising = False
         raise SystemExit(_EXIT_STATUS)
 
     def _defer(self) -> bool:
@@ -75,18 +82,21 @@ class _OnSigterm:
             try:
                 start_bare(self._raise_again)
             except RuntimeError:
-                self._deferred_in = _NO_PROCESS
+                self._deferred_in = NO_PROCESS
         return self.is_deferred
 
     def _raise_again(self) -> None:
         """Raise the signal again until it is no longer deferred. Runs in its own thread."""
-        for _ in range(int(_DEFERRED_FOR / _AGAIN_EVERY)):
+        kill, pid = os.kill, os.getpid()
+        for attempt in range(_DEFERRALS + 1):
             sleep(_AGAIN_EVERY)
-            if not self.is_deferred:
+            if attempt == _DEFERRALS:
+                self._overdue_in = pid
+            # CPython does not switch threads between this comparison and the call, so no signal is
+            # raised once the handler has decided to raise SystemExit.
+            if self._deferred_in != pid:
                 return
-            os.kill(os.getpid(), signal.SIGTERM)
-        self._overdue_in = os.getpid()
-        os.kill(os.getpid(), signal.SIGTERM)
+            kill(pid, signal.SIGTERM)
 
     def watch(self) -> None:
         """In a multiprocessing child, have a thread see to it that SIGTERM is handled.
@@ -122,9 +132,13 @@ class _OnSigterm:
 
     def leave_parent(self) -> None:
         """In a forked child, stop telling the parent's thread which signals arrive here."""
-        if self._watched_in not in (_NO_PROCESS, os.getpid()):
+        if self._watched_in not in (NO_PROCESS, os.getpid()):
             signal.set_wakeup_fd(-1)
         call_in_child(_OnSigterm.watch, self)
+
+
+def _take_what_is_pending() -> None:
+    """Do nothing. Python calls the handlers of pending signals when it enters a function."""
 
 
 def _must_not_be_interrupted(frame: FrameType | None) -> bool:

@@ -6,7 +6,6 @@ It overrides two methods: the standard `prepare` formats and mutates the record,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from logging.handlers import QueueHandler
 from typing import Any, cast
@@ -14,7 +13,7 @@ from typing import Any, cast
 from typing_extensions import override
 
 from .._process.clock import monotonic
-from .._process.threads import new_rlock
+from .._process.threads import new_rlock, sleep
 from .message_queue import MessageQueue
 
 
@@ -66,5 +65,5 @@ class Intake(QueueHandler):
             # The caller may be a signal handler that has interrupted the call that wakes the
             # thread, or starts it.
             self._make_room(end)
-            time.sleep(0.005)  # a condition variable could deadlock in a signal handler
+            sleep(0.005)  # a condition variable could deadlock in a signal handler
         return True

@@ -185,7 +185,10 @@ class RecordReader:
         if changed is None:
             return None
         if not isinstance(changed, Call):
-            raise InvalidMessage("before_send must return the message to send, or None")
+            raise InvalidMessage(
+                f"before_send must return a message or None, not {type(changed).__name__}: "
+                "make one with dataclasses.replace"
+            )
         new = changed.wire_form()
         for key in ("timestamp", "messageId"):  # a newly made message may have neither
             new.setdefault(key, form[key])

@@ -161,7 +161,7 @@ class Captured(Sequence[Call]):
         """
         __tracebackhide__ = True
         way_out = "pass it in properties={...}"
-        refuse_unknown("assert_not_tracked", unknown, _TRACK_ARGUMENTS, way_out)
+        refuse_unknown("assert_not_tracked", unknown, _NOT_TRACKED_ARGUMENTS, way_out)
         self.assert_not_sent(
             "track",
             event=... if event is None else event,
@@ -254,5 +254,6 @@ class Captured(Sequence[Call]):
             raise AssertionError(unwanted(expectation, self.messages))
 
 
-_TRACK_ARGUMENTS = ("event", "user_id", "anonymous_id", "properties", "context", "times")
+_NOT_TRACKED_ARGUMENTS = ("event", "user_id", "anonymous_id", "properties", "context")
+_TRACK_ARGUMENTS = (*_NOT_TRACKED_ARGUMENTS, "times")
 _IDENTIFY_ARGUMENTS = ("user_id", "anonymous_id", "traits", "context", "times")

@@ -65,13 +65,22 @@ class Server:
         self._url = f"http://127.0.0.1:{port}/"
         self.answers: list[str] = []
 
-    def get(self) -> str:
+    def get(self, *, repeat: bool = False) -> str:
         """Make a request and return the body of the answer.
+
+        Args:
+            repeat: make it once more if the connection is closed without an answer. A worker that
+                ends closes the connections that it has accepted, also those it has read nothing of.
 
         Raises:
             AssertionError: the status is not 200.
         """
-        answer = requests.get(self._url, timeout=20)
+        try:
+            answer = requests.get(self._url, timeout=20)
+        except requests.ConnectionError:
+            if not repeat:
+                raise
+            return self.get()
         assert answer.status_code == 200, answer.status_code
         self.answers.append(answer.text)
         return answer.text

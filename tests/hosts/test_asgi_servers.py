@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import unittest
+from collections.abc import Callable
 
-from .serving import REQUESTS, HostTest, has, needs
+from .serving import REQUESTS, HostTest, Server, has, needs, visit_often
 
 APPLICATION = """
 attach(flush_interval=30)
@@ -56,11 +57,23 @@ COMMANDS = {
 }
 
 
+def visit_while_workers_end(server: Server) -> None:
+    """Make `REQUESTS` requests to a server that replaces its workers meanwhile."""
+    for _ in range(REQUESTS):
+        server.get(repeat=True)
+
+
 class AsgiTest(HostTest):
-    def assert_all_arrive(self, *command: str, app: str = MIDDLEWARE, lifespan: str = SPOKEN,
-                          stop: signal.Signals = signal.SIGTERM) -> None:  # fmt: skip
+    def assert_all_arrive(
+        self,
+        *command: str,
+        app: str = MIDDLEWARE,
+        lifespan: str = SPOKEN,
+        stop: signal.Signals = signal.SIGTERM,
+        visit: Callable[[Server], object] = visit_often,
+    ) -> None:
         program = APPLICATION.format(app=app, lifespan=lifespan)
-        done = self.serve(program, command, stop=stop)
+        done = self.serve(program, command, stop=stop, visit=visit)
         self.assert_arrived(done, Request=REQUESTS)
         self.assertNotIn("Traceback", done.stderr)
 
@@ -97,10 +110,14 @@ class TestUvicorn(AsgiTest):
             "-m", "gunicorn", "--bind=127.0.0.1:PORT", "--workers=2",
             "-k=uvicorn_worker.UvicornWorker", "program:app",
         )  # fmt: skip
-        for options in ((), ("--preload",), ("--max-requests=4",)):
+        for options, visit in (
+            ((), visit_often),
+            (("--preload",), visit_often),
+            (("--max-requests=4",), visit_while_workers_end),
+        ):
             with self.subTest(options):
                 self.start_over()
-                self.assert_all_arrive(*command, *options)
+                self.assert_all_arrive(*command, *options, visit=visit)
 
 
 @needs("hypercorn")

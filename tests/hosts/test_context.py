@@ -125,7 +125,6 @@ class TestDeliveryThread(ContextTest):
         self.assertEqual(self.seen, ["r-1", "r-2"])
 
 
-@needs.threads
 class TestTraces(HostTest):
     @needs_modules("sentry_sdk")
     def test_sentry(self) -> None:
@@ -147,7 +146,6 @@ class TestTraces(HostTest):
             self.assertNotIn(done.json, str(request.headers))
 
 
-@needs.threads
 class TestHandlersInFront(ContextTest):
     """A MemoryHandler or QueueHandler in front of a SegmentHandler."""
 
@@ -306,7 +304,6 @@ PERSONAL: Mapping[str, Any] = {
 REQUEST = {"ip": "192.0.2.1", "locale": "de"}
 
 
-@needs.threads
 class TestUsers(ContextTest):
     """Nothing of user a reaches an event about user b, although a is bound."""
 
@@ -388,7 +385,7 @@ class TestUsers(ContextTest):
 CLIENT = "203.0.113.9"
 
 
-@needs.threads
+@needs.event_loop
 class TestMappedAddresses(ContextTest):
     """A server that listens on `::` sees the IPv4 addresses of its peers as IPv6 addresses."""
 

@@ -12,7 +12,7 @@ import sys
 import unittest
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
@@ -51,8 +51,14 @@ MOMENTS = {
 """When a program patches the standard library, and how it then begins."""
 
 
-class GreenTest(HostTest):
-    """Runs programs that patch the standard library.
+if TYPE_CHECKING:
+    _Mixin = HostTest
+else:
+    _Mixin = object
+
+
+class GreenTests(_Mixin):
+    """Tests with programs that patch the standard library.
 
     Attributes:
         patch: the code that does so, and that defines `spawn(function, *arguments)`, which starts
@@ -81,7 +87,8 @@ class GreenTest(HostTest):
         self.assert_arrived(done, **early, **events)
         self.assertEqual(done.stderr, "")
 
-    def assert_delivers_in_all_ways(self) -> None:
+    def test_all_ways(self) -> None:
+        """Events are delivered in every way, whenever it patches, and greenlets still run."""
         for moment in ("before the import", "after the handler", "after a delivery"):
             with self.subTest(moment):
                 done = self.run_green(ALL_WAYS, moment)
@@ -95,14 +102,24 @@ class GreenTest(HostTest):
                 self.assert_all_arrive(done, moment, Event=3)
                 self.assertEqual(done.status, 3)
 
-    def assert_blocks_greenlets_without_loss(self) -> None:
+    def test_exit(self) -> None:
+        """An exit delivers all events, even if nothing was sent before."""
+        self.assert_delivers_at_exit("before the import", "after an event")
+
+    def test_journal(self) -> None:
+        """An exit delivers all events from a journal."""
+        self.assert_delivers_at_exit("after a delivery", "after a close", attach=WITH_JOURNAL)
+
+    def test_many_greenlets(self) -> None:
+        """With overflow="block", greenlets wait for room in the queue without blocking others."""
         done = self.run_green(
             "for greenlet in [spawn(log, 'Event', 5) for _ in range(100)]: wait_for(greenlet)\n",
             attach="attach(max_queue_messages=10, overflow='block', block_timeout=30)\n",
         )
         self.assert_all_arrive(done, "before the import", Event=500)
 
-    def assert_delivers_after_sigterm(self) -> None:
+    def test_sigterm(self) -> None:
+        """With `exit_on_sigterm`, SIGTERM delivers all events."""
         done = self.run_green(
             "from segment_logging import exit_on_sigterm\n"
             "exit_on_sigterm()\n"
@@ -115,62 +132,22 @@ class GreenTest(HostTest):
 
 
 @needs("gevent")
-class TestGevent(GreenTest):
+class TestGevent(GreenTests, HostTest):
     patch = (
         "from gevent import monkey, spawn\n"
         "monkey.patch_all()\n"
         "wait_for = lambda greenlet: greenlet.join()\n"
     )
 
-    def test_all_ways(self) -> None:
-        """Events are delivered in every way, whenever gevent patches, and greenlets still run."""
-        self.assert_delivers_in_all_ways()
-
-    def test_exit(self) -> None:
-        """An exit delivers all events, even if nothing was sent before."""
-        self.assert_delivers_at_exit("before the import", "after an event")
-
-    def test_journal(self) -> None:
-        """An exit delivers all events from a journal."""
-        self.assert_delivers_at_exit("after a delivery", "after a close", attach=WITH_JOURNAL)
-
-    def test_many_greenlets(self) -> None:
-        """With overflow="block", greenlets wait for room in the queue without blocking others."""
-        self.assert_blocks_greenlets_without_loss()
-
-    def test_sigterm(self) -> None:
-        """With `exit_on_sigterm`, SIGTERM delivers all events."""
-        self.assert_delivers_after_sigterm()
-
 
 @needs("eventlet")
-class TestEventlet(GreenTest):
+class TestEventlet(GreenTests, HostTest):
     patch = (
         "import eventlet\n"
         "eventlet.monkey_patch()\n"
         "from eventlet import spawn\n"
         "wait_for = lambda greenlet: greenlet.wait()\n"
     )
-
-    def test_all_ways(self) -> None:
-        """Events are delivered in every way, whenever eventlet patches, and greenlets still run."""
-        self.assert_delivers_in_all_ways()
-
-    def test_exit(self) -> None:
-        """An exit delivers all events, even if nothing was sent before."""
-        self.assert_delivers_at_exit("before the import", "after an event")
-
-    def test_journal(self) -> None:
-        """An exit delivers all events from a journal."""
-        self.assert_delivers_at_exit("after a delivery", "after a close", attach=WITH_JOURNAL)
-
-    def test_many_greenlets(self) -> None:
-        """With overflow="block", greenlets wait for room in the queue without blocking others."""
-        self.assert_blocks_greenlets_without_loss()
-
-    def test_sigterm(self) -> None:
-        """With `exit_on_sigterm`, SIGTERM delivers all events."""
-        self.assert_delivers_after_sigterm()
 
 
 @needs("gunicorn", "gevent")
@@ -196,7 +173,7 @@ class TestGunicornWithGevent(GunicornTest):
 
 @needs("gunicorn", "eventlet", "gunicorn.workers.geventlet")
 class TestGunicornWithEventlet(GunicornTest):
-    """Before its version 26, gunicorn has a worker class for eventlet."""
+    """Older versions of gunicorn have a worker class for eventlet."""
 
     def test_stopped(self) -> None:
         """All events arrive when gunicorn is stopped, with `--preload` and without."""

@@ -99,12 +99,15 @@ class TestDefault(SigtermTest):
     def ends_during_requests(
         self, program: str, on_request: Callable[[subprocess.Popen[str]], object], *, signals: int
     ) -> Done:
-        """Run a program with a server that calls `on_request` with the process each time."""
+        """Run a program with a server that calls `on_request` with the process each time.
+
+        No request is answered before the first signals have been sent.
+        """
         started: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
 
         def send(process: subprocess.Popen[str]) -> None:
-            started.put(process)
             at_each_line(signals)(process)
+            started.put(process)
 
         def answer(request: Request) -> None:
             process = started.get()

@@ -431,7 +431,9 @@ class TestBeforeSend(unittest.TestCase):
         for result in results:
             before_send = partial(lambda result, message: result, result)
             refusal = refusal_of(a_record(extra={"user_id": "u"}), before_send=before_send)
-            self.assertIn("before_send must return", refusal)
+            self.assertIn("before_send must return a message or None, not", refusal)
+            self.assertIn(type(result).__name__, refusal)
+            self.assertIn("dataclasses.replace", refusal)
 
     def test_sees_valid_messages(self) -> None:
         """`before_send` sees the message as it is sent, with id, timestamp and context."""

@@ -183,6 +183,8 @@ class TestMatches(unittest.TestCase):
             signup().assert_sent("identify", plan="pro")
         with self.assertRaisesRegex(TypeError, "no call type 'tracked'"):
             signup().assert_sent("tracked")
+        with self.assertRaisesRegex(TypeError, "assert_not_tracked.*times"):
+            signup().assert_not_tracked("Login", times=1)  # type: ignore[arg-type]
 
     def test_repr(self) -> None:
         """The repr of captured messages, which pytest prints, lists the messages."""
