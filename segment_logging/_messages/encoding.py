@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..errors import InvalidMessage
-from .proxies import behind
+from .proxies import HONEST, behind
 
 try:
     import orjson
@@ -80,7 +80,8 @@ def utc_text(moment: datetime) -> str:
 
 def default(value: Any) -> Any:
     """Convert a value that an encoder does not support to something closer to JSON."""
-    value = behind(value)
+    if type(value) not in HONEST:
+        value = behind(value)
     match value:
         case Enum():
             return value.value

@@ -144,8 +144,9 @@ def wire_form(
     for name, value in fields.items():
         if value is not None:
             key, plain_type, write = writers[name]
-            written = value if type(value) is plain_type and value else write(value)
-            if written is not None:
+            if type(value) is plain_type and value:
+                form[key] = value
+            elif (written := write(value)) is not None:
                 form[key] = written
     for key, absent in _REQUIRED[call_type]:
         if key not in form:

@@ -38,7 +38,7 @@ _ADDED = frozenset(
         "thread_name",
     }
 )  # fmt: skip
-_REPEATED = ("logger", "level_number", "level")
+_REPEATED = frozenset({"logger", "level_number", "level"})
 _TEXTS = ("event", "msg", "message")  # structlog's key for the text, and keys it may be renamed to
 
 
@@ -90,10 +90,11 @@ def forget_repeats(record: logging.LogRecord, fields: dict[str, Any]) -> None:
     If structlog renders to `extra`, or if the caller used the same name, the position of a field
     does not show who added it. In these cases, a field is removed if its value is the record's.
     """
-    if fields.keys().isdisjoint(_REPEATED):
+    if _REPEATED.isdisjoint(fields):
         return
-    repeats = zip(_REPEATED, (record.name, record.levelno, record.levelname.lower()))
-    for name, value in repeats:
+    level = record.levelname.lower()
+    repeats = {"logger": record.name, "level_number": record.levelno, "level": level}
+    for name, value in repeats.items():
         own = fields.get(name)
         if type(own) is type(value) and own == value:  # other types may define their own `==`
             del fields[name]

@@ -22,7 +22,7 @@ from enum import Enum
 from types import NoneType
 from typing import Any
 
-from .._identity.binding import current_binding, current_identity
+from .._identity.binding import current_binding
 from .._identity.logger_bindings import LOGGER_BINDING, fill_in
 from .._identity.merge import merge
 from .._identity.who import NOBODY, Identity, KnownIdentity
@@ -105,9 +105,9 @@ class Mapper:
         """Return the call in wire form, with its name, identity, defaults and extras filled in."""
         bound = fields.pop(LOGGER_BINDING) if LOGGER_BINDING in fields else None
         kept = fields.pop(KEPT_IDENTITY) if KEPT_IDENTITY in fields else None
-        if not HONEST.issuperset(map(type, fields.values())):
-            for name in fields.keys() & _NAMES:
-                fields[name] = behind(fields[name])
+        for name, value in fields.items():
+            if type(value) not in HONEST and name in _NAMES:
+                fields[name] = behind(value)
         call_type = fields.pop("type", None) or _call_type_of(fields)
         if isinstance(call_type, Enum):
             call_type = call_type.value
@@ -137,12 +137,13 @@ class Mapper:
         elif call_type in ("page", "screen") and "name" not in fields:  # None means no name
             fields["name"] = text_of(record) or None
         own_keys = _OWN_KEYS.get(call_type) if isinstance(call_type, str) else None
-        if own_keys is not None and not fields.keys() <= own_keys:
+        if own_keys is not None and not own_keys.issuperset(fields):
             forget_repeats(record, fields)
             self._settle(call_type, fields, own_keys)
         if bound:
             fill_in(bound, fields, own_keys or ())
-        self._identify(fields, current_identity() if kept is None else KnownIdentity(**kept))
+        bound_here = current_binding.get().identity
+        self._identify(fields, bound_here if kept is None else KnownIdentity(**kept))
         if self._integrations is not None:
             fields["integrations"] = _merge_under(self._integrations, fields.get("integrations"))
         if fields.get("timestamp") is None:
@@ -192,9 +193,10 @@ class Mapper:
             context["groupId"] = write_group_id(fields["group_id"])
             del fields["group_id"]
         loose = {key: fields.pop(key) for key in reversed(tuple(fields)) if key not in own_keys}
-        for key in loose.keys() & _NAMES:
-            if loose[key] is None:
-                del loose[key]
+        if not _NAMES.isdisjoint(loose):
+            loose = {
+                key: loose[key] for key in loose if loose[key] is not None or key not in _NAMES
+            }
         if "traits" in loose:
             context["traits"] = loose.pop("traits")
         if context:

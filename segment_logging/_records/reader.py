@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from logging import getLogRecordFactory
 from types import MappingProxyType
 from typing import Any
 
@@ -64,15 +65,19 @@ class RecordReader:
                 break
         if not fields and plain_text and not self._takes_all:
             return None  # most records in most programs
-        if names.factory is not logging.getLogRecordFactory():
-            names.learn(logging.getLogRecordFactory())
+        if names.factory is not getLogRecordFactory():
+            names.learn(getLogRecordFactory())
             fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
         elif next(iter(attributes)) != "name":  # a factory has set its own attributes first
             fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
         if not plain_text or "segment" in fields or "extra" in fields:
             return self._nested_fields_of(record, fields)
-        if self._takes_all or not fields.keys().isdisjoint(names.marks):
+        if self._takes_all:
             return fields
+        marks = names.marks
+        for key in fields:  # the first one is a mark in most calls
+            if key in marks:
+                return fields
         return None
 
     def _nested_fields_of(
