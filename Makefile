@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 RUN = $(VENV)/bin/python
 
-.PHONY: help demo test test-fast test-next lint docs examples bench bench-short clean
+.PHONY: help demo test test-fast test-next browser screenshots lint docs examples bench bench-short clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ test-fast: $(VENV)/.installed-dev ## Run the tests that start no process and no 
 
 test-next: $(VENV)-next/.installed ## Run the tests that need no threads on Python 3.14 and 3.15
 	@node tests/next/run.mjs "$(VENV)-next" python-3.14 python-3.15
+
+browser: $(VENV)-browser/.installed ## Install what the tests in a browser need, except for Chromium
+
+screenshots: $(VENV)/.installed-dev $(VENV)-browser/.installed ## Take the screenshots in the documentation
+	$(RUN) -m tests.browser.screenshots docs/images
 
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(RUN) -m ruff check
@@ -44,7 +49,7 @@ bench-short: $(VENV)-bench/.installed ## Run short benchmarks, in two minutes; f
 	@$(VENV)-bench/bin/python -m benchmarks --short
 
 clean: ## Remove the virtual environments and all generated files
-	rm -rf "$(VENV)" "$(VENV)-bench" "$(VENV)-next" build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf "$(VENV)" "$(VENV)-bench" "$(VENV)-next" "$(VENV)-browser" build dist .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `--group` requires pip 25.1, and editable installs without setup.py require pip 21.3. The pip that
@@ -59,6 +64,8 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(RUN) -m pip install --quiet --group dev
+	@for group in pytest-7 pytest-8; do \
+		$(RUN) -m pip install --quiet --upgrade --target "$(VENV)/$$group" --group $$group; done
 	@$(RUN) -m pip install --quiet --group uwsgi || echo "cannot build uWSGI: its tests are skipped"
 	@touch "$@"
 
@@ -77,6 +84,13 @@ $(VENV)-next/.installed: $(VENV)/.installed $(wildcard tests/next/package*.json 
 	@$(RUN) -m pip install --quiet --target "$(VENV)-next/wheels" --no-deps --only-binary :all: \
 		--platform any --implementation py --abi none --python-version 3.14 \
 		--requirement tests/next/requirements.txt
+	@touch "$@"
+
+$(VENV)-browser/.installed: $(wildcard tests/browser/package*.json)
+	@command -v npm >/dev/null || { echo "make browser requires Node.js and npm" >&2; exit 1; }
+	@rm -rf "$(VENV)-browser" && mkdir "$(VENV)-browser"
+	@cp tests/browser/package.json tests/browser/package-lock.json "$(VENV)-browser"
+	@cd "$(VENV)-browser" && npm ci --silent --no-audit --no-fund
 	@touch "$@"
 
 # Pinned versions of the clients to compare with, in a separate environment from the tests.

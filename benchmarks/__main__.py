@@ -23,11 +23,12 @@ from . import (
     import_time,
     latency,
     memory,
+    one_post,
     profile_call,
     runs,
 )
 
-BUDGETS = (call_cost, cpu_per_event, memory, import_time, latency)
+BUDGETS = (call_cost, cpu_per_event, one_post, memory, import_time, latency)
 OTHERS = (call_shapes, collector_speed, profile_call, growth)
 
 

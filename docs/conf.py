@@ -31,7 +31,17 @@ autodoc_typehints = "signature"
 maximum_signature_line_length = 88
 # Builds the reference even if a framework is not installed.
 autodoc_mock_imports = [
-    name for name in ("asgiref", "celery", "django", "flask", "pytest") if find_spec(name) is None
+    name
+    for name in (
+        "asgiref",
+        "celery",
+        "django",
+        "flask",
+        "opentelemetry",
+        "prometheus_client",
+        "pytest",
+    )
+    if find_spec(name) is None
 ]
 default_role = "literal"  # single backticks in docstrings mark code
 smartquotes = False  # quoted text is often meant to be copied

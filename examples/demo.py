@@ -1,12 +1,15 @@
 """Run the signup application against a local collector and show what arrives: `make demo`.
 
-The demo needs no write key and no network.
+The demo needs no write key and no network. With `KEEP=1 make demo`, the collector keeps running
+until Ctrl-C, so that its page can be used.
 """
 
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from segment_logging.collector import Collector
@@ -18,7 +21,9 @@ EXPECTED = Counter(page=3, track=5, identify=3, group=3, screen=3, alias=1)
 
 def main() -> int:
     """Run the demo. Return 0 if all messages arrived and Segment would not drop any of them."""
+    keep = os.environ.get("KEEP", "") not in ("", "0")
     with Collector() as collector:
+        print(f"The collector's page: {collector.url}")
         print("Output of the application:\n", flush=True)
         app = subprocess.run(
             [sys.executable, APP],
@@ -26,6 +31,19 @@ def main() -> int:
             timeout=60,
             check=False,
         )
+        status = show(collector, app.returncode)
+        if keep:
+            print(f"\nThe page stays at {collector.url} until Ctrl-C.", flush=True)
+            with suppress(KeyboardInterrupt):
+                while True:
+                    time.sleep(3600)
+        else:
+            print("\nTo look at the page, run: KEEP=1 make demo")
+    return status
+
+
+def show(collector: Collector, app_status: int) -> int:
+    """Print what arrived, and return the exit status."""
     messages, dropped, requests = collector.messages, collector.dropped, collector.requests
     plural = "request" if len(requests) == 1 else "requests"
     print("\nWhat arrived at the collector:\n")
@@ -39,7 +57,7 @@ def main() -> int:
     missing = EXPECTED - Counter(message["type"] for message in messages)
     for call_type, count in missing.items():
         print(f"missing: {count} {call_type}")
-    return 1 if app.returncode or dropped or missing else 0
+    return 1 if app_status or dropped or missing else 0
 
 
 if __name__ == "__main__":

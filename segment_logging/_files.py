@@ -1,26 +1,249 @@
-"""Helpers for private files: permissions, locks, and syncing to disk.
+"""Files that belong to us alone: private modes, locks, and nothing that somebody else prepared.
 
-Directories have mode 0700 and files have mode 0600, because they contain personal data. Locks use
-`flock`, which the operating system releases when the owner dies. Only local file systems are
-supported, because locks are not reliable on NFS and other network file systems.
+Directories have mode 0700 and files 0600, because they contain personal data. A file is opened
+without following links, and used only if it is a regular file with a single name that belongs to
+the user of this process. Otherwise a link, a pipe or a file in a directory that others may write
+could have us append to a file of theirs, or wait forever.
+
+Locks are POSIX `flock`, which the operating system releases when their owner dies. They work on
+local file systems only.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 
 try:
     import fcntl
-except ImportError:  # on Windows, where journals are not supported
+except ImportError:  # Windows: everything works there except a journal
     fcntl = None  # type: ignore[assignment]
 
 sync_data = getattr(os, "fdatasync", os.fsync)
-"""Sync a file's contents to disk, given its descriptor."""
+"""Write a file's content to the disk, given its descriptor."""
+
+_CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
+
+
+class NotOurs(OSError):
+    """A file or directory that is not used, because somebody else may have prepared it."""
+
+    def __init__(self, why: str, path: str) -> None:
+        super().__init__(errno.EPERM, why, path)
+
+
+def open_private(path: str, flags: int, *, folder: int | None = None) -> int:
+    """Open a file of ours, and make it if the flags say so. Return its descriptor.
+
+    A file of ours that others may read or write is made private. `O_TRUNC` takes effect only if the
+    file is ours.
+
+    Args:
+        path: the file's path, or its name in `folder`.
+        flags: as for `os.open`.
+        folder: the descriptor of a directory.
+
+    Raises:
+        NotOurs: if it is not a regular file of this user with one name.
+        OSError: if it cannot be opened.
+    """
+    try:
+        file = os.open(path, (flags | _CAREFULLY) & ~os.O_TRUNC, 0o600, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise NotOurs("it is a link", path) from None
+        if error.errno == errno.ENXIO:
+            raise NotOurs("it is not a regular file", path) from None
+        raise
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotOurs("it is not a regular file", path)
+        _check_owner(found, path)
+        if found.st_nlink > 1:
+            raise NotOurs("it has another name", path)
+        if found.st_mode & _OTHERS_MAY and hasattr(os, "fchmod"):
+            os.fchmod(file, stat.S_IMODE(found.st_mode) & ~_OTHERS_MAY)
+        if flags & os.O_TRUNC:
+            os.ftruncate(file, 0)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _check_owner(found: os.stat_result, path: str) -> None:
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise NotOurs("it belongs to another user", path)
+
+
+class Folder:
+    """An open directory.
+
+    Every operation works on this directory, even if somebody moves it or puts another one in its
+    place.
+
+    Args:
+        path: the directory's path, for reports.
+        descriptor: an open descriptor of it.
+        is_ours: whether it must belong to us alone.
+
+    Raises:
+        NotOurs: if it belongs to another user, or if others may write in it.
+    """
+
+    def __init__(self, path: str, descriptor: int, *, is_ours: bool = True) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        try:
+            found = os.fstat(descriptor)
+            if is_ours:
+                _check_owner(found, path)
+                if found.st_mode & _OTHERS_MAY_WRITE:
+                    raise NotOurs("others may write in it", path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    @classmethod
+    def at(cls, path: str, *, is_ours: bool = True) -> Folder:
+        """Open the directory at a path, which may lead through links.
+
+        Raises:
+            OSError: if it cannot be opened, or is not ours.
+        """
+        return cls(path, os.open(path, os.O_RDONLY | _O_DIRECTORY), is_ours=is_ours)
+
+    @classmethod
+    def own(cls, root: str, *, make: bool = False) -> Folder:
+        """Open `root`, or the directory for this user in it. See `own_path`.
+
+        Raises:
+            FileNotFoundError: if it does not exist, unless `make` is True.
+            OSError: if it cannot be opened, or is not ours.
+        """
+        path = own_path(root)
+        if path != root:
+            with cls.at(root, is_ours=False) as outer:
+                return outer.folder(os.path.basename(path), make=make)
+        if make:
+            make_private(root)
+        return cls.at(root)
+
+    def folder(self, name: str, *, make: bool = False) -> Folder:
+        """Open a directory in this one.
+
+        Raises:
+            OSError: if it cannot be opened, or is not ours.
+        """
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=self.descriptor)
+        path = os.path.join(self.path, name)
+        try:
+            flags = os.O_RDONLY | _O_DIRECTORY | _CAREFULLY
+            return Folder(path, os.open(name, flags, dir_fd=self.descriptor))
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EMLINK):
+                raise NotOurs("it is a link", path) from None
+            raise
+
+    def open(self, name: str, flags: int) -> int:
+        """Open a file in it. See `open_private`."""
+        try:
+            return open_private(name, flags, folder=self.descriptor)
+        except OSError as error:
+            error.filename = os.path.join(self.path, name)
+            raise
+
+    def names(self) -> list[str]:
+        """Return the names of everything in it, sorted."""
+        return sorted(os.listdir(self.descriptor))
+
+    def size_bytes_of(self, name: str) -> int:
+        """Return the size of a file in it, without following links."""
+        return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_size
+
+    def stat_or_none(self, name: str) -> os.stat_result | None:
+        """Return the status of something in it, without following links. None if nothing is there.
+
+        Raises:
+            OSError: if it cannot be examined.
+        """
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield the name and size of each regular file in it."""
+        with os.scandir(self.descriptor) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    found = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(found.st_mode):
+                        yield entry.name, found.st_size
+
+    def unlink(self, name: str) -> None:
+        """Remove a file."""
+        os.unlink(name, dir_fd=self.descriptor)
+
+    def rmdir(self, name: str) -> None:
+        """Remove an empty directory."""
+        os.rmdir(name, dir_fd=self.descriptor)
+
+    def rename(self, name: str, to: Folder, new_name: str) -> None:
+        """Move something from here to another directory."""
+        os.rename(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=to.descriptor)
+
+    def sync(self) -> None:
+        """Write to the disk which files are in it."""
+        os.fsync(self.descriptor)
+
+    def close(self) -> None:
+        """Close it, once."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def own_path(root: str) -> str:
+    """Return the directory that is used: `root`, or one for this user if others may write there.
+
+    Raises:
+        NotOurs: if it, or a link in its place, belongs to a user who is neither this one nor root.
+        OSError: if it cannot be examined.
+    """
+    try:
+        found, link = os.stat(root), os.lstat(root)
+    except FileNotFoundError:
+        return root  # it will be made, for us alone
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), root)
+    if not hasattr(os, "geteuid"):
+        return root
+    trusted = (os.geteuid(), 0)
+    if found.st_uid not in trusted or link.st_uid not in trusted:
+        raise NotOurs("it belongs to another user", root)
+    if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_MAY_WRITE:
+        return os.path.join(root, f"u{os.geteuid()}")
+    return root
 
 
 def sync_entry(directory: str) -> None:
-    """Sync a directory to disk, so that a new file in it survives a power cut."""
+    """Write to the disk that `directory` contains a new file."""
     if os.name == "posix":
         file = os.open(directory, os.O_RDONLY)
         try:
@@ -30,29 +253,31 @@ def sync_entry(directory: str) -> None:
 
 
 def try_lock(file: int) -> bool:
-    """Lock an open file until it is closed. Return False if another process holds the lock."""
+    """Lock an open file until it is closed. Return False if somebody else holds the lock.
+
+    Raises:
+        OSError: if the file system has no locks.
+    """
     if fcntl is None:
-        return False
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 
 
+def unlock(file: int) -> None:
+    """Release the lock of an open file, also for children that were forked while it was held."""
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
 def make_private(path: str) -> None:
-    """Create a directory and its missing parents, all with mode 0700."""
+    """Make a directory and those above it, each with mode 0700."""
     parent = os.path.dirname(path)
     if parent and not os.path.isdir(parent):
         make_private(parent)
     with suppress(FileExistsError):
         os.mkdir(path, mode=0o700)
-
-
-def size_bytes_of(path: str) -> int:
-    """Return the total size of the files in a directory, or 0 if the directory does not exist."""
-    try:
-        with os.scandir(path) as entries:
-            return sum(entry.stat().st_size for entry in entries)
-    except OSError:
-        return 0

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import os
-import sys
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 
+from ._clock import is_replaced, monotonic
+from ._delivery import diversion
 from ._delivery.counts import Counts
 from ._delivery.waiters import Until
 from ._process import shutdown, threads
-from ._process.clock import is_replaced, monotonic
+from ._process.coroutine_bell import new_coroutine_bell
+from ._process.delivering import is_delivering
 from ._process.exits import call_at_exit
+from ._process.forks import NO_PROCESS, in_forked_child
 from ._process.shutdown import TIME_AFTER_SIGTERM, exit_clock
 from ._public import public_in
 from ._reports import say
@@ -35,6 +38,33 @@ def add(handler: logging.Handler) -> None:
 def live_handlers() -> list[Any]:
     """Return every live SegmentHandler, while other threads may create some."""
     return [handler for one in handlers.keyrefs() if (handler := one()) is not None]
+
+
+@diversion.on_change
+def _ask_again() -> None:
+    """Make each handler look up its destination again at the next event."""
+    for handler in live_handlers():
+        handler._pid = NO_PROCESS
+
+
+@in_forked_child
+def _leave_parent() -> None:
+    """Reset all handlers, because the pipelines belong to the parent."""
+    for handler in live_handlers():
+        handler._forget()
+
+
+def for_others(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return a bound context without what the options of any live handler remove from messages.
+
+    Returns:
+        None if it cannot be encoded as JSON.
+    """
+    allowed: Mapping[str, Any] | None = context
+    for handler in live_handlers():
+        if allowed is not None:
+            allowed = handler._reader.context_for_others(allowed)
+    return allowed
 
 
 def _tell_of_silence() -> None:
@@ -106,7 +136,9 @@ def counts() -> Counts:
 async def drain_async(timeout: float | None = None) -> bool:
     """Wait in a coroutine until all messages in this process are delivered or abandoned.
 
-    This works under asyncio and trio, and uses no thread to wait.
+    This works under asyncio, with any event loop, and under trio. It uses no thread and does not
+    poll: the delivery thread wakes the coroutine. It can be cancelled, and any number of coroutines
+    can wait at once. Messages are still sent after a cancellation.
 
     Args:
         timeout: the maximum number of seconds to wait. None means as long as `flush` waits.
@@ -129,42 +161,37 @@ async def drain_at_end() -> None:
 
 
 async def _drain(until: Until | None, *, at_most: float = math.inf, is_told: bool = False) -> bool:
-    sleep = _sleep()
+    bell = new_coroutine_bell()
     began = monotonic()
     with ExitStack() as stack:
         waits = []
-        for one in shutdown.pipelines():
+        for one in shutdown.pipelines():  # all of them deliver concurrently
             ends_at = one.draining.begin() if until is None else until
-            waits.append((one, stack.enter_context(one.draining.watching(ends_at)), ends_at))
-        while True:
-            waits = [wait for wait in waits if not wait[1]()]
-            waited = monotonic() - began
-            if not waits:
-                return True
-            if waited >= at_most or all(monotonic() >= ends_at() for _, _, ends_at in waits):
+            is_answered = stack.enter_context(one.draining.watching(ends_at, bell))
+            waits.append((one, is_answered, ends_at))
+        while waits := [wait for wait in waits if not wait[1]()]:
+            now = monotonic()
+            wake_at = min(max(ends_at() for _, _, ends_at in waits), began + at_most)
+            if wake_at <= now or is_delivering():
                 break
-            if is_told and waited >= shutdown.ANNOUNCED_AFTER:
+            if is_told and now >= began + shutdown.ANNOUNCED_AFTER:
                 shutdown.announce(sum(one.count().pending for one, _, _ in waits))
                 is_told = False
-            if is_replaced():
-                threads.sleep(_LOOK_EVERY)
-                await sleep(0)
-            else:
-                await sleep(_LOOK_EVERY)
+            if is_told:
+                wake_at = min(wake_at, began + shutdown.ANNOUNCED_AFTER)
+            are_running = [one.draining.keep_going(ends_at) for one, _, ends_at in waits]
+            if not all(are_running):
+                wake_at = min(wake_at, now + _LOOK_AGAIN)
+            if is_replaced():  # the event loop's timers may never fire
+                threads.sleep(_LOOK_AGAIN)
+                wake_at = now
+            await bell.wait(wake_at - now)
+    await bell.wait(0)  # a coroutine that never waits would keep others from running
+    if not waits:
+        return True
     for one, _, _ in waits:
         one.draining.give_up(began)
     return False
 
 
-_LOOK_EVERY = 0.01  # seconds between two checks, because a coroutine cannot wait for a bell
-
-
-def _sleep() -> Callable[[float], Awaitable[object]]:
-    """Return the `sleep` of asyncio or trio, whichever is running this coroutine."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        sleep: Callable[[float], Awaitable[object]] = trio.sleep
-        return sleep
-    import asyncio  # noqa: PLC0415  # already imported if it is running this coroutine
-
-    return asyncio.sleep
+_LOOK_AGAIN = 0.01  # seconds between two checks if no thread is delivering

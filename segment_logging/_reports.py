@@ -13,6 +13,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from ._clock import monotonic
+
 _LOGGER_NAME = __package__
 _logger = logging.getLogger(_LOGGER_NAME)
 
@@ -47,6 +49,22 @@ def say(text: str) -> None:
         print(f"{_LOGGER_NAME}: {text}", file=sys.stderr, flush=True)
     except Exception:  # stderr is missing (pythonw) or closed
         return
+
+
+def printable(text: str, *, at_most: int = 200) -> str:
+    """Return a text of somebody else's for a report: cut short, on one line, escaped.
+
+    Control characters could move a terminal's cursor, and marks for the direction of writing could
+    reorder what stands beside them.
+
+    Args:
+        text: the text.
+        at_most: characters to keep.
+    """
+    cut = text[:at_most]
+    escaped = "".join(one if one.isprintable() else one.encode("unicode_escape").decode()
+                      for one in " ".join(cut.split()))  # fmt: skip
+    return escaped if len(text) <= at_most else f"{escaped} …"
 
 
 def counted(number: int, noun: str) -> str:
@@ -90,26 +108,81 @@ def say_refused(record: logging.LogRecord, error: BaseException) -> None:
 
 
 class Reporter:
-    """Reports each kind of trouble once. After it is over, it can be reported again."""
+    """Reports each kind of trouble at most once a minute, and counts what it does not report.
 
-    def __init__(self) -> None:
-        self._said: set[str] = set()
+    Args:
+        clock: returns the monotonic time in seconds.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._ongoing: set[str] = set()  # kinds of trouble that were reported and are not over
+        self._next: dict[str, float] = {}  # when each kind may be reported again
+        self._unreported: dict[str, tuple[int, Callable[[int], str]]] = {}
 
     def once(self, kind: str, text: str, level: int = logging.WARNING) -> bool:
-        """Report `text`, unless this kind of trouble was already reported and is not over.
+        """Report a lasting trouble, unless it was already reported and is not over.
+
+        If it is over and recurs within a minute, it is reported by the first call after that
+        minute.
 
         Returns:
             Whether the text was reported.
         """
-        if kind in self._said:
+        if kind in self._ongoing or not self._is_time_for(kind):
             return False
-        self._said.add(kind)
+        self._ongoing.add(kind)
         report(text, level)
         return True
 
     def over(self, kind: str) -> None:
-        """Record that a kind of trouble is over, so that it will be reported if it recurs."""
-        self._said.discard(kind)
+        """Note that a trouble is over, so that it will be reported if it recurs."""
+        self._ongoing.discard(kind)
+
+    def each(self, kind: str, number: int, text_of: Callable[[int], str]) -> bool:
+        """Report single cases, together with those that were not reported before.
+
+        Args:
+            kind: the kind of trouble.
+            number: the number of new cases.
+            text_of: returns the text of the report for a number of cases.
+
+        Returns:
+            Whether they were reported.
+        """
+        count = number + self._unreported.pop(kind, (0, text_of))[0]
+        if not count:
+            return False
+        if self._is_time_for(kind):
+            report(text_of(count))
+            return True
+        self._unreported[kind] = (count, text_of)
+        return False
+
+    def catch_up(self, *, at_last: bool = False) -> float | None:
+        """Report the cases that were not reported and whose minute is over.
+
+        Args:
+            at_last: report all of them, because there is no later chance.
+
+        Returns:
+            The time at which to call this again, or None.
+        """
+        for kind, (count, text_of) in tuple(self._unreported.items()):
+            if at_last or self._is_time_for(kind):
+                del self._unreported[kind]
+                report(text_of(count))
+        return min((self._next[kind] for kind in self._unreported), default=None)
+
+    def _is_time_for(self, kind: str) -> bool:
+        now = self._clock()
+        if now < self._next.get(kind, -math.inf):
+            return False
+        self._next[kind] = now + _INTERVAL
+        return True
+
+
+_INTERVAL = 60.0  # seconds between two reports of one kind
 
 
 class CountReports:
@@ -138,7 +211,7 @@ class CountReports:
             return None
         if now < self._next:
             return self._next
-        self._next = now + 60.0
+        self._next = now + _INTERVAL
         self._say(number)
         return None
 

@@ -14,6 +14,8 @@ a write key or the contents of a message.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
+from types import MappingProxyType
 from typing import Any
 
 from typing_extensions import override
@@ -59,6 +61,17 @@ class MessageTooLarge(InvalidMessage):
         return type(self), (self.size_bytes, self.limit_bytes, self._what)
 
 
+class Cause(Enum):
+    """Why there was no answer to a request."""
+
+    CONNECTION = auto()
+    """No connection could be made, so nothing was sent."""
+    UPLOAD = auto()
+    """The time was over before all of the request was sent."""
+    OTHER = auto()
+    """Anything else."""
+
+
 class DeliveryError(SegmentError):
     """A failed attempt to send a request.
 
@@ -67,6 +80,9 @@ class DeliveryError(SegmentError):
         retry_after: how many seconds the server asked to wait before the next attempt, or None.
         retryable: whether the same request may succeed later. The handler uses this only if there
             is no status.
+        refused: the server's words by message id, if the server accepted a batch but refused these
+            messages in it. All others are delivered.
+        cause: why there was no answer, as far as is known.
     """
 
     def __init__(
@@ -76,11 +92,15 @@ class DeliveryError(SegmentError):
         status: int | None = None,
         retry_after: float | None = None,
         retryable: bool = True,
+        refused: Mapping[str, str] = MappingProxyType({}),
+        cause: Cause = Cause.OTHER,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.retry_after = retry_after
         self.retryable = retryable
+        self.refused = dict(refused)
+        self.cause = cause
 
 
 class ConfigurationError(SegmentError, ValueError):

@@ -28,10 +28,11 @@ class SegmentJsonFormatter(JsonFormatter):
         args: positional arguments for python-json-logger's `JsonFormatter`, which formats records
             that are not events.
         options: `SegmentHandler`'s options for records: `capture`, `context`, `integrations`,
-            `include_extras`, `exclude_extras`, `keep_extras`, `before_send`, `redact`, `hashed`,
-            `allow_events`, `deny_events`, `sample_rate` and `consent`. `redact` and `hashed` also
-            apply to other records. An event that these options exclude is formatted like any other
-            record. All other options are passed to python-json-logger's `JsonFormatter`.
+            `include_extras`, `exclude_extras`, `keep_extras`, `page_query`, `before_send`,
+            `redact`, `hashed`, `allow_events`, `deny_events`, `sample_rate` and `consent`. `redact`
+            and `hashed` also apply to other records. An event that these options exclude is
+            formatted like any other record. All other options are passed to python-json-logger's
+            `JsonFormatter`.
 
     Raises:
         ConfigurationError: if an option is invalid.

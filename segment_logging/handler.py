@@ -25,7 +25,7 @@ from ._options.delivery import DeliveryKeywords, DeliveryOptions, write_key_of
 from ._options.records import RecordKeywords, RecordOptions
 from ._options.table import chosen, refuse_unknown, rows_of, takes_options
 from ._process.delivering import deadline_of_delivery
-from ._process.forks import NO_PROCESS, in_forked_child
+from ._process.forks import NO_PROCESS
 from ._process.logging_lock import holds_logging_lock
 from ._process.threads import THREAD_NAME
 from ._records.once import MESSAGE_ID, is_first_meeting
@@ -68,6 +68,8 @@ class SegmentHandler(logging.Handler):
             and `overflow` applies when that is full.
         dead_letters: path of a JSON Lines file to which undeliverable messages are written, with
             the reason.
+        max_dead_letter_bytes: maximum size of the dead-letter file and its predecessor,
+            `<path>.1`, together; the oldest dead letters are removed first.
         max_attempts: how many times a batch is tried, including the first attempt.
         timeout: time limits for connecting and for waiting for an answer, or one number for both.
         gzip: whether to compress request bodies.
@@ -88,6 +90,9 @@ class SegmentHandler(logging.Handler):
         exclude_extras: patterns of extras to leave out, in addition to those of tracing and cloud
             loggers.
         keep_extras: patterns of extras to keep that would otherwise be left out, such as "task_id".
+        page_query: which query parameters stay in the URLs of `context.page`: "campaign" (utm_*,
+            gclid and the like), "all", or a list of patterns of names to keep in addition to
+            "campaign".
         before_send: called in the caller's thread with each message; returns the message to send,
             or None.
         redact: keys to remove from properties, traits and context, such as "password", "*.pin" or
@@ -282,17 +287,3 @@ class SegmentHandler(logging.Handler):
             f"{counts.delivered} delivered, {counts.dead_lettered} dead letters, "
             f"{counts.dropped} dropped, {counts.pending} pending, {counts.invalid} invalid>"
         )
-
-
-@diversion.on_change
-def _ask_again() -> None:
-    """Make each handler look up its destination again at the next event."""
-    for handler in _handlers.live_handlers():
-        handler._pid = NO_PROCESS
-
-
-@in_forked_child
-def _leave_parent() -> None:
-    """Reset all handlers, because the pipelines belong to the parent."""
-    for handler in _handlers.live_handlers():
-        handler._forget()

@@ -6,13 +6,26 @@ imports the rest of the package only when a fixture or an option needs it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from .testing import Captured
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+try:
+    _wrapper = pytest.hookimpl(wrapper=True)
+    _HAS_WRAPPERS = True
+except TypeError:  # pluggy before 1.2, which pytest 7 allows; an error here would end each run
+    _HAS_WRAPPERS = False
+
+    def _wrapper(function: _F) -> _F:
+        """Have pytest call a function that never runs, instead of a wrapper."""
+        return function
+
 
 _SWITCH = "make it an error for a test to send anything to Segment"
 
@@ -26,6 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("segment_forbid_sending") or config.getini("segment_forbid_sending"):
+        if not _HAS_WRAPPERS:
+            raise pytest.UsageError(
+                "segment_forbid_sending needs pluggy 1.2 or newer: pip install --upgrade pluggy"
+            )
         config.pluginmanager.register(_ForbidSending(), "segment_forbid_sending")
 
 
@@ -45,7 +62,7 @@ def segment_events() -> Iterator[Captured]:
     captured.assert_valid()
 
 
-@pytest.hookimpl(wrapper=True)
+@_wrapper
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Make a refused event fail the test itself and not just its teardown."""
     result = yield
@@ -62,22 +79,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 class _ForbidSending:
     """Forbids sending in each phase separately, so that the phase at fault fails."""
 
-    @pytest.hookimpl(wrapper=True)
+    @_wrapper
     def pytest_collection(self) -> Generator[None, Any, Any]:
         try:
             return (yield from _forbidding())
         except pytest.fail.Exception as error:  # there is no test to fail yet
             raise pytest.UsageError(str(error)) from None
 
-    @pytest.hookimpl(wrapper=True)
+    @_wrapper
     def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
         return (yield from _forbidding())
 
-    @pytest.hookimpl(wrapper=True)
+    @_wrapper
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
         return (yield from _forbidding())
 
-    @pytest.hookimpl(wrapper=True)
+    @_wrapper
     def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
         return (yield from _forbidding())
 

@@ -135,6 +135,26 @@ def dripping_server(head: bytes) -> Iterator[str]:
             thread.join()
 
 
+@contextmanager
+def raw_server(data: bytes) -> Iterator[str]:
+    """Yield a host that answers the first request with these bytes and closes the connection."""
+
+    def answer() -> None:
+        with suppress(OSError):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
 def dead_host() -> str:
     """Return a host that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -86,8 +86,20 @@ class TestPlugin(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
 
-    def run_pytest(self, tests: str, *options: str, ini: str = "") -> tuple[int, str]:
-        """Run a file of tests, and return pytest's exit status and output."""
+    def run_pytest(
+        self, tests: str, *options: str, ini: str = "", version: str = ""
+    ) -> tuple[int, str]:
+        """Run a file of tests, and return pytest's exit status and output.
+
+        Args:
+            tests: the file's text.
+            options: more command-line options.
+            ini: the text of the configuration.
+            version: the directory of another version of pytest in the virtual environment.
+        """
+        other = [str(Path(sys.prefix, version))] if version else []
+        if other and not Path(other[0]).is_dir():
+            self.skipTest(f"{version} is not installed: run make test")
         (self.directory / "test_app.py").write_text(tests, encoding="utf-8")
         (self.directory / "pytest.ini").write_text(f"[pytest]\n{ini}\n", encoding="utf-8")
         done = subprocess.run(
@@ -98,7 +110,7 @@ class TestPlugin(unittest.TestCase):
             cwd=self.directory,
             env={
                 **os.environ,
-                "PYTHONPATH": str(PROJECT),
+                "PYTHONPATH": os.pathsep.join([*other, str(PROJECT)]),
                 # If the project is installed, its entry point would load the plugin again.
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTHONDONTWRITEBYTECODE": "1",
@@ -138,6 +150,34 @@ class TestPlugin(unittest.TestCase):
                     "ERROR": {"test_sending_afterwards"},
                 })  # fmt: skip
                 self.assertIn("track 'Signup' user_id='u'", shown)
+
+    def test_pytest_8(self) -> None:
+        """The fixture and the option work with pytest 8, too."""
+        options = ("-k", "tracked or sending or refused", "--segment-forbid-sending")
+        _, shown = self.run_pytest(TESTS, *options, version="pytest-8")
+        self.assertEqual(outcomes(shown), {
+            "PASSED": {"test_tracked", "test_sending_afterwards"},
+            "FAILED": {"test_sending", "test_sending_unseen", "test_refused",
+                       "test_refused_by_other_name"},
+            "ERROR": {"test_sending_afterwards"},
+        })  # fmt: skip
+
+    def test_pytest_7(self) -> None:
+        """With pluggy 1.0, the fixture works, but an invalid event only fails its teardown."""
+        options = ("-k", "tracked or wrong or refused")
+        status, shown = self.run_pytest(TESTS, *options, version="pytest-7")
+        self.assertEqual(outcomes(shown), {
+            "PASSED": {"test_tracked", "test_refused", "test_refused_by_other_name"},
+            "FAILED": {"test_wrong", "test_case_wrong"},
+            "ERROR": {"test_refused", "test_refused_by_other_name"},
+        })  # fmt: skip
+        self.assertEqual(status, 1)
+
+    def test_pytest_7_forbid_sending(self) -> None:
+        """With pluggy 1.0, the option is refused, because nothing would be forbidden."""
+        status, shown = self.run_pytest(TESTS, "--segment-forbid-sending", version="pytest-7")
+        self.assertEqual(status, 4)
+        self.assertIn("segment_forbid_sending needs pluggy 1.2 or newer", shown)
 
     def test_forbid_sending_at_import(self) -> None:
         """With the option, no test runs if a test file sends while it is imported."""

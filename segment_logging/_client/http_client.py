@@ -9,21 +9,24 @@ import time
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Self
+from urllib.parse import quote
 
+from .._clock import seconds_since_epoch
 from .._messages.batch import Batch
 from .._messages.calls import Call
-from .._messages.encoding import encode
+from .._messages.encoding import decode, encode
 from .._messages.limits import MAX_BATCH_BYTES, MAX_MESSAGE_BYTES
 from .._messages.message import Message
 from .._messages.values import write_timestamp
-from .._process.clock import seconds_since_epoch
 from .._public import public_in
 from .._version import __version__
-from ..errors import DeliveryError, InvalidMessage, MessageTooLarge
+from ..errors import DeliveryError, InvalidMessage, MessageTooLarge, SegmentError
 from .answers import Answer, check_answer
+from .checks import Timeout
 from .client import Tokens
-from .exchange import Connections, Timeout
+from .connections import Connections
 from .hosts import US_HOST, base_of
 
 
@@ -80,24 +83,45 @@ class HttpClient:
                 Nothing was sent.
             InvalidMessage: `message` is not a message.
         """
+        if _instead is not None and isinstance(message, Message):
+            del write_key
+            _instead(message)
+            return
+        error = self._error_of_attempt(write_key, message)
+        # Debuggers, test runners and error trackers show the variables of the frames that an error
+        # has passed. There is no frame but this one, and it holds no key and no message.
+        del write_key, message
+        if error is not None:
+            raise error
+
+    def _error_of_attempt(self, write_key: str, message: Message) -> SegmentError | None:
+        """Send once, and return the error, without the frames it came through; None if sent."""
         if not isinstance(message, Message):
-            raise InvalidMessage(
+            return InvalidMessage(
                 f"a client sends messages, not {type(message).__name__}: "
                 "pass a Track or another message, or use Message.from_dict()"
             )
-        if _instead is not None:
-            _instead(message)
-            return
         _, attempts = self._failed.pop(id(message), (message, 0))
-        # With a token, the write key in the body identifies the source.
-        also = {} if self._oauth is None else {"writeKey": write_key}
         try:
-            self._post(write_key, message.type, _body_of(message, also), attempts)
-        except DeliveryError:
+            # With a token, the write key in the body identifies the source.
+            also = {} if self._oauth is None else {"writeKey": write_key}
+            body = _body_of(message, also)
+            self._post(write_key, message, body, attempts)
+            return None
+        except SegmentError as error:
+            failure = error
+        except Exception as error:
+            failure = DeliveryError(
+                f"request to {self._base} cannot be made ({type(error).__name__}): "
+                "check the write key, the host and the proxies",
+                retryable=False,
+            )
+        if isinstance(failure, DeliveryError):
             while len(self._failed) >= _MAX_FAILED:
                 self._failed.pop(next(iter(self._failed)))
             self._failed[id(message)] = (message, attempts + 1)
-            raise
+        failure.__cause__ = failure.__context__ = None
+        return failure.with_traceback(None)
 
     def close(self) -> None:
         """Close the connections. The next `send` opens new ones."""
@@ -114,7 +138,7 @@ class HttpClient:
         """The scheme and name of the host that messages are sent to."""
         return self._base
 
-    def _post(self, write_key: str, kind: str, body: bytes, attempts: int) -> None:
+    def _post(self, write_key: str, message: Message, body: bytes, attempts: int) -> None:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"segment-logging/{__version__}",
@@ -127,9 +151,16 @@ class HttpClient:
             body = packer.compress(body) + packer.flush()
         token = None if self._oauth is None else self._oauth.token(self._post_form)
         authorization = _basic(write_key) if token is None else f"Bearer {token}"
-        answer = self._connections.post(f"{self._base}/v1/{kind}", body, headers, authorization)
+        url = f"{self._base}/v1/{message.type}"
+        answer = self._connections.post(url, body, headers, authorization)
         try:
-            check_answer(self._base, answer, now=seconds_since_epoch())
+            check_answer(
+                self._base,
+                answer,
+                ids=lambda: _ids_of(message),
+                secrets=lambda: _secrets_of(write_key, authorization),
+                now=seconds_since_epoch(),
+            )
         except DeliveryError as error:
             if self._oauth is not None and error.status in _TOKEN_REFUSED:
                 self._oauth.forget()
@@ -181,6 +212,23 @@ _MAX_FAILED = 16  # messages whose attempts are counted, one for each handler th
 
 def _basic(write_key: str) -> str:
     return "Basic " + b64encode(f"{write_key}:".encode()).decode()
+
+
+def _ids_of(message: Message) -> list[str]:
+    lines = message.lines if isinstance(message, Batch) else [encode(message.to_dict())]
+    found = []
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError, RecursionError):  # damaged on a disk
+            message_id = decode(line)["messageId"]
+            if isinstance(message_id, str):
+                found.append(message_id)
+    return found
+
+
+def _secrets_of(write_key: str, authorization: str) -> tuple[str, ...]:
+    """Return the forms of the secrets that a server may quote from the request."""
+    sent = authorization.partition(" ")[2]
+    return (sent, sent.rstrip("="), str(write_key), quote(str(write_key), safe=""))
 
 
 def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:

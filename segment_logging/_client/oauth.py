@@ -10,11 +10,13 @@ connections, proxies and timeouts.
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from uuid import uuid4
 
 from typing_extensions import override
@@ -22,7 +24,7 @@ from typing_extensions import override
 from .._messages.encoding import decode
 from .._public import public_in
 from ..errors import ConfigurationError, DeliveryError
-from .answers import Answer, Fault, fault_of, parse_retry_after
+from .answers import Answer, Fault, fault_of, moment_of, wait_asked_for, words_of
 from .hosts import is_base
 
 try:
@@ -36,6 +38,7 @@ EU_SERVER = "https://oauth2.eu1.segmentapis.com"
 _ASSERTED_FOR = 60.0  # seconds; Segment refuses assertions that are valid for longer
 _SKEW_ALLOWED = 5.0  # seconds by which the assertion is backdated
 _LIFETIME = 60.0  # seconds, for an answer without `expires_in`
+_MAX_PEM_BYTES = 65_536  # an RSA key of 16,384 bits has 13,000
 _RENEWAL_PAUSE = 60.0  # seconds between attempts while the old token is valid
 
 Post = Callable[[str, Mapping[str, str]], Answer]
@@ -123,17 +126,21 @@ class OAuth:
         self._token, self._renew_at, self._ends_at = "", 0.0, 0.0
 
     def _renew(self, post: Post) -> None:
-        answer = self._ask(post)
+        form = self._form()
+        answer = post(f"{self._server}/token", form)
         if self._set_clock_by(answer.headers) and answer.status != 200:
-            answer = self._ask(post)  # the first assertion had the wrong time
+            form = self._form()  # the first assertion had the wrong time
+            answer = post(f"{self._server}/token", form)
         if answer.status != 200:
-            raise self._refusal(answer)
+            raise self._refusal(answer, form["client_assertion"])
         try:
-            told = decode(answer.start)
+            told = decode(answer.body)
             token, lifetime = told["access_token"], float(told.get("expires_in", _LIFETIME))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             token, lifetime = None, 0.0
-        if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+        if not 0 < lifetime < math.inf:
+            lifetime = _LIFETIME
+        if not isinstance(token, str) or not re.fullmatch(r"[!-~]{1,8192}", token):
             raise DeliveryError(
                 f"{self._server} answered without a token: check the authorization server"
             )
@@ -141,14 +148,13 @@ class OAuth:
         self._token = token
         self._renew_at, self._ends_at = now + lifetime / 2, now + lifetime
 
-    def _ask(self, post: Post) -> Answer:
-        form = {
+    def _form(self) -> dict[str, str]:
+        return {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": self._assertion(),
             "scope": self._scope,
         }
-        return post(f"{self._server}/token", form)
 
     def _assertion(self) -> str:
         now = self._clock() + self._skew - _SKEW_ALLOWED
@@ -173,25 +179,23 @@ class OAuth:
     def _set_clock_by(self, headers: Mapping[str, str]) -> bool:
         """Adopt the server's time. Return whether our time was wrong."""
         before = self._skew
-        try:
-            self._skew = parsedate_to_datetime(headers["Date"]).timestamp() - self._clock()
-        except (KeyError, TypeError, ValueError):
-            self._skew = 0.0
+        moment = moment_of(headers.get("Date"))
+        self._skew = 0.0 if moment is None else moment - self._clock()
         return abs(self._skew - before) > _SKEW_ALLOWED
 
-    def _refusal(self, answer: Answer) -> DeliveryError:
+    def _refusal(self, answer: Answer, assertion: str) -> DeliveryError:
         # A 400 or 413 from this server is not a message's fault, and must not halve a batch.
         passing = fault_of(answer.status) is Fault.NETWORK
-        wait = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("Retry-After")
         way_out = (
             "the same request may succeed later"
             if passing
             else "check client_id, key_id, private_key and scope, and the computer's clock"
         )
         return DeliveryError(
-            f"{self._server} returned no token ({answer.status}): {way_out}",
+            f"{self._server} returned no token ({answer.status})"
+            f"{words_of(answer, (assertion,))}: {way_out}",
             status=answer.status if passing else 401,
-            retry_after=parse_retry_after(wait, now=self._clock()) if passing else None,
+            retry_after=wait_asked_for(answer, self._clock()) if passing else None,
             retryable=passing,
         )
 
@@ -200,10 +204,23 @@ def _pem_of(private_key: str | os.PathLike[str]) -> str:
     if isinstance(private_key, str) and "-----BEGIN" in private_key:
         return private_key
     try:
-        with open(private_key, encoding="ascii") as file:
-            return file.read()
+        return _read(private_key).decode("ascii")
     except (OSError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"oauth private_key cannot be read ({type(error).__name__}): "
             "pass PEM text, or the path of a PEM file"
         ) from None
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a small regular file, to which links may lead."""
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):  # opening a pipe would otherwise wait for its writer
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if found.st_size > _MAX_PEM_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return os.read(file, _MAX_PEM_BYTES)
+    finally:
+        os.close(file)

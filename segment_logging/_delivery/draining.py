@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .._process.clock import monotonic
+from .._clock import monotonic
 from .._process.delivering import is_delivering
 from .._process.life import Life
 from .._process.lifecycle import Action, Event, Stage
@@ -16,7 +16,7 @@ from .._queues.message_queue import MessageQueue
 from .counts import Counts
 from .listener import Listener
 from .patience import Patience
-from .waiters import Until
+from .waiters import Rings, Until
 
 
 class Draining:
@@ -80,17 +80,29 @@ class Draining:
         return is_answered
 
     @contextmanager
-    def watching(self, until: Until) -> Iterator[Callable[[], bool]]:
+    def watching(self, until: Until, bell: Rings | None = None) -> Iterator[Callable[[], bool]]:
         """Send all accepted messages, and yield a function that returns whether they are settled.
 
         This is for callers that wait in their own way, such as coroutines.
 
         Args:
             until: when the calling thread must stop delivering, if no thread can be started.
+            bell: rung when the function may return something else, or the thread has ended.
         """
-        with self._listener.waiters.wanting(backlog=self._queue.kept_in is not None) as is_answered:
-            self.see_to_it(until, backlog=self._queue.kept_in is not None)
+        backlog = self._queue.kept_in is not None
+        with self._listener.waiters.wanting(backlog=backlog, bell=bell) as is_answered:
+            self.see_to_it(until, backlog=backlog)
             yield is_answered
+
+    def keep_going(self, until: Until) -> bool:
+        """Start the thread again if another caller has ended it. Return whether it is running.
+
+        Args:
+            until: see `watching`.
+        """
+        if not self._listener.is_running:
+            self.see_to_it(until, backlog=self._queue.kept_in is not None)
+        return self._listener.is_running
 
     def until_answered(self, until: Until, *, backlog: bool = False) -> bool:
         """Wait until all messages accepted so far are settled. See `drain`."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from logging.handlers import QueueListener
-from queue import Empty
 from typing import Any, cast
 
 from typing_extensions import override
 
+from .._clock import monotonic
 from .._messages.batch import Batch
 from .._process.bell import Bell
-from .._process.clock import monotonic
 from .._process.delivering import delivering_by, is_delivering
 from .._process.life import Life
 from .._process.lifecycle import Action, Doing, Event
@@ -26,14 +26,16 @@ from .._process.threads import OneThread, patch_detector
 from .._queues.message_queue import MessageQueue
 from .._reports import Reporter, report
 from .attempts import Attempts, Delivery
-from .outcomes import Answered, Halved, Kept, TryAgain
+from .isolation import outcome_of_stuck
+from .outcomes import Answered, Halved, Kept, Over, SetBack, Stuck, TryAgain
+from .pauses import Pauses
 from .waiters import Until, Waiters
 
 KEPT_PAUSE = 60.0
 """Seconds until a kept batch is tried again."""
 
 
-class Listener(QueueListener):
+class Listener(Pauses, QueueListener):
     """Waits until a batch is due, sends it, and acknowledges its messages.
 
     The listener has one thread, which is started by the first message. The thread wakes up for the
@@ -74,6 +76,7 @@ class Listener(QueueListener):
         self._chores = chores
         self._on_acknowledged = on_acknowledged
         self._clock = clock
+        self._isolate = partial(outcome_of_stuck, delivery, queue, self._acknowledge)
         self._bell = Bell()
         self._one = OneThread(self._deliver, on_end=self._watch_for_the_next)
         self.waiters = Waiters(
@@ -81,6 +84,8 @@ class Listener(QueueListener):
         )
         """The callers that wait for the thread."""
         self._first_seen: float | None = None  # when the waiting messages were first seen
+        # The number of accepted messages when a batch was stuck and no other one was waiting.
+        self._alone_at: int | None = None
         self._paused_until = -math.inf  # the end of the thread's last pause
         self._reporter = Reporter()
         self._watch_for_the_next()
@@ -147,7 +152,7 @@ class Listener(QueueListener):
         try:
             while True:
                 self.handle(self.dequeue(True))
-        except _Over as over:
+        except Over as over:
             return over.action
 
     def _has_let_go(self, action: Action) -> bool:
@@ -163,15 +168,11 @@ class Listener(QueueListener):
 
     @override
     def dequeue(self, block: bool) -> Any:
-        """Wait until a batch is due, and return it.
-
-        Raises:
-            queue.Empty: the thread must end.
-        """
+        """Wait until a batch is due, and return it. Raises queue.Empty if the thread must end."""
         while True:
             try:
                 batch = self._next_batch()
-            except _Over:
+            except Over:
                 raise
             except Exception as error:  # would silently end the base class's loop
                 what = f"taking a batch failed ({type(error).__name__}): trying again every second"
@@ -192,9 +193,9 @@ class Listener(QueueListener):
             if messages.is_empty:
                 action = self._life.on(Event.NOTHING_LEFT)
                 if action is not Action.PAUSE:
-                    raise _Over(action)
+                    raise Over(action)
             elif self._life.is_time_up(self._clock()):
-                raise _Over(self._life.on(Event.TIME_UP))
+                raise Over(self._life.on(Event.TIME_UP))
             else:
                 messages.watch(self._ring, collecting=True)
                 due_at = self._due_at()
@@ -226,73 +227,55 @@ class Listener(QueueListener):
             queue.Empty: the thread must end, because there is no time for another attempt.
         """
         attempts = self._delivery.attempts_at(record)
+        is_set_back = False
         try:
-            self._make(attempts)
-        except _Over:
+            is_set_back = self._make(attempts)
+        except Over:
             raise
         except Exception as error:
             report(f"delivery failed ({type(error).__name__}): trying again in {KEPT_PAUSE:.0f} s")
         finally:
-            if not attempts.are_over:
+            if not attempts.are_over and not is_set_back:
                 attempts.break_off()
+                if self._alone_at is not None and attempts.use_up():
+                    self._delivery.resume_later(attempts)
                 self._messages.put_back()
             if not self._one.is_outdated:
                 self.waiters.look()
-        if attempts.are_over:
+        if attempts.are_over or is_set_back:
             self._life.on(Event.DONE)
         else:
             self._life.on(Event.KEPT)
-            self._pause(KEPT_PAUSE)
+            self._pause(KEPT_PAUSE, unless_more_than=self._alone_at)
 
-    def _make(self, attempts: Attempts) -> None:
-        """Make attempts, pausing between them, until the batch is settled or kept."""
+    def _make(self, attempts: Attempts) -> bool:
+        """Make attempts until the batch is settled or kept. Return True if it was set back."""
+        self._alone_at = None
         while not attempts.are_over:
-            match attempts.make():
+            outcome = attempts.make()
+            accepted = self._messages.accepted
+            if isinstance(outcome, (Stuck, Kept)) and self._messages.is_empty:
+                self._alone_at = accepted
+            if isinstance(outcome, Stuck):
+                outcome = self._isolate(attempts)
+            match outcome:
                 case Answered() as answer:
-                    action = self._life.on(Event.ANSWERED)
-                    self._messages.acknowledge(answer.messages, set_aside=answer.is_set_aside)
-                    self._on_acknowledged(action)
+                    self._acknowledge(answer)
                 case TryAgain() as again:
                     self._life.on(Event.RATE_LIMITED if again.is_asked else Event.FAILED)
                     self._pause(again.seconds)
+                case SetBack():
+                    self._delivery.resume_later(attempts)
+                    self._messages.set_back()
+                    return True
                 case Halved():
                     continue
                 case Kept():
-                    return
+                    return False
+        return False
 
-    def _pause(self, seconds: float) -> None:
-        """Sleep while doing chores. Return early if another thread cuts the pause short.
-
-        Raises:
-            queue.Empty: the deadline comes before the end of the pause.
-        """
-        self._paused_until = end = self._clock() + seconds
-        while self._life.is_paused:
-            self._end_if_outdated()
-            self.waiters.look()  # the pause may be too long for them
-            now = self._clock()
-            deadline = self._life.deadline
-            if deadline is not None and deadline < end:
-                raise _Over(self._life.on(Event.TIME_UP))
-            if now >= end:
-                self._life.on(Event.PAUSE_OVER)
-                return
-            wake_at = self._chores(now)
-            if self._life.is_paused:  # a chore may have cut the pause short
-                self._bell.wait((end if wake_at is None else min(end, wake_at)) - now)
-
-    def _end_if_outdated(self) -> None:
-        if self._one.is_outdated:
-            raise _Over(self._life.on(Event.OUTDATED))
-
-    def _watch_for_the_next(self) -> None:
-        """Make the next message ring, because no thread checks for messages now."""
-        self._messages.watch(self._ring, collecting=False)
-
-
-class _Over(Empty):
-    """Raised in the listener's thread when it must end, with the action to carry out."""
-
-    def __init__(self, action: Action) -> None:
-        super().__init__()
-        self.action = action
+    def _acknowledge(self, answer: Answered) -> None:
+        action = self._life.on(Event.ANSWERED)
+        if answer.messages:
+            self._messages.acknowledge(answer.messages, set_aside=answer.is_set_aside)
+        self._on_acknowledged(action)

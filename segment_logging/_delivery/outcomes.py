@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from queue import Empty
 from typing import TypeAlias
+
+from .._process.lifecycle import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,20 @@ class Kept:
     """The rest of the batch cannot be delivered now, and its queue keeps it for later."""
 
 
-Outcome: TypeAlias = Answered | TryAgain | Halved | Kept
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """All attempts have failed, perhaps because of what the batch contains.
+
+    If another batch can be delivered, the batch is to blame. Otherwise it is an outage.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """The batch is to blame for its failure. Other batches are sent before the next attempt."""
+
+
+Outcome: TypeAlias = Answered | TryAgain | Halved | Kept | Stuck | SetBack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +70,11 @@ class Tally:
     dead_lettered: int = 0
     retried: int = 0
     batches: int = 0
+
+
+class Over(Empty):
+    """Raised in the listener's thread when it must end, with the action to carry out."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__()
+        self.action = action

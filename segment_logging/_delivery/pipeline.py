@@ -12,9 +12,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from .._clock import monotonic
 from .._options.delivery import DeliveryOptions
 from .._process import shutdown
-from .._process.clock import monotonic
 from .._process.exits import warn_without_threads
 from .._process.life import Life
 from .._process.lifecycle import Action, Event
@@ -22,14 +22,15 @@ from .._process.shutdown import exit_clock
 from .._process.threads import is_daemon
 from .._queues.choice import queue_for
 from .._queues.intake import Intake
-from .._reports import Reporter, counted, report, say, were
+from .._reports import counted, report, say, were
 from ..errors import InvalidMessage
-from .attempts import Delivery, cannot_write_dead_letters
+from .attempts import Delivery
 from .counts import Counts
 from .dead_letters import DeadLetters
 from .draining import Draining
 from .listener import Listener
 from .losses import Losses
+from .overflowed import Overflowed
 from .patience import Patience
 from .retries import RetryPolicy
 from .waiters import Until
@@ -46,8 +47,6 @@ class Pipeline:
     def __init__(self, options: DeliveryOptions, write_key: str) -> None:
         self.pid = os.getpid()
         self._life = Life()
-        path = options.dead_letters_path
-        self._dead_letters = None if path is None else DeadLetters(path)
         self._queue = queue_for(write_key, options)
         # Messages in a journal are safe, so callers need not wait for all of them.
         self._patience = Patience(options.shutdown_timeout, renews=self._queue.kept_in is None)
@@ -56,13 +55,14 @@ class Pipeline:
             overflow=options.overflow,
             block_timeout=options.block_timeout,
             make_room=self._make_room,
+            on_drop=lambda line: self._overflowed.add(line),
         )
         self._delivery = Delivery(
             options.new_client(),
             write_key,
             policy=RetryPolicy(max_attempts=options.max_attempts),
             kept_in=self._queue.kept_in,
-            dead_letters=self._dead_letters,
+            dead_letters=_letters_of(options),
             on_error=options.on_error,
         )
         self._listener = Listener(
@@ -74,6 +74,7 @@ class Pipeline:
             chores=self._do_chores,
             on_acknowledged=self._on_acknowledged,
         )
+        self._overflowed = Overflowed(self._delivery.abandoned, ring=self._listener.wake)
         self._waiters = self._listener.waiters
         self.draining = Draining(
             self._queue,
@@ -87,7 +88,6 @@ class Pipeline:
         self._awaited = self._waiters.accepted  # what to wait for at exit
         self._ends_at: Until = lambda: math.inf
         self._losses = Losses(self._queue, self._intake, options)
-        self._reporter = Reporter()
         self.enqueue: Callable[[bytes], None] = self._intake.enqueue
         """Accept an encoded message. Thread-safe."""
         shutdown.add(self)
@@ -126,7 +126,12 @@ class Pipeline:
         """Do the listener's periodic tasks. Return the time at which to call this again."""
         if exit_clock.is_terminated and self._life.is_patient:
             self._life.on(Event.TERMINATE)
-        moments = (self._losses.tell_of_drops(now), self._queue.tend(now))
+        self._overflowed.write_out()
+        moments = (
+            self._losses.tell_of_drops(now),
+            self._queue.tend(now),
+            self._delivery.catch_up(),
+        )
         return min((moment for moment in moments if moment is not None), default=None)
 
     def hurry(self) -> None:
@@ -136,12 +141,7 @@ class Pipeline:
 
     def refuse(self, error: InvalidMessage) -> None:
         """Write a message that was refused as invalid to the dead letters, without syncing."""
-        if self._dead_letters is None:
-            return
-        try:
-            self._dead_letters.write([error.refused], error, sync=False)
-        except OSError as fault:
-            self._reporter.once("dead letters", cannot_write_dead_letters(fault))
+        self._delivery.abandoned.store([error.refused], error, sync=False)
 
     def abandon(self) -> None:
         """In a forked child, close the inherited descriptors and leave the parent's files alone."""
@@ -164,6 +164,7 @@ class Pipeline:
         if wait:
             with exit_clock.running():
                 self._wait_until_closed()
+        self._overflowed.write_out()
         if action is Action.TELL_LOSSES:
             self._losses.tell(self._pending, self._delivery.trouble, at_last=True)
 
@@ -230,6 +231,7 @@ class Pipeline:
         self.draining.give_up(began)  # `logging.shutdown` runs next, and should not wait again
         self._intake.block_timeout = 0.0
         if self._life.on(Event.EXIT_OVER) is Action.TELL_LOSSES:
+            self._overflowed.write_out()
             self._delivery.sum_up()
             self._losses.tell(self._pending, self._delivery.trouble)
 
@@ -253,3 +255,14 @@ class Pipeline:
     @property
     def _pending(self) -> int:
         return self.count().pending
+
+
+def _letters_of(options: DeliveryOptions) -> DeadLetters | None:
+    path = options.dead_letters_path
+    if path is None:
+        return None
+    return DeadLetters(
+        path,
+        in_journal=options.dead_letters is None,
+        max_bytes=options.max_dead_letter_bytes,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._process.clock import monotonic
+from .._clock import monotonic
 from .._reports import CountReports, counted, were
 from ..errors import InvalidMessage
 from .own import OwnPipeline

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from .._process.bell import Bell
 from .._process.delivering import is_delivering
@@ -15,6 +16,13 @@ Until = Callable[[], float]
 
 Target = tuple[int, ...]
 """How many messages of each lane must be settled. See `MessageQueue.lanes`."""
+
+
+class Rings(Protocol):
+    """A bell. Coroutines wait for another kind than threads."""
+
+    def ring(self) -> None:
+        """Wake whoever waits for this bell. Thread-safe, also in a signal handler."""
 
 
 class Waiters:
@@ -39,7 +47,7 @@ class Waiters:
         self._thread = thread
         self._is_running = is_running
         self._clock = clock
-        self._bells: list[Bell] = []
+        self._bells: list[Rings] = []
         self._targets: list[Target] = []  # what each caller waits for
 
     @property
@@ -65,7 +73,7 @@ class Waiters:
 
     @contextmanager
     def wanting(
-        self, target: Target | None = None, *, backlog: bool = False
+        self, target: Target | None = None, *, backlog: bool = False, bell: Rings | None = None
     ) -> Iterator[Callable[[], bool]]:
         """Have messages sent without waiting for full batches.
 
@@ -74,6 +82,7 @@ class Waiters:
         Args:
             target: see `wait_until_answered`.
             backlog: see `wait_until_answered`.
+            bell: rung when that function may return something else, or the thread has ended.
         """
         wanted = self.accepted if target is None else target
         found: list[Target] = []
@@ -86,11 +95,15 @@ class Waiters:
             return self._are_answered(found[0])
 
         self._targets.append(wanted)
+        if bell is not None:
+            self._bells.append(bell)
         self._thread.ring()
         try:
             yield are_answered
         finally:
             self._targets.remove(wanted)
+            if bell is not None:
+                self._bells.remove(bell)
 
     def wait_until_ended(self, until: Until, *, unless_above: float = math.inf) -> bool:
         """Wait until the thread has ended.

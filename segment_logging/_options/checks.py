@@ -9,11 +9,13 @@ return unresolved `cfg://` strings when they are encoded or copied.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._files import NotOurs, own_path
 from .._messages.encoding import encode
 from ..errors import ConfigurationError, InvalidMessage
 
@@ -139,8 +141,27 @@ def directory_or_none(name: str, value: Any) -> str | None:
     The directory need not exist yet.
     """
     path = _path_or_none(name, value)
-    if path is not None and os.path.isfile(path):
+    if path is not None and os.path.exists(path) and not os.path.isdir(path):
         raise ConfigurationError(f"{name} {path!r} is a file: pass the path of a directory")
+    return path
+
+
+def journal_or_none(name: str, value: Any) -> str | None:
+    """Check that the value is the path of a directory that we may use, or None.
+
+    A directory of another user is refused, unless we are root, which may still be given it.
+    """
+    path = directory_or_none(name, value)
+    try:
+        if path is not None:
+            own_path(path)
+    except NotOurs:
+        if os.geteuid() != 0:
+            raise ConfigurationError(
+                f"{name} {path!r} belongs to another user: pass a directory of your own"
+            ) from None
+    except OSError:
+        pass  # this may change
     return path
 
 
@@ -168,8 +189,10 @@ def _path_or_none(name: str, value: Any) -> str | None:
         ) from None
     except ValueError:  # it contains a NUL character
         raise ConfigurationError(f"{name} {path!r} is not a valid path: pass another one") from None
-    except OSError:
-        pass  # it may be created later, or the error may be temporary
+    except OSError as error:
+        # Otherwise it may be created later, or the error may be temporary.
+        if error.errno == errno.ENAMETOOLONG:
+            raise ConfigurationError(f"{name} {path!r} is too long: pass a shorter path") from None
     return path
 
 

@@ -10,16 +10,16 @@ from typing import Any, TypedDict
 
 from typing_extensions import override
 
+from .._client.checks import Timeout
 from .._client.client import Client, Tokens
-from .._client.exchange import Timeout
 from .._client.hosts import EU_HOST, host_of
 from .._client.http_client import HttpClient
 from .._messages.message import Message
 from ..errors import ConfigurationError, SegmentError
 from .checks import (
     callable_or_none,
-    directory_or_none,
     file_or_none,
+    journal_or_none,
     number,
     object_or_none,
     one_of,
@@ -88,7 +88,7 @@ class DeliveryOptions(Options):
         'when the queue is full, "drop" the new message and count it, or "block" the caller')
     block_timeout: float = option(10.0, seconds,
         "how long to block at most; after that, the message is dropped")
-    journal: str | None = option(None, directory_or_none,
+    journal: str | None = option(None, journal_or_none,
         "directory in which every message is stored before the logging call returns")
     journal_sync: str = option("interval", one_of("off", "interval", "emit"),
         'when messages are synced to disk, to survive a power cut: "off" (left to the operating '
@@ -98,6 +98,9 @@ class DeliveryOptions(Options):
         "applies when that is full")
     dead_letters: str | None = option(None, file_or_none,
         "path of a JSON Lines file to which undeliverable messages are written, with the reason")
+    max_dead_letter_bytes: int = option(268_435_456, _count,
+        "maximum size of the dead-letter file and its predecessor, `<path>.1`, together; the "
+        "oldest dead letters are removed first")
     max_attempts: int = option(11, _count,
         "how many times a batch is tried, including the first attempt")
     timeout: Timeout = option((3.05, 15.0), _tried_out,
@@ -175,6 +178,7 @@ class DeliveryKeywords(TypedDict, total=False):
     journal_sync: str
     max_journal_bytes: int
     dead_letters: str | os.PathLike[str] | None
+    max_dead_letter_bytes: int
     max_attempts: int
     timeout: Timeout
     gzip: bool

@@ -59,6 +59,11 @@ def check_categories(value: object) -> None:
         )
 
 
+def _query_names(name: str, value: Any) -> Any:
+    """Check that the value is "campaign", "all" or a list of patterns."""
+    return one_of("campaign", "all")(name, value) if isinstance(value, str) else texts(name, value)
+
+
 # fmt: off
 @dataclass(kw_only=True, eq=False, repr=False)
 class RecordOptions(Options):
@@ -76,6 +81,9 @@ class RecordOptions(Options):
         "patterns of extras to leave out, in addition to those of tracing and cloud loggers")
     keep_extras: Sequence[str] = option((), texts,
         'patterns of extras to keep that would otherwise be left out, such as "task_id"')
+    page_query: str | Sequence[str] = option("campaign", _query_names,
+        'which query parameters stay in the URLs of `context.page`: "campaign" (utm_*, gclid and '
+        'the like), "all", or a list of patterns of names to keep in addition to "campaign"')
     before_send: BeforeSend | None = option(None, callable_or_none,
         "called in the caller's thread with each message; returns the message to send, or None")
     redact: Sequence[str] = option((), texts,
@@ -104,6 +112,7 @@ class RecordKeywords(TypedDict, total=False):
     include_extras: bool
     exclude_extras: Sequence[str]
     keep_extras: Sequence[str]
+    page_query: str | Sequence[str]
     before_send: BeforeSend | None
     redact: Sequence[str]
     hashed: Sequence[str]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from .clock import monotonic
+from .._clock import monotonic
 
 deadline_of_delivery: ContextVar[Callable[[], float | None] | None] = ContextVar(
     "segment_logging.deadline_of_delivery", default=None

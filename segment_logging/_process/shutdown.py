@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from .._clock import monotonic
 from .._reports import counted, say
-from .clock import monotonic
 from .exits import call_at_end, call_at_exit, resolve_without_threads
 from .forks import in_forked_child
 

@@ -77,6 +77,14 @@ def start_bare(function: Callable[[], object]) -> None:
     _thread.start_new_thread(function, ())
 
 
+def call_after(seconds: float, function: Callable[[], object]) -> Callable[[], None]:
+    """Call `function` in a thread of its own after some seconds, and return what cancels that."""
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    timer.start()
+    return timer.cancel
+
+
 def start_daemon(function: Callable[[], object], name: str) -> Thread:
     """Run `function` in a new daemon thread, and return the thread.
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from typing_extensions import override
 
-from .._process.clock import monotonic
+from .._clock import monotonic
 from .._process.threads import new_rlock, sleep
 from .message_queue import MessageQueue
 
@@ -26,6 +26,7 @@ class Intake(QueueHandler):
         block_timeout: the maximum number of seconds to block.
         make_room: called again and again while the caller is blocked, with the time at which it
             stops waiting. It makes sure that a thread delivers.
+        on_drop: called with each message that is dropped, in the caller's thread.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Intake(QueueHandler):
         overflow: str,
         block_timeout: float,
         make_room: Callable[[float], object] = lambda end: None,
+        on_drop: Callable[[bytes], object] = lambda line: None,
     ) -> None:
         super().__init__(cast(Any, queue))
         self._put = queue.put
         self._make_room = make_room
+        self._on_drop = on_drop
         self.block_timeout = block_timeout if overflow == "block" else 0.0
         """Seconds to wait for room; 0 means that messages are dropped at once."""
         self._counting = new_rlock()
@@ -56,6 +59,7 @@ class Intake(QueueHandler):
         if not self._put(record) and not self._put_later(record):
             with self._counting:
                 self.dropped += 1
+            self._on_drop(record)
 
     def _put_later(self, line: bytes) -> bool:
         end = monotonic() + self.block_timeout

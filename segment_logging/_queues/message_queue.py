@@ -44,6 +44,15 @@ class MessageQueue(Protocol):
     def put_back(self) -> None:
         """Put back what is left of the last batch taken, so that it is taken again."""
 
+    def hold(self) -> None:
+        """Keep the batch taken last, so that `take` returns the one after it.
+
+        It is held until `put_back`, which makes it the next one again, or `set_back`.
+        """
+
+    def set_back(self) -> None:
+        """Move the batch that is held, or else the last one, behind all waiting messages."""
+
     def tend(self, now: float) -> float | None:
         """Do periodic work. Return when to call this again, or None if it is not needed.
 

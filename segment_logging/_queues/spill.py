@@ -27,6 +27,7 @@ class SpillingQueue:
         self._memory = memory
         self._first: Journal | MemoryQueue = memory  # the queue that the last batch came from
         self._second: Journal | MemoryQueue = journal
+        self._held_in: Journal | MemoryQueue | None = None
 
     def put(self, line: bytes) -> bool:
         return self._journal.put(line) or self._memory.put(line)
@@ -47,6 +48,19 @@ class SpillingQueue:
 
     def put_back(self) -> None:
         self._first.put_back()
+        if self._held_in is not None:
+            self._held_in.put_back()
+            self._second, self._held_in = self._held_in, None  # the next one to take from
+            is_journal = self._second is self._journal
+            self._first = self._memory if is_journal else self._journal
+
+    def hold(self) -> None:
+        self._first.hold()
+        self._held_in = self._first
+
+    def set_back(self) -> None:
+        (self._held_in or self._first).set_back()
+        self._held_in = None
 
     def tend(self, now: float) -> float | None:
         return self._journal.tend(now)

@@ -12,6 +12,7 @@ from fnmatch import translate
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
+from unicodedata import category, normalize
 
 from .._messages.encoding import decode, encode
 from ..errors import ConfigurationError
@@ -22,10 +23,10 @@ _WITHIN = ("properties", "traits", "context")  # Segment needs everything else u
 class Redaction:
     """Removes keys from messages, or replaces their values with hashes.
 
-    A pattern is compared with the end of a key's path, ignoring case. "password" matches any key
-    with that name, "card.number" matches a number inside a card, `*` matches any single key, and
-    "pass*" matches any key that begins with "pass". Lists add nothing to the path, and a key that
-    contains dots counts as a path.
+    A pattern is compared with the end of a key's path, ignoring case and the several ways in which
+    Unicode writes the same letter. "password" matches any key with that name, "card.number" matches
+    a number inside a card, `*` matches any single key, and "pass*" matches any key that begins with
+    "pass". Lists add nothing to the path, and a key that contains dots counts as a path.
 
     Args:
         removed: patterns of the keys to remove.
@@ -40,20 +41,36 @@ class Redaction:
     def __init__(self, removed: Sequence[str], hashed: Sequence[str]) -> None:
         self._removed = [_parts_of(pattern) for pattern in removed]
         self._hashed = [_parts_of(pattern) for pattern in hashed]
-        last = {pattern.lower().rpartition(".")[2] for pattern in (*removed, *hashed)}
+        last = {_folded(pattern).rpartition(".")[2] for pattern in (*removed, *hashed)}
         names = "|".join(map(re.escape, sorted(last)))
-        # Names with other characters can be spelled in several ways in JSON or in upper case.
         is_simple = all(re.fullmatch(r"[a-z0-9_ -]+", name) for name in last)
-        self._concerns = re.compile(f'[".](?:{names})":' if is_simple else "", re.IGNORECASE).search
+        self._finds_key: Callable[[bytes], object] | None = None  # if a quick look is possible
+        if is_simple:
+            self._finds_key = re.compile(f'[".](?:{names})":'.encode(), re.IGNORECASE).search
 
     def line_of(self, line: bytes) -> bytes:
         """Return an encoded message after redaction."""
-        if not self._concerns(line.decode()):
+        # Other letters can be written in several ways in JSON and in Unicode.
+        is_plain = line.isascii() and b"\\u" not in line
+        if is_plain and self._finds_key is not None and not self._finds_key(line):
             return line
         form = decode(line)
         for key in _WITHIN:
             self._look_into(form.get(key), ((key,),))
         return encode(form)
+
+    def removed_from(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a copy of a context without the keys to remove, but hash nothing.
+
+        Returns:
+            None if it cannot be encoded.
+        """
+        try:
+            form: dict[str, Any] = decode(encode(context))
+        except ValueError:
+            return None
+        self._look_into(form, (("context",),), hashes=False)
+        return form
 
     def values_of(
         self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
@@ -82,22 +99,25 @@ class Redaction:
                 self._look_through(form, key, tuple(places))
         return form
 
-    def _look_through(self, within: dict[str, Any], key: str, paths: _Paths) -> None:
+    def _look_through(
+        self, within: dict[str, Any], key: str, paths: _Paths, *, hashes: bool = True
+    ) -> None:
         if any(_ends_with_any(path, self._removed) for path in paths):
             del within[key]
-        elif any(_ends_with_any(path, self._hashed) for path in paths):
+        elif hashes and any(_ends_with_any(path, self._hashed) for path in paths):
             within[key] = _hash_of(within[key])
         else:
-            self._look_into(within[key], paths)
+            self._look_into(within[key], paths, hashes=hashes)
 
-    def _look_into(self, value: Any, paths: _Paths) -> None:
+    def _look_into(self, value: Any, paths: _Paths, *, hashes: bool = True) -> None:
         if isinstance(value, dict):
             for key in tuple(value):
                 own = _path_of(key)
-                self._look_through(value, key, tuple((*path, *own) for path in paths))
+                places = tuple((*path, *own) for path in paths)
+                self._look_through(value, key, places, hashes=hashes)
         elif isinstance(value, list):
             for item in value:
-                self._look_into(item, paths)
+                self._look_into(item, paths, hashes=hashes)
 
 
 class Selection:
@@ -135,13 +155,21 @@ _Matches = Callable[[str], object]
 _Paths = tuple[tuple[str, ...], ...]  # all paths that a value may have
 
 
+def _folded(text: str) -> str:
+    """Return a text in the one form in which names are compared."""
+    if text.isascii():
+        return text.lower()
+    visible = "".join(one for one in text if category(one) != "Cf")  # without zero-width spaces
+    return normalize("NFKC", normalize("NFKC", visible).casefold())
+
+
 def _path_of(key: str) -> tuple[str, ...]:
-    return tuple(key.lower().split("."))
+    return tuple(_folded(key).split("."))
 
 
 def _parts_of(pattern: str) -> tuple[_Matches, ...]:
-    """Return a function for each part of a pattern, which compares it with a lower-case key."""
-    parts = pattern.lower().split(".")
+    """Return a function for each part of a pattern, which compares it with a folded key."""
+    parts = _folded(pattern).split(".")
     if not all(parts):
         raise ConfigurationError(
             f"redact and hashed: {pattern!r} matches no key: write it like 'card.number'"

@@ -25,6 +25,7 @@ from ..errors import InvalidMessage, MessageTooLarge, SegmentError
 from .attributes import MARKS, ExtraNames
 from .dialects import is_event_dict, read_event_dict, without_internal
 from .mapping import LIBRARY, Mapper
+from .page import PageQuery
 from .privacy import Redaction, Selection
 from .refused import remains_of, unreadable
 
@@ -40,6 +41,10 @@ class RecordReader:
         self._takes_all = options.capture == "all"
         self._names = ExtraNames(options.exclude_extras, options.keep_extras)
         self._mapper = Mapper(options)
+        self._page_query: PageQuery | None = None
+        if options.page_query != "all":
+            kept = () if isinstance(options.page_query, str) else options.page_query
+            self._page_query = PageQuery(kept)
         self._before_send = options.before_send
         self._selection: Selection | None = None
         if options.allow_events is not None or options.deny_events or options.sample_rate < 1:
@@ -130,6 +135,10 @@ class RecordReader:
                 if changed is None:
                     return None
                 form = changed
+                if self._selection is not None and not self._selection.wants(form):
+                    return None  # it has another name now
+            if self._page_query is not None and "page" in form["context"]:
+                self._page_query.clean(form)
             line = encode(form)
             if self._redaction is not None:
                 line = self._redaction.line_of(line)
@@ -163,7 +172,25 @@ class RecordReader:
         return refusal
 
     def _kept_of(self, refused: Mapping[str, Any]) -> Any:
-        return self.redacted(remains_of(refused))
+        remains = remains_of(refused)
+        if self._page_query is not None:
+            self._page_query.clean(remains)
+        return self.redacted(remains)
+
+    def context_for_others(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a bound context without what is removed from messages, to send it elsewhere.
+
+        Values that are hashed in messages are left alone: they will be hashed later.
+
+        Returns:
+            None if the context cannot be encoded as JSON.
+        """
+        form: dict[str, Any] = {"context": context}
+        if self._page_query is not None:
+            self._page_query.clean(form)
+        if self._redaction is not None:
+            return self._redaction.removed_from(form["context"])
+        return dict(form["context"])
 
     def redacted(
         self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
@@ -197,5 +224,10 @@ class RecordReader:
         new = changed.wire_form()
         for key in ("timestamp", "messageId"):  # a newly made message may have neither
             new.setdefault(key, form[key])
-        new.setdefault("context", LIBRARY)  # the rest of a removed context is not restored
+        # The rest of a context that was removed is not restored.
+        context = new.setdefault("context", LIBRARY)
+        consent = form["context"].get("consent")
+        if consent is not None and "consent" not in context:
+            # Without it, Segment would send the message to every destination.
+            new["context"] = {**context, "consent": consent}
         return new

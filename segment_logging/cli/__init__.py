@@ -1,32 +1,34 @@
 """The command line.
 
-    segment-logging import FILE        send a file of messages, one JSON object per line
+    segment-logging send               send the messages on stdin
+    segment-logging import FILE…       send files of messages, one JSON object per line
+    segment-logging replay FILE…       send dead letters again
+    segment-logging journal DIR        show what waits in a journal, or send it
+    segment-logging check              find out why events do not arrive
     segment-logging collector          run a local endpoint that shows what arrives
+    segment-logging completion SHELL   print a script that completes commands and options
 
-Exit codes: 0 if everything succeeded, 1 if something failed, 2 if the command could not start.
+Exit codes: 0 if everything succeeded, 1 if something failed, 2 if the command could not start, and
+130 or 143 if Ctrl-C or SIGTERM stopped it. Services end with 0 then.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import closing
+from difflib import get_close_matches
+from typing import NoReturn
 
-from .._client.hosts import host_of
-from .._client.http_client import HttpClient
-from .._delivery.attempts import Delivery
-from .._delivery.dead_letters import DeadLetters
-from .._delivery.retries import RetryPolicy
-from .._options.delivery import write_key_of
-from .._process.clock import monotonic
-from .._reports import counted, were
-from ..collector.__main__ import main as run_collector
-from ..errors import ConfigurationError
-from .importing import ChangedFile, Imported, Importer
+from typing_extensions import override
+
+from .._version import __version__
+from ..errors import SegmentError
+from . import checking, collecting, completion, importing, journal, replaying, sending
+
+COMMANDS = (sending, importing, replaying, journal, checking, collecting, completion)
+"""The modules of the commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,134 +37,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command-line arguments. None means the arguments of the process.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["collector"]:
-        return run_collector(arguments[1:])
-    return _import(_parser().parse_args(arguments))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="segment-logging", description="Send messages to Segment, or run a local endpoint."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("collector", help="run a local endpoint that shows what arrives")
-    importing = commands.add_parser(
-        "import",
-        help="send a file of messages, one JSON object per line",
-        description="Send a file of messages, one JSON object per line, as written by "
-        "SegmentJsonFormatter. Run the command again to continue where it stopped.",
-    )
-    importing.add_argument("file", metavar="FILE", help="the file to send")
-    importing.add_argument("--write-key", metavar="KEY", help="default: SEGMENT_WRITE_KEY")
-    importing.add_argument(
-        "--host", metavar="URL", help="default: SEGMENT_HOST, or the host of the region"
-    )
-    importing.add_argument(
-        "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
-    )
-    importing.add_argument(
-        "--dead-letters",
-        metavar="FILE",
-        help="where to write lines that can never be delivered, with the reason "
-        "(default: FILE.dead-letters.jsonl)",
-    )
-    importing.add_argument(
-        "--max-attempts", type=int, default=11, help="attempts per batch (default: 11)"
-    )
-    importing.add_argument("--gzip", action="store_true", help="compress request bodies")
-    importing.add_argument("--json", action="store_true", help="print the result as JSON")
-    return parser
-
-
-def _import(options: argparse.Namespace) -> int:
-    letters_path = options.dead_letters or f"{options.file}.dead-letters.jsonl"
-    letters = DeadLetters(letters_path)
-    progress = _Progress()
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = parsed(arguments)
     try:
-        write_key = write_key_of(options.write_key)
-        if write_key is None:
-            raise ConfigurationError("no write key: pass --write-key or set SEGMENT_WRITE_KEY")
-        host = host_of(options.host, options.region)
-        if not os.path.isfile(options.file):
-            raise ConfigurationError(
-                f"{options.file} is not a file: pass a file of messages, one JSON object per line"
-            )
-        if os.path.exists(letters_path) and os.path.samefile(options.file, letters_path):
-            raise ConfigurationError(
-                "dead letters cannot be written to the file that is imported: "
-                "pass another file with --dead-letters"
-            )
-        with closing(HttpClient(host, gzip=options.gzip)) as client:
-            delivery = Delivery(
-                client,
-                write_key,
-                policy=RetryPolicy(max_attempts=options.max_attempts),
-                kept_in="the file",
-                dead_letters=letters,
-            )
-            done = Importer(delivery, letters, sleep=time.sleep, on_progress=progress.show).run(
-                options.file
-            )
-    except (ConfigurationError, ChangedFile) as error:
+        code: int = options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SegmentError as error:
         return _fail(str(error))
-    except OSError as error:
-        return _fail(f"{error.filename or options.file}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        progress.end()
-        print("stopped: run the command again to continue", file=sys.stderr)
+    except BrokenPipeError:
+        # So that Python does not report it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
-    progress.end()
-    _tell(done, letters_path, as_json=options.json)
-    return 0 if done.is_complete and not done.dead_lettered else 1
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{what}{error.strerror or type(error).__name__}")
+    except KeyboardInterrupt:
+        return 130
+    return code
 
 
-def _tell(done: Imported, letters_path: str, *, as_json: bool) -> None:
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "delivered": done.delivered,
-                    "dead_lettered": done.dead_lettered,
-                    "undated": done.undated,
-                    "complete": done.is_complete,
-                }
-            )
-        )
-        return
-    print(f"{counted(done.delivered, 'message')} {were(done.delivered)} delivered")
-    if done.dead_lettered:
-        print(f"{counted(done.dead_lettered, 'line')} can never be delivered: see {letters_path}")
-    if done.undated:
-        print(
-            f"{counted(done.undated, 'message')} had no timestamp: "
-            "Segment uses the time of arrival instead"
-        )
-    if not done.is_complete:
-        print("the import is not complete: run the command again to continue")
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are a single line."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (usage: {self.prog} --help)\n")
 
 
-class _Progress:
-    """A progress line on stderr, which is shown only if stderr is a terminal."""
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed arguments. End the process with exit code 2 if they are wrong."""
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        command: Parser = options.parser
+        known = [name for action in command._actions for name in action.option_strings]
+        meant = get_close_matches(unknown[0].partition("=")[0], known, 1)
+        hint = f": did you mean {meant[0]}?" if meant else ""
+        if not unknown[0].startswith("-"):
+            hint = ": write files before the options"
+        command.error(f"there is no argument {unknown[0]}{hint}")
+    return options
 
-    def __init__(self) -> None:
-        self._began = monotonic()
-        self._is_shown = False
 
-    def show(self, done: Imported) -> None:
-        if not sys.stderr.isatty():
-            return
-        part = done.read_bytes / done.total_bytes if done.total_bytes else 1.0
-        rate = done.delivered / max(0.001, monotonic() - self._began)
-        bar = ("#" * round(30 * part)).ljust(30, ".")
-        plural = "" if done.delivered == 1 else "s"
-        text = f"[{bar}] {part:4.0%}  {done.delivered:,} message{plural}, {rate:,.0f}/s"
-        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
-        self._is_shown = True
-
-    def end(self) -> None:
-        if self._is_shown:
-            print(file=sys.stderr)
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    made = Parser(
+        prog="segment-logging",
+        description="Send messages to Segment, or run a local endpoint.",
+        allow_abbrev=False,
+    )
+    made.add_argument("--version", action="version", version=f"segment-logging {__version__}")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        command = commands.add_parser(module.NAME, help=module.SUMMARY, allow_abbrev=False)
+        module.add_arguments(command)
+        command.set_defaults(run=module.run, parser=command, root=made)
+    return made
 
 
 def _fail(text: str) -> int:

@@ -1,228 +1,252 @@
-"""Sends a file of messages, one JSON object per line, and remembers its position in the file.
-
-The lines are calls in Segment's form, such as those that `SegmentJsonFormatter` or a journal
-writes. A line that can never be delivered becomes a dead letter, and the other lines are still
-sent. A bookmark file next to the file, `FILE.imported`, stores how many bytes have been settled. It
-is removed when the import is complete. A batch that was sent but not answered is sent again with
-the same message ids, so Segment recognises the duplicates.
-"""
+"""`segment-logging import FILE…`: send files of messages, one JSON object per line."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from hashlib import sha256
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
 
-from .._delivery.attempts import Delivery
-from .._delivery.dead_letters import DeadLetters
-from .._delivery.outcomes import Answered, Kept, TryAgain
-from .._messages.batch import Batch
-from .._messages.batcher import Batcher
-from .._messages.calls import call_of
-from .._messages.encoding import decode, encode
-from .._messages.limits import MAX_MESSAGE_BYTES
-from ..errors import InvalidMessage, MessageTooLarge, SegmentError
+from .._files import NotOurs, try_lock
+from .._reports import counted, were
+from ..errors import ConfigurationError
+from . import connection
+from .bookmark import Bookmark, ChangedFile, Place
+from .importer import Imported, Importer, not_resumable
+from .lines import STDIN, Source
+from .progress import Progress
+from .refusals import Letters, Shown, reasons_of
+from .sender import Sender
+from .stopping import Signals, Stopped
+from .trial import try_import
 
-_HEAD_BYTES = 4096  # how many bytes at the start of a file identify it
+NAME = "import"
+SUMMARY = "send files of messages, one JSON object per line"
 
 
-class ChangedFile(SegmentError):
-    """The bookmark belongs to another file, or the file has changed."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        "Send files of messages, one JSON object per line: those of SegmentJsonFormatter, of "
+        "Segment's own archives, and dead letters. Files may be compressed with gzip. Run the "
+        "command again to continue where it stopped."
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a file to send, or - for stdin")
+    parser.add_argument(
+        "--dead-letters",
+        metavar="FILE",
+        help="where to write lines that can never be delivered, with the reason "
+        "(default: FILE.dead-letters.jsonl)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="send nothing, only count messages and bad lines"
+    )
+    parser.add_argument(
+        "--new-ids", action="store_true", help="give every message a new message id"
+    )
+    parser.add_argument(
+        "--rate",
+        type=connection.positive_number,
+        metavar="N",
+        help="the largest number of messages to send per second (default: no limit)",
+    )
+    connection.add_sending_options(parser)
+    connection.add_key_options(parser)
 
 
-@dataclass(slots=True, kw_only=True)
-class Imported:
-    """The result of an import.
+def run(options: argparse.Namespace) -> int:
+    """Run the command, and return its exit code."""
+    check_files(options.files)
+    if options.dry_run:
+        return try_import(options)
+    command = _Import(options)
+    try:
+        with command.signals.caught():
+            command.run()
+    except Stopped as stopped:
+        command.progress.end()
+        command.tell(is_stopped=True)
+        return stopped.exit_code
+    return command.tell()
 
-    Attributes:
-        delivered: the number of messages that were answered with a 2xx status.
-        dead_lettered: the number of lines that are not messages or that Segment refused.
-        undated: the number of messages without a timestamp. Segment uses their time of arrival.
-        read_bytes: how many bytes of the file have been settled.
-        total_bytes: the size of the file.
+
+def check_files(files: Sequence[str]) -> None:
+    """Check that all files exist and are different, before anything is done.
+
+    Raises:
+        ConfigurationError: they are not.
+        OSError: one does not exist.
     """
-
-    delivered: int = 0
-    dead_lettered: int = 0
-    undated: int = 0
-    read_bytes: int = 0
-    total_bytes: int = 0
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every line has been settled."""
-        return self.read_bytes == self.total_bytes
+    seen: set[Any] = set()
+    for path in files:
+        found = None if path == STDIN else os.stat(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise ConfigurationError(f"{path} is a directory: pass files")
+        same = STDIN if found is None else (found.st_dev, found.st_ino)
+        if same in seen:
+            raise ConfigurationError(f"{path} is given twice: pass it once")
+        seen.add(same)
 
 
-class Bookmark:
-    """A file that stores how much of another file has been imported. It has mode 0600.
+class _Import:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.signals = Signals()
+        self.progress = Progress()
+        self.totals = Imported()
+        self._letters: list[Letters] = []
+        self._has_begun = False
 
-    Args:
-        path: the path of the imported file. The bookmark is stored next to it.
-        head: the first 4 KiB of the imported file, which identify it.
-    """
+    def run(self) -> None:
+        done = []
+        for path in self.options.files:
+            source = Source(path)
+            try:
+                bookmark = self._import(source)
+            except (ConfigurationError, ChangedFile, OSError) as error:
+                if not self._has_begun:
+                    raise
+                self._say(path, text_of(error, path))
+                self.totals.is_complete = False
+                return
+            finally:
+                self.progress.end()
+                source.close()
+            if not self.totals.is_complete:
+                return
+            done.append(bookmark)
+        for bookmark in done:  # only now, so that no file is sent twice if a later one fails
+            if bookmark is not None:
+                bookmark.remove()
 
-    def __init__(self, path: str, head: bytes) -> None:
-        self.path = f"{path}.imported"
-        self._head = head
+    def _import(self, source: Source) -> Bookmark | None:
+        """Import one file. Return its bookmark, to be removed when all files are complete."""
+        if source.is_resumable:
+            lock(source)
+        letters = Letters(self._path_of_letters(source), source.name)
+        self._letters.append(letters)
+        kept_in = "the file" if source.is_resumable else None
+        with connection.connected(self.options, kept_in=kept_in, dead_letters=letters) as delivery:
+            place, bookmark, kept = self._start(source)
+            importer = Importer(
+                Sender(delivery, self.progress, rate=self.options.rate, sleep=time.sleep),
+                letters,
+                progress=self.progress,
+                signals=self.signals,
+                say=lambda text: self._say(source.name, text),
+                show=Shown(source.name),
+            )
+            importer.totals = self.totals
+            self._has_begun = True
+            self.totals.is_complete = False  # until it is
+            self.totals.is_complete = importer.run(source, bookmark, place)
+        return kept
 
-    def find(self, total_bytes: int) -> int:
-        """Return the offset at which to continue, or 0 if there is no bookmark.
-
-        Raises:
-            ChangedFile: the bookmark does not match the file.
-        """
-        try:
-            with open(self.path, "rb") as bookmark:
-                fields = decode(bookmark.read())
-            offset, head = int(fields["offset"]), fields["head"]
-        except FileNotFoundError:
-            return 0
-        except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
-            offset, head = 0, None
-        if head != self._mark(offset) or not 0 <= offset <= total_bytes:
+    def _start(self, source: Source) -> tuple[Place, Bookmark | None, Bookmark | None]:
+        """Return where to begin, the bookmark if it can be written, and the bookmark to remove."""
+        salt = secrets.token_hex(16) if self.options.new_ids else ""
+        if not source.is_resumable:
+            return Place(salt=salt), None, None
+        bookmark = Bookmark(source.path, source.head)
+        found = bookmark.find()
+        if found is not None and bool(found.salt) != self.options.new_ids:
+            how = "without" if self.options.new_ids else "with"
+            raise ConfigurationError(
+                f"the import of {source.name} has begun {how} --new-ids: continue it {how} that "
+                f"option, or remove {bookmark.path} to import the whole file"
+            )
+        place = found or Place(salt=salt)
+        if not source.is_compressed and place.offset > (source.total_bytes or 0):
             raise ChangedFile(
-                f"the bookmark {self.path} belongs to another file, or the file has changed: "
+                f"{source.name} is shorter than what {bookmark.path} says was imported: "
                 "remove the bookmark to import the whole file"
             )
-        return offset
-
-    def put(self, offset: int) -> None:
-        """Store that the file has been imported up to `offset`.
-
-        Raises:
-            OSError: the bookmark cannot be written.
-        """
-        written = f"{self.path}.new"
-        bookmark = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(bookmark, "wb") as out:
-            out.write(encode({"offset": offset, "head": self._mark(offset)}))
-        os.replace(written, self.path)
-
-    def _mark(self, offset: int) -> str:
-        return sha256(self._head[: max(0, offset)]).hexdigest()
-
-    def remove(self) -> None:
-        """Remove the bookmark after the whole file has been imported."""
-        with suppress(FileNotFoundError):
-            os.unlink(self.path)
-
-
-class Importer:
-    """Imports one file.
-
-    Args:
-        delivery: sends each batch until it is settled, or keeps it if it cannot be delivered now.
-        dead_letters: stores the lines that are not messages.
-        sleep: called with the number of seconds to wait between two attempts.
-        on_progress: called after each batch.
-    """
-
-    def __init__(
-        self,
-        delivery: Delivery,
-        dead_letters: DeadLetters,
-        *,
-        sleep: Callable[[float], None],
-        on_progress: Callable[[Imported], object] = lambda imported: None,
-    ) -> None:
-        self._delivery = delivery
-        self._dead_letters = dead_letters
-        self._sleep = sleep
-        self._on_progress = on_progress
-        self._refused: list[tuple[object, InvalidMessage]] = []  # since the last settled batch
-
-    def run(self, path: str) -> Imported:
-        """Send the file, starting at the bookmark. Stop if a batch cannot be delivered now.
-
-        If the last line has no newline and is not JSON, it is probably still being written. It is
-        then left for the next import.
-
-        Raises:
-            ChangedFile: see `Bookmark.find`.
-            OSError: the file cannot be read, or the dead letters or the bookmark cannot be written.
-        """
-        with open(path, "rb") as stream:
-            done = Imported(total_bytes=os.fstat(stream.fileno()).st_size)
-            bookmark = Bookmark(path, stream.read(_HEAD_BYTES))
-            start = done.read_bytes = bookmark.find(done.total_bytes)
-            stream.seek(start)
-            batcher = Batcher(auto_timestamp=False)
-            for line in stream:
-                if _is_cut_short(line):
-                    break
-                encoded = self._encoded(line, start, done)
-                if encoded is not None and not batcher.push_line(encoded):
-                    if not self._deliver(batcher.take(), done):
-                        return done
-                    self._answered(bookmark, start, done)
-                    batcher.push_line(encoded)
-                start += len(line)
-        if batcher.is_empty or self._deliver(batcher.take(), done):
-            self._answered(bookmark, start, done)
-            if done.is_complete:
-                bookmark.remove()
-        return done
-
-    def _answered(self, bookmark: Bookmark, offset: int, done: Imported) -> None:
-        """Record that every line before `offset` has been settled."""
-        for found, reason in self._refused:
-            self._dead_letters.write([found], reason)
-        done.dead_lettered += len(self._refused)
-        self._refused.clear()
-        done.read_bytes, done.total_bytes = offset, max(offset, done.total_bytes)
-        bookmark.put(offset)
-        self._on_progress(done)
-
-    def _encoded(self, line: bytes, offset: int, done: Imported) -> bytes | None:
-        """Return the message in the line, encoded for sending, or None if there is none."""
-        if not line.strip():
-            return None
-        found: object = line.decode(errors="replace").strip()
         try:
-            found = decode(line)
-            call = call_of(found)  # type: ignore[arg-type]  # call_of raises for other types
-            if not call.has_id:
-                # The id is the same in every import of this line. An identical line at another
-                # position gets a different id.
-                identified = f"{sha256(line).hexdigest()[:40]}-{offset}"
-                call = replace(call, message_id=identified)
-            encoded = encode(call.wire_form())
-            if len(encoded) > MAX_MESSAGE_BYTES:
-                raise MessageTooLarge(len(encoded), MAX_MESSAGE_BYTES)
-        except Exception as error:  # one bad line must not stop the import
-            if not isinstance(error, InvalidMessage):
-                error = InvalidMessage("the line is not JSON: write one JSON object per line")
-            self._refused.append((found, error))
-            return None
-        done.undated += call.timestamp is None
-        return encoded
+            bookmark.put(place)
+        except NotOurs:  # somebody else may have prepared it
+            raise
+        except OSError as error:
+            self._say(source.name, not_resumable(error))
+            return place, None, bookmark
+        return place, bookmark, bookmark
 
-    def _deliver(self, batch: Batch, done: Imported) -> bool:
-        before = self._delivery.tally
-        attempts = self._delivery.attempts_at(batch)
-        while not attempts.are_over:
-            match attempts.make():
-                case Answered(is_set_aside=True) | Kept():
-                    return False
-                case TryAgain(seconds=seconds):
-                    self._sleep(seconds)
-                case _:
-                    continue
-        after = self._delivery.tally
-        done.delivered += after.delivered - before.delivered
-        done.dead_lettered += after.dead_lettered - before.dead_lettered
-        return True
+    def _path_of_letters(self, source: Source) -> str:
+        path: str | None = self.options.dead_letters
+        if path is None:
+            name = "stdin" if source.path == STDIN else source.path
+            path = f"{name}.dead-letters.jsonl"
+        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(source.descriptor)):
+            raise ConfigurationError(
+                "dead letters cannot be written to the file that is imported: "
+                "pass another file with --dead-letters"
+            )
+        return path
+
+    def _say(self, name: str, text: str) -> None:
+        print(f"segment-logging: {name}: {text}", file=sys.stderr)
+
+    def tell(self, *, is_stopped: bool = False) -> int:
+        """Print the totals, and return the exit code."""
+        totals = self.totals
+        if self.options.json:
+            print(
+                json.dumps(
+                    {
+                        "delivered": totals.delivered,
+                        "dead_lettered": totals.dead_lettered,
+                        "undated": totals.undated,
+                        "complete": totals.is_complete,
+                        "reasons": dict(totals.reasons),
+                    }
+                )
+            )
+        else:
+            for text in self._lines(is_stopped):
+                print(text)
+        return 0 if totals.is_complete and not totals.dead_lettered else 1
+
+    def _lines(self, is_stopped: bool) -> list[str]:
+        totals = self.totals
+        lines = [f"{counted(totals.delivered, 'message')} {were(totals.delivered)} delivered"]
+        if totals.dead_lettered:
+            paths = dict.fromkeys(one.path for one in self._letters if one.has_written)
+            where = f"see {', '.join(paths)}" if paths else "they are only counted"
+            lines.append(f"{counted(totals.dead_lettered, 'line')} can never be delivered: {where}")
+        lines += reasons_of(totals.reasons)
+        if totals.undated:
+            lines.append(
+                f"{counted(totals.undated, 'message')} had no timestamp: "
+                "Segment uses the time of arrival instead"
+            )
+        if totals.trouble:
+            lines.append(f"{totals.trouble}: everything before was imported")
+        again = "" if STDIN in self.options.files else ": run the command again to continue"
+        if is_stopped:
+            lines.append(f"stopped{again}")
+        elif not totals.is_complete:
+            lines.append(f"the import is not complete{again}")
+        return lines
 
 
-def _is_cut_short(line: bytes) -> bool:
-    """Return whether the line is probably still being written."""
-    if line.endswith(b"\n") or not line.strip():
-        return False
-    try:
-        decode(line)
-    except (ValueError, RecursionError):
-        return True
-    return False
+def lock(source: Source) -> None:
+    """Lock a file until it is closed.
+
+    Raises:
+        ConfigurationError: another process has locked it.
+    """
+    if os.name == "posix" and not try_lock(source.descriptor):
+        raise ConfigurationError(
+            f"another process is importing or replaying {source.name}: wait until it has ended"
+        )
+
+
+def text_of(error: Exception, path: str) -> str:
+    """Return what is wrong, for a single line on stderr."""
+    if isinstance(error, OSError):
+        return f"{error.filename or path}: {error.strerror or type(error).__name__}"
+    return str(error)

@@ -1,8 +1,8 @@
 """A local endpoint that behaves like Segment's, and shows what arrives and what would be dropped.
 
-Run `python -m segment_logging.collector`, or use `with Collector() as collector: ...` in a test.
+Run `segment-logging collector`, or use `with Collector() as collector: ...` in a test.
 
-The collector needs only the standard library, and can be reached only from this machine.
+The collector needs only the standard library. By default, it can be reached only from this machine.
 """
 
 from .arrivals import Answer as Answer

@@ -19,11 +19,12 @@ class Request:
 
     Attributes:
         path: the path, such as "/v1/batch".
-        headers: the headers by lower-case name, except for `authorization`.
+        headers: the headers by lower-case name, except for `authorization` and `cookie`.
         write_key: the write key from Basic auth or, if there is none, from the body. None if it is
             missing there, too.
         body_bytes: the size of the body as it was sent.
-        verdict: how Segment would handle the request.
+        verdict: how Segment would handle the request. A collector with a limit on what it keeps
+            stores it without the calls, which are in the arrivals.
         status: the status of the answer, or None if the connection was closed without an answer.
             While an `answer` function handles the request, it is the status that Segment would
             answer with.
@@ -67,11 +68,13 @@ class Answer:
         headers: additional headers, such as `{"Retry-After": "2"}`.
         body: the body. None means the body that Segment sends, such as `{"success": true}` with a
             2xx status.
+        delay: the seconds to wait before the answer. `math.inf` waits until the client gives up.
     """
 
     status: int | None = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,11 @@ class Arrival:
         reason: the discard code or the reason for the refusal. None if the call was accepted.
         warnings: probable mistakes that Segment accepts.
         number: the number of the arrival, starting at 1.
+        time: the time of arrival, such as "2026-11-23T08:00:00.123Z".
+        source: the library that sent the call: the name in `context.library`, or else the
+            request's user agent without its version.
+        request: the request's `path`, `status`, `body_bytes`, `encoding`, `retry_count` and
+            `user_agent`.
     """
 
     outcome: str
@@ -92,37 +100,19 @@ class Arrival:
     reason: str | None = None
     warnings: tuple[str, ...] = ()
     number: int = 0
+    time: str = ""
+    source: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the arrival in the form that the web page reads."""
+        """Return the arrival as the collector's JSON has it, except for its short columns."""
         return {
             "number": self.number,
+            "time": self.time,
             "outcome": self.outcome,
-            "message": self.message,
             "reason": self.reason,
             "warnings": list(self.warnings),
+            "source": self.source,
+            "request": dict(self.request),
+            "message": self.message,
         }
-
-
-def arrivals_of(request: Request) -> list[Arrival]:
-    """Return the outcome of each call of an answered request."""
-    verdict = request.verdict
-    if verdict.status != 200:
-        return [Arrival(outcome="refused", reason=verdict.reason)]
-    if request.status is None or not 200 <= request.status < 300:
-        reason = "hung up" if request.status is None else f"answered {request.status}"
-        return [
-            Arrival(outcome="refused", message=judged.message, reason=reason)
-            for judged in verdict.judged
-        ]
-    if verdict.code is not None:
-        return [Arrival(outcome="dropped", reason=verdict.code, warnings=verdict.warnings)]
-    return [
-        Arrival(
-            outcome="accepted" if judged.code is None else "dropped",
-            message=judged.message,
-            reason=judged.code,
-            warnings=(() if index else verdict.warnings) + judged.warnings,
-        )
-        for index, judged in enumerate(verdict.judged)
-    ]

@@ -7,7 +7,7 @@ Engage, warehouses, destinations). This module uses no clock, thread or socket.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,45 +21,65 @@ _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?",
     re.IGNORECASE | re.ASCII,
 )
+_EMAIL = re.compile(r"[^@\s]{1,100}@[^@\s.]{1,100}(?:\.[^@\s.]{1,100}){1,10}")
 
 
-def hints_of(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a warning about each probable mistake in an accepted call.
+def hints_of(message: Mapping[str, Any]) -> list[str]:
+    """Return a warning about each probable mistake in an accepted call.
 
     Args:
         message: the call in wire form, with its batch's context merged in.
     """
-    yield from _message_id_hints(message.get("messageId"))
-    yield from _timestamp_hints(message.get("timestamp"))
-    yield from _identity_hints(message)
-    yield from _context_hints(message)
+    hints: list[str] = []
+    warn = hints.append
+    # The conditions only avoid calls that would find nothing, for speed.
+    message_id = message.get("messageId")
+    if message_id.__class__ is not str or not 0 < len(message_id) <= MAX_MESSAGE_ID_CHARACTERS:
+        _message_id_hints(message_id, warn)
+    _timestamp_hints(message.get("timestamp"), warn)
+    user_id = message.get("userId")
+    if message["type"] in ("alias", "group") or (user_id.__class__ is str and "@" in user_id):
+        _identity_hints(message, warn)
+    _context_hints(message, warn)
     for key in ("properties", "traits"):
         if key in message:
-            yield from _fields_hints(key, message[key])
+            _fields_hints(key, message[key], warn)
+    return hints
 
 
-def _message_id_hints(message_id: Any) -> Iterator[str]:
+def _message_id_hints(message_id: Any, warn: Callable[[str], object]) -> None:
     if message_id is None or message_id == "":
-        yield "messageId is missing: Segment cannot recognise duplicates"
+        warn("messageId is missing: Segment cannot recognise duplicates")
     elif not isinstance(message_id, str):
-        yield "messageId is not text"
+        warn("messageId is not text")
     elif len(message_id) > MAX_MESSAGE_ID_CHARACTERS:
-        yield (
+        warn(
             f"messageId has {len(message_id)} characters: Unify drops a message "
             f"with more than {MAX_MESSAGE_ID_CHARACTERS}"
         )
 
 
-def _timestamp_hints(timestamp: Any) -> Iterator[str]:
-    if timestamp is None:
+def _timestamp_hints(timestamp: Any, warn: Callable[[str], object]) -> None:
+    if timestamp is None or (isinstance(timestamp, str) and _is_usual_moment(timestamp)):
         return
     found = _MOMENT.fullmatch(timestamp) if isinstance(timestamp, str) else None
     if found is None or not _is_moment(found):
-        yield "timestamp is not ISO 8601: Segment uses the time of arrival instead"
+        warn("timestamp is not ISO 8601: Segment uses the time of arrival instead")
     elif found[7] is None:
-        yield "timestamp has no time zone: Segment assumes UTC"
+        warn("timestamp has no time zone: Segment assumes UTC")
     elif int(found[1]) < 1970:
-        yield "timestamp is before 1970: Unify and Engage may not accept it"
+        warn("timestamp is before 1970: Unify and Engage may not accept it")
+
+
+def _is_usual_moment(text: str) -> bool:
+    """Return whether a text is a moment as most libraries write it: 2026-11-23T08:00:00.123Z."""
+    if len(text) != 24 or text[4] + text[10] + text[19] != "-T." or text[:4] < "1970":
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text.isascii()
 
 
 def _is_moment(found: re.Match[str]) -> bool:
@@ -71,42 +91,42 @@ def _is_moment(found: re.Match[str]) -> bool:
     return second <= 60
 
 
-def _identity_hints(message: Mapping[str, Any]) -> Iterator[str]:
+def _identity_hints(message: Mapping[str, Any], warn: Callable[[str], object]) -> None:
     user_id = message.get("userId")
-    if isinstance(user_id, str) and re.fullmatch(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", user_id):
-        yield "userId looks like an e-mail address: Segment recommends a database id"
+    if isinstance(user_id, str) and "@" in user_id and _EMAIL.fullmatch(user_id):
+        warn("userId looks like an e-mail address: Segment recommends a database id")
     if message.get("type") == "alias" and not message.get("previousId"):
-        yield "previousId is missing: there is nothing to alias"
+        warn("previousId is missing: there is nothing to alias")
     if message.get("type") == "group":
         group_id = message.get("groupId")
         if not isinstance(group_id, str) or not group_id:
-            yield "groupId is missing, empty or not text: Unify drops the call"
+            warn("groupId is missing, empty or not text: Unify drops the call")
         elif len(group_id) > MAX_GROUP_ID_CHARACTERS:
-            yield (
+            warn(
                 f"groupId has {len(group_id)} characters: Unify drops a call "
                 f"with more than {MAX_GROUP_ID_CHARACTERS}"
             )
 
 
-def _context_hints(message: Mapping[str, Any]) -> Iterator[str]:
+def _context_hints(message: Mapping[str, Any], warn: Callable[[str], object]) -> None:
     context = message.get("context")
     if context is not None and not isinstance(context, dict):
-        yield "context is not an object"
+        warn("context is not an object")
     elif not isinstance((context or {}).get("library"), dict):
-        yield "context.library is missing: the sending library is unknown"
+        warn("context.library is missing: the sending library is unknown")
     integrations = message.get("integrations")
     if integrations is not None and not isinstance(integrations, dict):
-        yield "integrations is not an object"
-    elif "all" in (integrations or {}):
-        yield 'integrations has "all": Segment spells it "All"'
+        warn("integrations is not an object")
+    elif integrations and "all" in integrations:
+        warn('integrations has "all": Segment spells it "All"')
 
 
-def _fields_hints(key: str, fields: Any) -> Iterator[str]:
+def _fields_hints(key: str, fields: Any, warn: Callable[[str], object]) -> None:
     if not isinstance(fields, dict):
-        yield f"{key} is null, which Segment does not document: send {{}}"
+        warn(f"{key} is null, which Segment does not document: send {{}}")
         return
     if len(fields) > MAX_UNIFY_PROPERTIES:
-        yield (
+        warn(
             f"{key} has {len(fields)} keys: "
             f"Unify drops a call with more than {MAX_UNIFY_PROPERTIES}"
         )
@@ -117,9 +137,9 @@ def _fields_hints(key: str, fields: Any) -> Iterator[str]:
         if number is not None and (
             isinstance(number, bool) or not isinstance(number, (int, float))
         ):
-            yield f"{name} is not a number: destinations will not add it up"
+            warn(f"{name} is not a number: destinations will not add it up")
     currency = fields.get("currency")
     if currency is not None and not (
         isinstance(currency, str) and re.fullmatch(r"[A-Za-z]{3}", currency)
     ):
-        yield "currency is not a three-letter code (ISO 4217)"
+        warn("currency is not a three-letter code (ISO 4217)")

@@ -35,6 +35,8 @@ def columns_of(message: Any) -> tuple[str, str, str, str]:
 def printable(value: object) -> str:
     """Return `value` as one line of text, with control characters written as escapes."""
     text = value if isinstance(value, str) else _json(value)
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
@@ -51,4 +53,7 @@ def table(rows: Iterable[Sequence[str]], heads: Sequence[str] = COLUMNS) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "(nested too deeply)"

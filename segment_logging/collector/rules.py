@@ -11,12 +11,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from .._identity.merge import merge
 from .._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
 from .._messages.wire import CALL_TYPES, CONSENT_EVENT
 from .hints import hints_of
+from .reading import read_form
+
+_SHORT_PATHS = {
+    "t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen",
+    "b": "batch", "import": "batch",
+}  # fmt: skip
+"""The paths of analytics.js, and the older name of a batch."""
 
 TYPE_MISSING = "type_missing"
 TYPE_UNKNOWN = "type_unknown"
@@ -33,11 +40,14 @@ class Judged:
             merged in. A value that is not an object is unchanged.
         code: Segment's discard code, or None if the call is accepted.
         warnings: probable mistakes that Segment accepts.
+        text: the JSON of the message as it was sent. None if the message differs from what was
+            sent, or was the whole body.
     """
 
     message: Any
     code: str | None = None
     warnings: tuple[str, ...] = ()
+    text: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +82,14 @@ def judge(
     """Return how Segment would handle a POST request.
 
     Args:
-        path: the path, such as "/v1/track" or "/v1/batch". "/v1/import" is the same as "/v1/batch".
+        path: the path, such as "/v1/track" or "/v1/batch". "/v1/import" is the same as "/v1/batch",
+            and "/v1/t" is the same as "/v1/track".
         body: the decompressed body.
         has_seen: returns whether a call with this message id has already arrived. A repeated id
             leads to a warning.
     """
     kind = path.rstrip("/").removeprefix("/v1/")
-    kind = "batch" if kind == "import" else kind
+    kind = _SHORT_PATHS.get(kind, kind)
     if kind not in (*CALL_TYPES, "batch"):
         return Verdict(status=404, reason=f"Segment has no endpoint {path}")
     if len(body) > MAX_BATCH_BYTES:
@@ -86,26 +97,26 @@ def judge(
             f"the body has {len(body):,} bytes: Segment accepts at most {MAX_BATCH_BYTES:,}"
         )
     try:
-        form = json.loads(body.decode(), parse_constant=_refuse_constant)
+        form, texts = read_form(body)
+        if not isinstance(form, dict):
+            return _refusal(f"the body must be an object, not {type(form).__name__}")
+        return _judge_form(kind, form, texts, body, has_seen)
     except RecursionError:
         return _refusal("the body is nested too deeply")
     except ValueError as error:
         return _refusal(f"the body is not JSON: {error}")
-    if not isinstance(form, dict):
-        return _refusal(f"the body must be an object, not {type(form).__name__}")
-    return _judge_form(kind, form, body, has_seen)
 
 
 def _refusal(reason: str, message_count: int = 0) -> Verdict:
     return Verdict(status=400, reason=reason, message_count=message_count)
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
 def _judge_form(
-    kind: str, form: dict[str, Any], body: bytes, has_seen: Callable[[str], bool]
+    kind: str,
+    form: dict[str, Any],
+    texts: list[str] | None,
+    body: bytes,
+    has_seen: Callable[[str], bool],
 ) -> Verdict:
     write_key = form.pop("writeKey", None)
     sent_at = form.pop("sentAt", None)
@@ -113,7 +124,8 @@ def _judge_form(
         items = form.get("batch")
         calls: list[Any] = items if isinstance(items, list) else []
         too_large = len(body) > MAX_MESSAGE_BYTES and any(
-            _size_of(call) > MAX_MESSAGE_BYTES for call in calls
+            6 * len(text) > MAX_MESSAGE_BYTES and _size_of(call) > MAX_MESSAGE_BYTES
+            for call, text in zip(calls, texts or ())
         )
     else:
         calls = [{"type": kind, **{key: form[key] for key in form if key != "type"}}]
@@ -123,7 +135,7 @@ def _judge_form(
     if len(calls) > MAX_BATCH_MESSAGES:
         judged = tuple(Judged(call, TOO_MANY) for call in calls)
     else:
-        judged = _judge_calls(calls, form if kind == "batch" else {}, has_seen)
+        judged = _judge_calls(calls, texts or [], form if kind == "batch" else {}, has_seen)
     return Verdict(
         judged=judged,
         code=None if calls else "empty_batch",
@@ -141,23 +153,30 @@ def _size_of(call: Any) -> int:
 
 
 def _judge_calls(
-    calls: list[Any], batch: Mapping[str, Any], has_seen: Callable[[str], bool]
+    calls: list[Any],
+    texts: list[str],
+    batch: Mapping[str, Any],
+    has_seen: Callable[[str], bool],
 ) -> tuple[Judged, ...]:
     judged = []
     ids: set[str] = set()
-    for call in calls:
+    has_shared = isinstance(batch.get("context"), dict) or isinstance(
+        batch.get("integrations"), dict
+    )
+    for index, call in enumerate(calls):
         if not isinstance(call, dict):
             judged.append(Judged(call, discard_code(call)))
             continue
-        message = _with_batch_fields(call, batch)
+        text = texts[index] if texts and not has_shared and "writeKey" not in call else None
+        message = call if text is not None else _with_batch_fields(call, batch)
         code = discard_code(message)
-        warnings = list(hints_of(message)) if code is None else []
+        warnings = hints_of(message) if code is None else []
         message_id = message.get("messageId")
         if isinstance(message_id, str) and message_id:
             if message_id in ids or has_seen(message_id):
                 warnings.append("messageId is repeated: Segment keeps only the first")
             ids.add(message_id)
-        judged.append(Judged(message, code, tuple(warnings)))
+        judged.append(Judged(message, code, tuple(warnings), text))
     return tuple(judged)
 
 
@@ -197,10 +216,13 @@ def discard_code(call: Any) -> str | None:
 
 
 def _id_code(call: Mapping[str, Any]) -> str | None:
-    ids = [call[key] for key in ("userId", "anonymousId") if call.get(key) is not None]
-    if not ids:
+    user_id, anonymous_id = call.get("userId"), call.get("anonymousId")
+    if user_id is None and anonymous_id is None:
         return "no_user_anon_id"
-    return None if all(isinstance(one, str) and one for one in ids) else "id_not_string"
+    for one in (user_id, anonymous_id):
+        if one is not None and not (isinstance(one, str) and one):
+            return "id_not_string"
+    return None
 
 
 def _event_code(call: Mapping[str, Any]) -> str | None:
@@ -220,10 +242,16 @@ def _name_code(call: Mapping[str, Any]) -> str | None:
     return None
 
 
+_OBJECT_OF = {"identify": "traits", "group": "traits", "alias": None}
+"""The field of a call that must be an object, if it is not `properties`."""
+
+
 def _object_code(call_type: str, call: Mapping[str, Any]) -> str | None:
-    key = {"identify": "traits", "group": "traits", "alias": None}.get(call_type, "properties")
-    if key is not None and call.get(key) is not None and not isinstance(call[key], dict):
-        return f"{key}_not_object"
+    key = _OBJECT_OF.get(call_type, "properties")
+    if key is not None:
+        value = call.get(key)
+        if value is not None and not isinstance(value, dict):
+            return f"{key}_not_object"
     return None
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from .._process.threads import new_condition, new_rlock, start_daemon
-from .arrivals import Answer, Arrival, Request, arrivals_of
+from .._clock import seconds_since_epoch
+from .._process.threads import new_condition, new_lock, start_daemon
+from .._reports import Reporter, where
+from .access import ANY, Access
+from .arrivals import Answer, Arrival, Request
 from .connections import Server
+from .entries import Entry, entries_of
+from .exchanges import Exchanges
+from .faults import Script, answers_of
+from .filters import Filter
+from .live import listed
+from .store import Store
 
-Script = Iterable[Answer | int | None] | Callable[[Request], Answer | int | None]
-"""The answers to send: a list with one answer per POST, or a function that takes the request. A
-number is an answer with that status. For None, and after the end of the list, the collector answers
-like Segment."""
-
-_MAX_IDS = 100_000  # message ids that are stored to recognise duplicates
-_MAX_NEWS = 1_000  # arrivals in one answer to the web page
+_MAX_BATCH = 1_000  # arrivals that `stream` takes from the store at once
 
 
 class Collector:
@@ -32,13 +36,21 @@ class Collector:
     are not in `messages`. A collector is thread-safe.
 
     Args:
-        port: the port to listen on, on 127.0.0.1. 0 picks a free port.
+        port: the port to listen on. 0 picks a free port.
         answer: the answers to send instead of Segment's. See `Script`.
         on_arrival: called with each arrival, in the thread of its connection.
-        keep: the number of arrivals and requests to keep. Older ones are removed. None keeps all.
+        keep: the number of requests to keep, and of arrivals of each of three kinds: accepted,
+            accepted with a warning, and not accepted. Older ones are removed, also if they need
+            more than 48 MiB for each kind. None keeps everything.
+        host: the address to listen on.
+        allow_hosts: more names by which clients may address the collector, such as
+            "host.docker.internal".
+        allow_origins: origins of web pages that may send, such as "https://app.test". Pages of this
+            machine always may. "*" allows every page.
 
     Raises:
         OSError: the port is already in use.
+        ValueError: the answers cannot be read.
     """
 
     def __init__(
@@ -48,25 +60,33 @@ class Collector:
         answer: Script = (),
         on_arrival: Callable[[Arrival], None] | None = None,
         keep: int | None = None,
+        host: str = "127.0.0.1",
+        allow_hosts: Iterable[str] = (),
+        allow_origins: Iterable[str] = (),
     ) -> None:
         self._answer = answer if callable(answer) else _function_of(answer)
         self._on_arrival = on_arrival
         self._changed = new_condition()
-        self._arrivals: deque[Arrival] = deque(maxlen=keep)
-        self._requests: deque[Request] = deque(maxlen=keep)
-        self._ids: dict[str, None] = {}
-        self._number = 0
-        self._counts = {"accepted": 0, "dropped": 0, "refused": 0, "requests": 0}
-        self._server = Server(port, self)
+        self._store = Store(keep)
+        self._reporter = Reporter()
+        self._is_closed = False
+        self.run = uuid.uuid4().hex
+        self.started = _now()
+        self.access = Access(host, allow_hosts, allow_origins)
+        self._server = Server(host, port, self, Exchanges)
+        self._host = "127.0.0.1" if host in ANY else f"[{host}]" if ":" in host else host
         self._thread = start_daemon(lambda: self._server.serve_forever(0.02), "collector")
 
     @property
     def url(self) -> str:
         """The URL to use as the host or as SEGMENT_HOST, or to open in a browser."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://{self._host}:{self._server.server_address[1]}"
 
     def close(self) -> None:
         """Stop listening and close all connections. The arrivals can still be read."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -87,87 +107,177 @@ class Collector:
     @property
     def arrivals(self) -> list[Arrival]:
         """Everything that arrived, in order, with its outcome."""
-        with self._changed:
-            return list(self._arrivals)
+        return [entry.arrival() for entry in self._all()]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The calls that Segment would accept, in order of arrival, including duplicates."""
-        return [one.message for one in self.arrivals if one.outcome == "accepted"]
+        return [one.arrival().message for one in self._all() if one.outcome == "accepted"]
 
     @property
     def dropped(self) -> list[tuple[Any, str]]:
         """The calls that Segment would silently drop, each with its discard code."""
         return [
-            (one.message, one.reason or "") for one in self.arrivals if one.outcome == "dropped"
+            (one.arrival().message, one.reason or "")
+            for one in self._all()
+            if one.outcome == "dropped"
         ]
 
     @property
     def requests(self) -> list[Request]:
         """All POST requests in order of arrival."""
         with self._changed:
-            return list(self._requests)
+            return self._store.requests
+
+    def find(self, *, after: int = 0, limit: int | None = None, **filters: str) -> list[Arrival]:
+        """Return the arrivals that match all filters, in order.
+
+        Args:
+            after: only return arrivals after the one with this number.
+            limit: the maximum number of arrivals to return.
+            filters: any of `type`, `event`, `user`, `outcome`, `source` and `search`, which the
+                page of the collector in the documentation describes.
+
+        Raises:
+            TypeError: there is no such filter.
+            ValueError: there is no such outcome.
+        """
+        chosen = Filter(**filters)
+        return [entry.arrival() for entry in listed(self, chosen, after, limit or 10**9)[0]]
+
+    def stream(self, *, after: int = 0, **filters: str) -> Iterator[Arrival]:
+        """Yield arrivals as they come, until the collector is closed. See `find`."""
+        chosen = Filter(**filters)
+        for entries in self.batches(after):
+            yield from (entry.arrival() for entry in entries if chosen.selects(entry))
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts since the start or the last `clear`.
+
+        Returns:
+            `accepted`, `warned` (accepted, with a warning), `dropped`, `refused`, `requests`, and
+            `events`: a list with an object for each event. It has `type`, `name`, `count`, the
+            first four counts, and `properties`: a list of objects with `name`, `count`, `types`
+            (the number of values of each JSON type) and `mixed` (whether it has several types).
+        """
+        with self._changed:
+            return {**self._store.counts, "events": self._store.events.to_list()}
+
+    def clear(self) -> None:
+        """Remove everything that arrived, and set the counts to 0."""
+        with self._changed:
+            self._store.clear()
+            self._changed.notify_all()
 
     def wait_for(self, count: int, timeout: float = 10.0) -> bool:
         """Wait until `count` calls are accepted. Return False if `timeout` seconds pass first."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._counts["accepted"] >= count, timeout)
+            return self._changed.wait_for(lambda: self._store.counts["accepted"] >= count, timeout)
 
-    # Methods for the HTTP server. ---------------------------------------------------------------
+    def _all(self) -> list[Entry]:
+        with self._changed:
+            return list(self._store.after(0))
+
+    # Methods for the HTTP server and the command. -----------------------------------------------
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted."""
-        with self._changed:
-            return message_id in self._ids
+        return self._store.has_seen(message_id)
 
     def take(self, request: Request) -> Answer:
         """Decide the answer to a request and store both."""
-        scripted = self._answer(request)  # outside the lock, because it may take a long time
-        if scripted is None:
-            scripted = request.verdict.status
-        answer = Answer(scripted) if isinstance(scripted, int) else scripted
+        answer = self._decide(request)
         request = replace(request, status=answer.status)
+        entries = list(entries_of(request, _now()))
+        messages = [entry.message for entry in entries]
+        sizes = self._store.pack(entries)
         with self._changed:
-            first = self._number + 1
-            arrivals = [
-                replace(one, number=number)
-                for number, one in enumerate(arrivals_of(request), start=first)
-            ]
-            self._requests.append(request)
-            self._counts["requests"] += 1
-            for one in arrivals:
-                self._remember(one)
+            self._store.add(request, entries, messages, sizes)
             self._changed.notify_all()
-        if self._on_arrival is not None:
-            for one in arrivals:
-                self._on_arrival(one)
+        self._notify(entries, messages)
         return answer
 
-    def _remember(self, arrival: Arrival) -> None:
-        self._number = arrival.number
-        self._arrivals.append(arrival)
-        self._counts[arrival.outcome] += 1
-        if arrival.outcome == "accepted" and isinstance(arrival.message.get("messageId"), str):
-            self._ids[arrival.message["messageId"]] = None
-            if len(self._ids) > _MAX_IDS:
-                del self._ids[next(iter(self._ids))]
+    def _notify(self, entries: list[Entry], messages: list[Any]) -> None:
+        """Tell the program about arrivals, of which the entries may have no message any more."""
+        if self._on_arrival is not None:
+            try:
+                for entry in entries:
+                    self._on_arrival(entry.arrival())
+            except Exception as error:
+                self._report("on_arrival", error)
 
-    def since(self, number: int) -> dict[str, Any]:
-        """Return what arrived after the arrival with this number, in the form the page reads."""
+    def _decide(self, request: Request) -> Answer:
+        try:
+            scripted = self._answer(request)  # outside the lock, because it may take a long time
+            if scripted is None:
+                scripted = request.verdict.status
+            if not isinstance(scripted, (int, Answer)):
+                raise TypeError(f"an answer is {type(scripted).__name__}: use a status or Answer")
+        except Exception as error:
+            self._report("answer", error)
+            return Answer(500)
+        return Answer(scripted) if isinstance(scripted, int) else scripted
+
+    def _report(self, name: str, error: Exception) -> None:
+        self._reporter.once(
+            name, f"the collector's {name} raised {type(error).__name__} in {where(error)}"
+        )
+
+    def entry(self, number: int) -> Entry | None:
+        """Return the arrival with this number, or None if it is not kept."""
         with self._changed:
-            if number > self._number:
-                number = 0  # the number is from a previous collector on the same port
-            arrivals = [one for one in self._arrivals if one.number > number]
-            return {
-                "next": self._number,
-                "arrivals": [one.to_dict() for one in arrivals[-_MAX_NEWS:]],
-                "counts": dict(self._counts),
-            }
+            return self._store.get(number)
+
+    def entries_after(self, number: int, limit: int) -> list[Entry]:
+        """Return at most `limit` arrivals after the one with this number."""
+        with self._changed:
+            return self._store.some_after(number, limit)
+
+    def state(self) -> dict[str, Any]:
+        """Return the counts and the number of the last arrival."""
+        with self._changed:
+            store = self._store
+            return {"last": store.last, "cleared": store.cleared, "counts": dict(store.counts)}
+
+    def await_news(
+        self, number: int, cleared: int, timeout: float | None = None
+    ) -> tuple[int, bool]:
+        """Wait for a later arrival or for a clear.
+
+        Returns:
+            How many times the collector was cleared, and whether it is closed.
+        """
+        store = self._store
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_closed or store.last > number or store.cleared != cleared, timeout
+            )
+            return store.cleared, self._is_closed
+
+    def batches(self, after: int = 0) -> Iterator[list[Entry]]:
+        """Yield arrivals in lists as they come, until the collector is closed."""
+        while True:
+            cleared, is_closed = self.await_news(after, -1, 0)
+            entries = self.entries_after(after, _MAX_BATCH)
+            if entries:
+                after = entries[-1].number
+                yield entries
+            elif is_closed:
+                return
+            else:
+                self.await_news(after, cleared)
 
 
-def _function_of(script: Iterable[Answer | int | None]) -> Callable[[Request], Answer | int | None]:
-    answers = iter(script)
-    lock = new_rlock()
+def _now() -> str:
+    moment = datetime.fromtimestamp(seconds_since_epoch(), UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _function_of(
+    script: Iterable[Answer | int | str | None],
+) -> Callable[[Request], Answer | int | None]:
+    answers = answers_of(script)
+    lock = new_lock()
 
     def answer(request: Request) -> Answer | int | None:
         with lock:

@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
 import unittest
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
-
-from typing_extensions import override
 
 from segment_logging import SegmentJsonFormatter
-from segment_logging.cli import main
-from segment_logging.collector import Collector, Request
-from tests.builders import PROJECT, a_record, a_track
+from segment_logging.collector import Request
+from tests.builders import PROJECT, a_record
+from tests.cli.cases import CliCase, a_line
 from tests.servers import dead_host
-
-
-def a_line(number: int, **fields: Any) -> str:
-    """Return a line of a file: a track call with an old timestamp."""
-    form = a_track(f"E{number}", timestamp="2020-01-02T03:04:05Z").to_dict()
-    return json.dumps({**form, **fields}) + "\n"
-
-
-class CliCase(unittest.TestCase):
-    @override
-    def setUp(self) -> None:
-        directory = TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.file = Path(directory.name, "events.jsonl")
-        self.bookmark = Path(f"{self.file}.imported")
-        self.letters = Path(f"{self.file}.dead-letters.jsonl")
-
-    def run_it(self, host: str, *more: str) -> tuple[int, str, str]:
-        """Import the file; return the exit code, stdout and stderr."""
-        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as said:
-            code = main(["import", str(self.file), "--host", host, "--write-key", "key", *more])
-        return code, out.getvalue(), said.getvalue()
-
-    def collected(self, answer: Callable[[Request], int | None] = lambda _: None) -> Collector:
-        collector = Collector(answer=answer)
-        self.addCleanup(collector.close)
-        return collector
-
-    def events(self, collector: Collector) -> list[str]:
-        return [message["event"] for message in collector.messages]
 
 
 class TestImport(CliCase):
@@ -153,21 +115,28 @@ class TestImport(CliCase):
         code, out, _ = self.run_it(collector.url, "--json")
         self.assertEqual(code, 1)
         told = {"delivered": 4, "dead_lettered": 1, "undated": 0, "complete": True}
-        self.assertEqual(json.loads(out), told)
+        self.assertEqual(json.loads(out), {**told, "reasons": {}})
 
     def test_goes_on(self) -> None:
         """The next run continues where the last one stopped, and each message arrives once."""
         self.file.write_text("".join(map(a_line, range(6_000))))
-        down = [False, False, True]
-        collector = self.collected(lambda request: 503 if down and down.pop(0) else None)
-        code, out, said = self.run_it(collector.url, "--max-attempts", "1")
+        requests: list[Request] = []
+
+        def answer(request: Request) -> int | None:
+            requests.append(request)
+            return 503 if len(requests) > 2 else None
+
+        code, out, said = self.run_it(self.collected(answer).url, "--max-attempts", "1")
         self.assertEqual(code, 1)
+        before = [one.message["event"] for each in requests[:2] for one in each.verdict.judged]
+        collector = self.collected()
         self.assertIn("run the command again to continue", out)
         self.assertIn("messages are waiting in the file", said)
         self.assertEqual(self.bookmark.stat().st_mode & 0o777, 0o600)
         code, out, _ = self.run_it(collector.url)
         self.assertEqual((code, self.bookmark.exists()), (0, False))
-        self.assertEqual(self.events(collector), [f"E{number}" for number in range(6_000)])
+        every = [f"E{number}" for number in range(6_000)]
+        self.assertEqual(before + self.events(collector), every)
 
     def test_ids(self) -> None:
         """A line without an id gets the same id in every run, and equal lines get different ids."""
@@ -239,27 +208,10 @@ class TestWhatGoesWrong(CliCase):
     def test_wrong_key(self) -> None:
         """A 401 stops the import at once, and no message is lost."""
         self.file.write_text(a_line(1))
-        with Collector(answer=lambda request: 401) as one:
-            code, out, said = self.run_it(one.url)
+        code, out, said = self.run_it(self.collected(lambda request: 401).url)
         self.assertEqual(code, 1)
         self.assertIn("check the write key", said)
         self.assertIn("0 messages were delivered", out)
-
-
-class TestCommands(unittest.TestCase):
-    def test_usage(self) -> None:
-        """Incomplete or unknown commands show the usage."""
-        for arguments in ([], ["no-command"], ["import"]):
-            with redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit) as ended:
-                main(arguments)
-            self.assertEqual(ended.exception.code, 2)
-            self.assertIn("usage: segment-logging", said.getvalue())
-
-    def test_collector(self) -> None:
-        """`collector` is one of the commands."""
-        with redirect_stderr(io.StringIO()) as said:
-            self.assertEqual(main(["collector", "--port", "99999999"]), 2)
-        self.assertIn("cannot listen", said.getvalue())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,15 @@ from segment_logging import (
 )
 from segment_logging._process.delivering import delivering_by
 from tests.builders import a_track
-from tests.servers import Answer, Request, ScriptedServer, dead_host, dripping_server, mute_server
+from tests.servers import (
+    Answer,
+    Request,
+    ScriptedServer,
+    dead_host,
+    dripping_server,
+    mute_server,
+    raw_server,
+)
 
 KEY = "s3cr3t-write-key"
 BROKEN = (
@@ -116,7 +124,9 @@ class TestAnswers(unittest.TestCase):
     def test_compressed_web_page(self) -> None:
         """A compressed web page is not a delivery either."""
         body = gzip.compress(b"<!DOCTYPE html>" + b"x" * 100)
-        failure(Answer(headers={"Content-Encoding": "gzip"}, body=body))
+        failure(
+            Answer(headers={"Content-Encoding": "gzip", "Content-Type": "text/html"}, body=body)
+        )
 
     def test_broken_body(self) -> None:
         """A 2xx with an unreadable body is a delivery, because the request was accepted."""
@@ -134,6 +144,15 @@ class TestAnswers(unittest.TestCase):
                 error = failure(Answer(status=status, headers=headers, body=b"none of it"))
                 self.assertEqual((error.status, error.retryable), (status, retryable))
                 self.assertEqual(error.retry_after, 7 if retryable else None)
+
+    def test_closed_in_the_headers(self) -> None:
+        """A connection that is closed in the middle of the headers has delivered nothing."""
+        for head in (b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-", b"HTTP/1.1 200"):
+            with self.subTest(head), raw_server(head) as host, HttpClient(host) as client:
+                with self.assertRaises(DeliveryError) as caught:
+                    client.send(KEY, a_track())
+                self.assertTrue(caught.exception.retryable)
+                self.assertIsNone(caught.exception.status)
 
     def test_body_that_drips(self) -> None:
         """A slow body is not waited for, because the status is already known."""

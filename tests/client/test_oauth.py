@@ -261,7 +261,7 @@ class TestHttpClient(unittest.TestCase):
         return server.requests, failures
 
     def token(self, token: str = "t-1") -> ServerAnswer:
-        return ServerAnswer(body=token_answer(token).start)
+        return ServerAnswer(body=token_answer(token).body)
 
     def test_bearer(self) -> None:
         """The token is in the header, the write key is in the body, and the token is reused."""

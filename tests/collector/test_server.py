@@ -1,74 +1,24 @@
-"""Tests for the collector's HTTP server, its text output and its command."""
+"""Tests for the collector: what arrives, what it answers, and what it keeps."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import http.client
-import io
 import json
-import os
-import subprocess
-import sys
-import unittest
 from collections.abc import Mapping
-from threading import Event, Thread
-from typing import Any
+from threading import Thread
 
-from segment_logging import Batch, DeliveryError, HttpClient, Track, User
+from segment_logging import Batch, DeliveryError, Track, User
 from segment_logging.collector import Answer, Collector, Request
-from segment_logging.collector.__main__ import main
-from segment_logging.collector.lines import columns_of, printable, table
-from segment_logging.collector.page import PAGE, POLICY
+from segment_logging.collector.assets import POLICY, assets
 
-
-def call(**fields: Any) -> dict[str, Any]:
-    """Return a valid track call. A field that is passed as `...` is removed."""
-    given = {
-        "type": "track",
-        "userId": "u-1",
-        "event": "Signup",
-        "properties": {},
-        "messageId": "m-1",
-        "timestamp": "2026-11-23T08:00:00.000Z",
-        "context": {"library": {"name": "test"}},
-        **fields,
-    }
-    return {key: value for key, value in given.items() if value is not ...}
-
+from .serving import OverHttp
 
 TRACK = Track(user=User(user_id="u-1"), event="Signup", message_id="m-1")
 
 
-class OverHttp(unittest.TestCase):
+class TestCollector(OverHttp):
     """Tests for the server."""
-
-    def start(self, **options: Any) -> Collector:
-        """Return a collector that is closed when the test ends."""
-        collector = Collector(**options)
-        self.addCleanup(collector.close)
-        return collector
-
-    def client(self, collector: Collector, **options: Any) -> HttpClient:
-        """Return a client that sends to the collector."""
-        client = HttpClient(collector.url, **options)
-        self.addCleanup(client.close)
-        return client
-
-    def ask(
-        self,
-        collector: Collector,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Send one request, and return the answer's status, headers and body."""
-        connection = http.client.HTTPConnection(collector.url.removeprefix("http://"), timeout=10)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, dict(headers or {}))
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
 
     def test_messages(self) -> None:
         """Messages arrive unchanged and in order."""
@@ -188,8 +138,8 @@ class OverHttp(unittest.TestCase):
     def test_length_is_required(self) -> None:
         """A body without a valid length is refused."""
         collector = self.start()
-        chunked = {"Transfer-Encoding": "chunked"}
-        self.assertEqual(self.ask(collector, "POST", "/v1/track", None, chunked)[0], 411)
+        none = b"POST /v1/track HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        self.assertIn(b" 411 ", self.raw(collector, none))
         self.assertEqual(
             self.ask(collector, "POST", "/v1/track", None, {"Content-Length": "-1"})[0], 400
         )
@@ -239,7 +189,7 @@ class OverHttp(unittest.TestCase):
         hostile = Track(user=User(user_id="u"), event="<script>alert(1)</script>")
         self.client(collector).send("key", hostile)
         status, headers, body = self.ask(collector, "GET", "/")
-        self.assertEqual((status, body), (200, PAGE))
+        self.assertEqual((status, body), (200, assets()["/"][1]))
         self.assertEqual(headers["Content-Security-Policy"], POLICY)
         _, headers, _ = self.ask(collector, "GET", "/api/messages")
         self.assertEqual(headers["Content-Type"], "application/json")
@@ -247,8 +197,15 @@ class OverHttp(unittest.TestCase):
 
     def test_page_writes_text_only(self) -> None:
         """The page's script cannot turn a value into markup, and its policy has no exceptions."""
-        for word in (b"innerHTML", b"outerHTML", b"insertAdjacent", b"document.write", b"eval"):
-            self.assertNotIn(word, PAGE)
+        for path, (_, content) in assets().items():
+            for word in (
+                b"innerHTML",
+                b"outerHTML",
+                b"insertAdjacent",
+                b"document.write",
+                b"eval(",
+            ):
+                self.assertNotIn(word, content, path)
         self.assertNotIn("unsafe", POLICY)
         self.assertIn("default-src 'none'", POLICY)
 
@@ -270,82 +227,3 @@ class OverHttp(unittest.TestCase):
             connection.request("POST", "/v1/track", b'{"userId":"u","event":"e"}')
             self.assertEqual(connection.getresponse().read(), b'{"success": true}')
         self.assertEqual(len(collector.messages), 3)
-
-
-class Lines(unittest.TestCase):
-    """Tests for messages as lines of text."""
-
-    def test_columns(self) -> None:
-        """The columns of a call are its type, user, name and fields."""
-        self.assertEqual(
-            columns_of({"type": "track", "anonymousId": "a", "event": "E", "properties": {"n": 1}}),
-            ("track", "a", "E", '{"n": 1}'),
-        )
-
-    def test_no_call(self) -> None:
-        """A value that is not a call can be shown as well."""
-        self.assertEqual(columns_of([1]), ("?", "", "", "[1]"))
-
-    def test_printable(self) -> None:
-        """Control characters are escaped before they reach the terminal."""
-        self.assertEqual(printable("a\x1b[2Jb\n\x9b\u202ec"), r"a\x1b[2Jb\n\x9b\u202ec")
-
-    def test_table(self) -> None:
-        """A column is as wide as its widest cell."""
-        self.assertEqual(table([("aaa", "b"), ("a", "")], ("x", "y")), "x    y\naaa  b\na")
-
-
-class CommandLine(unittest.TestCase):
-    """Tests for `python -m segment_logging.collector`."""
-
-    def test_runs_until_ended(self) -> None:
-        """The command prints its address and ends when its event is set."""
-        ended = Event()
-        ended.set()
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            self.assertEqual(main(["--port", "0"], ended=ended), 0)
-        self.assertIn("SEGMENT_HOST=http://127.0.0.1:", said.getvalue())
-
-    def test_port_taken(self) -> None:
-        """If the port is in use, the command reports it and exits with 2."""
-        with (
-            Collector() as collector,
-            contextlib.redirect_stderr(io.StringIO()) as said,
-        ):
-            port = collector.url.rpartition(":")[2]
-            self.assertEqual(main(["--port", port]), 2)
-        self.assertIn(port, said.getvalue())
-
-    def test_line_for_each_message(self) -> None:
-        """The command prints a line for each message, in any encoding."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "segment_logging.collector", "--port", "0"],
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="ascii",
-            env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        )
-        self.addCleanup(process.wait, 10)
-        self.addCleanup(process.kill)
-        assert process.stdout is not None
-        self.addCleanup(process.stdout.close)
-        url = process.stdout.readline().partition("http")[2].partition(": ")[0]
-        process.stdout.readline()
-        client = HttpClient("http" + url)
-        self.addCleanup(client.close)
-        client.send("key", Track(user=User(user_id="Zoë"), event="Signup", message_id="m"))
-        line = process.stdout.readline()
-        self.assertRegex(line, r"^track +Zo\\xeb +Signup +\[accepted; context.library")
-
-    def test_package_does_not_import_it(self) -> None:
-        """A program that only logs does not load the collector."""
-        subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import sys, segment_logging; assert 'http.server' not in sys.modules; "
-                "assert 'segment_logging.collector' not in sys.modules",
-            ],
-            timeout=30,
-            check=True,
-        )

@@ -104,7 +104,7 @@ class TestStarlette(FrameworkTest):
         }
         app = application(Mount("/shop", routes=[Route("/café", seen)]))
         with captured() as events:
-            run(get(app, "/shop/café?plan=pro", {**visitor(1), **headers}))
+            run(get(app, "/shop/café?gclid=17", {**visitor(1), **headers}))
         self.assertEqual(
             context_of(events),
             {
@@ -113,8 +113,8 @@ class TestStarlette(FrameworkTest):
                 "locale": "de-DE",
                 "page": {
                     "path": "/shop/caf%C3%A9",
-                    "search": "?plan=pro",
-                    "url": "http://shop.example/shop/caf%C3%A9?plan=pro",
+                    "search": "?gclid=17",
+                    "url": "http://shop.example/shop/caf%C3%A9?gclid=17",
                     "referrer": "https://search.example/",
                 },
             },

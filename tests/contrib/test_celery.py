@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import unittest
 from contextlib import redirect_stderr
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from segment_logging import bind, identity
+from segment_logging import SegmentHandler, bind, identity
 from segment_logging._identity.binding import current_identity, only_identity
 from segment_logging._identity.who import NOBODY, KnownIdentity
 
@@ -27,6 +28,7 @@ from celery.app.trace import build_tracer
 from segment_logging._reports import Reporter
 from segment_logging.contrib import celery as celery_module
 from segment_logging.contrib.celery import HEADER, connect
+from segment_logging.testing import FakeClient
 
 
 def sent(headers: dict[str, Any] | None = None) -> Any:
@@ -72,6 +74,22 @@ class TestSend(CeleryTest):
         before = len(signals.task_prerun.receivers)
         connect()
         self.assertEqual(len(signals.task_prerun.receivers), before)
+
+    def test_redacted(self) -> None:
+        """What any handler removes from messages is not sent. What is hashed is hashed later."""
+        page = {"url": "https://h/?token=SECRET", "path": "/"}
+        context = {"ip": "192.0.2.7", "traits": {"email": "a@example.org"}, "page": page}
+        handlers = [
+            SegmentHandler("a-key", client=FakeClient(), redact=["context.ip"], hashed=["email"]),
+            SegmentHandler("a-key", client=FakeClient(), redact=["path"]),
+        ]
+        for handler in handlers:
+            self.addCleanup(handler.close)
+        with identity(user_id="u", context=context):
+            header = sent()
+        expected = {"page": {"url": "https://h/"}, "traits": {"email": "a@example.org"}}
+        self.assertEqual(json.loads(header)["context"], expected)
+        self.assertEqual(context["ip"], "192.0.2.7")
 
     def test_what_cannot_be_written(self) -> None:
         """If an identity cannot be encoded, the task is sent without it; this is reported once."""
@@ -121,6 +139,34 @@ class TestRun(CeleryTest):
                 self.run_task(header)
                 self.assertEqual(who(events), [("u-9", None)])
 
+    def test_invalid_parts(self) -> None:
+        """A part of a header that would make every event of the task invalid is left out."""
+
+        def other() -> None:
+            log(event="E", user_id="u-9")
+
+        self.task = self.app.task(other)
+        for fields in (
+            {"user_id": {"a": 1}, "context": {"ip": "192.0.2.7"}},
+            {"anonymous_id": [1], "context": {"ip": "192.0.2.7"}},
+            {"anonymous_id": True},
+            {"user_id": ""},
+            {"context": [1]},
+            {"context": {"consent": 5}},
+            {"context": {"x": "y" * 40_000}},
+        ):
+            with self.subTest(str(fields)[:60]), captured() as events:
+                self.run_task(json.dumps(fields))
+                self.assertEqual(who(events), [("u-9", None)])
+                if "ip" in str(fields):
+                    self.assertEqual(context_of(events), {"ip": "192.0.2.7"})
+
+    def test_nested_deeply(self) -> None:
+        """A header that is nested too deeply to be read is ignored."""
+        with captured() as events:
+            self.run_task("[" * 15_000)
+        self.assertEqual(who(events), [])
+
     def test_left_over(self) -> None:
         """A task neither sees the worker's identity nor changes it."""
 
@@ -156,7 +202,7 @@ TASKS = """
 from celery import Celery
 from celery.signals import setup_logging
 
-from segment_logging import bind, identity
+from segment_logging import SegmentHandler, bind, identity
 from segment_logging.contrib.celery import connect
 
 attach(flush_interval=30)

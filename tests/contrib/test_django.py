@@ -42,7 +42,7 @@ class TestDjango(DjangoTest):
         }
         for get, subtest in self.both():
             with subtest, captured() as events:
-                get(seen, "/shop/a b?plan=pro", **headers)
+                get(seen, "/shop/a b?gclid=17", **headers)
                 context = context_of(events)
                 self.assertIn(context.pop("ip"), ("192.0.2.7", "127.0.0.1"))
                 self.assertEqual(
@@ -52,8 +52,8 @@ class TestDjango(DjangoTest):
                         "locale": "de-DE",
                         "page": {
                             "path": "/shop/a%20b",
-                            "search": "?plan=pro",
-                            "url": "http://testserver/shop/a%20b?plan=pro",
+                            "search": "?gclid=17",
+                            "url": "http://testserver/shop/a%20b?gclid=17",
                             "referrer": "https://search.example/",
                         },
                     },

@@ -179,7 +179,7 @@ class TestRequest(unittest.TestCase):
             scheme="https",
             host=host,
             path="/signup",
-            query="plan=pro",
+            query="gclid=17",
         )
         return request.identify(TrustedProxies(proxies))
 
@@ -203,9 +203,9 @@ class TestRequest(unittest.TestCase):
                     "ip": "203.0.113.9",
                     "page": {
                         "path": "/signup",
-                        "search": "?plan=pro",
+                        "search": "?gclid=17",
                         "referrer": "https://search.example/",
-                        "url": "https://shop.example/signup?plan=pro",
+                        "url": "https://shop.example/signup?gclid=17",
                     },
                 },
             ),

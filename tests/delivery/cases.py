@@ -11,7 +11,15 @@ from typing_extensions import override
 
 from segment_logging import SegmentError
 from segment_logging._delivery.attempts import Delivery
-from segment_logging._delivery.outcomes import Answered, Halved, Kept, Tally, TryAgain
+from segment_logging._delivery.outcomes import (
+    Answered,
+    Halved,
+    Kept,
+    SetBack,
+    Stuck,
+    Tally,
+    TryAgain,
+)
 from segment_logging._delivery.retries import RetryPolicy
 from segment_logging._messages.batch import Batch
 from segment_logging._messages.calls import Track
@@ -86,8 +94,18 @@ def deliver(delivery: Delivery, batch: Batch, waits: Waits) -> Delivered:
                 attempts.break_off()
                 end = End.KEPT
                 break
-            case Halved():
+            case Halved() | SetBack():  # nothing else is waiting
                 continue
+            case Stuck():
+                if not attempts.split():
+                    match attempts.give_in():
+                        case Answered() as answer:
+                            answered += answer.messages
+                            end = End.SET_ASIDE if answer.is_set_aside else end
+                        case _:
+                            attempts.break_off()
+                            end = End.KEPT
+                            break
             case Kept():
                 attempts.break_off()
                 end = End.KEPT
@@ -109,7 +127,7 @@ class Letters:
         self.fault = fault
         self.written: list[tuple[str, str]] = []
 
-    def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+    def write(self, messages: Sequence[Any], error: SegmentError, *, sync: bool = True) -> None:
         if self.fault is not None:
             raise self.fault
         self.written.extend((message["event"], str(error)) for message in messages)

@@ -166,7 +166,9 @@ class HalvingTest(Case):
         letters: list[Any] = []
 
         class Anything:
-            def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+            def write(
+                self, messages: Sequence[Any], error: SegmentError, *, sync: bool = True
+            ) -> None:
                 letters.extend(messages)
 
         batch = Batch.of_lines([b"\xff{", *a_batch("A").lines])
@@ -214,11 +216,19 @@ class ConfigurationFaultTest(Case):
                 self.assertEqual(len(reports.output), 1)
 
     def test_reported_again_after_it_was_over(self) -> None:
-        """A fault that returns after a delivery succeeded is reported again."""
+        """A fault that returns after a delivery succeeded is reported again, a minute later."""
+        now = 0.0
         with self.reports() as reports:
-            delivery = self.a_delivery(FakeClient([401, 401, 200, 401]), kept_in="the journal")
-            for _ in range(4):
+            delivery = self.a_delivery(
+                FakeClient([401, 401, 200, 401, 200, 401]),
+                kept_in="the journal",
+                clock=lambda: now,
+            )
+            for _ in range(5):
                 deliver(delivery, a_batch("A"), self.waits)
+            self.assertEqual(len(reports.output), 1)
+            now = 61.0
+            deliver(delivery, a_batch("A"), self.waits)
         self.assertEqual(len(reports.output), 2)
 
     def test_reports_hold_no_message(self) -> None:
@@ -239,7 +249,7 @@ class AttemptsUsedUpTest(Case):
                 [503] * 9, "A", "B", policy=RetryPolicy(max_attempts=3)
             )
         self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=2, retried=2)))
-        self.assertEqual(len(client.requests), 3)
+        self.assertEqual(len(client.requests), 3 + 2)  # the halves, too
         self.assertEqual(self.letters.events, ["A", "B"])
         self.assertEqual(len(reports.output), 1)
 

@@ -277,8 +277,104 @@ class TestFullDisk(unittest.TestCase):
         self.assert_set_aside(client, self.deliver(client))
 
 
-class TestNoFile(unittest.TestCase):
-    @unittest.skipUnless(Path("/dev/null").exists(), "needs /dev/null")
-    def test_what_cannot_be_synced(self) -> None:
-        """A path that cannot be synced, such as /dev/null, can be written."""
-        DeadLetters("/dev/null").write([{"type": "track"}], DeliveryError("no", status=400))
+class TestNotOurs(unittest.TestCase):
+    """Nothing is written to a path that somebody else may have prepared."""
+
+    @override
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "dead.jsonl"
+
+    def write(self, path: object | None = None) -> None:
+        letters = DeadLetters(str(path or self.path))
+        letters.write([{"type": "track"}], DeliveryError("no", status=400))
+
+    def test_link(self) -> None:
+        """A symbolic link is not followed, even if its target does not exist yet."""
+        target = self.path.with_name("target")
+        self.path.symlink_to(target)
+        with self.assertRaisesRegex(OSError, "link"):
+            self.write()
+        self.assertFalse(target.exists())
+
+    def test_second_name(self) -> None:
+        """A file with a second name is not written to."""
+        other = self.path.with_name("other")
+        other.touch(0o600)
+        self.path.hardlink_to(other)
+        with self.assertRaisesRegex(OSError, "another name"):
+            self.write()
+        self.assertEqual(other.read_bytes(), b"")
+
+    def test_pipe(self) -> None:
+        """A named pipe is refused at once, whether or not somebody reads it."""
+        os.mkfifo(self.path)
+        with self.assertRaisesRegex(OSError, "regular file"):
+            self.write()
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        with self.assertRaisesRegex(OSError, "regular file"):
+            self.write()
+
+    def test_device(self) -> None:
+        """A device is refused."""
+        with self.assertRaisesRegex(OSError, "regular file"):
+            self.write("/dev/null")
+
+    def test_wide_mode(self) -> None:
+        """A file that others may read is made private before anything is written to it."""
+        self.path.touch()
+        self.path.chmod(0o666)
+        self.write()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+
+
+class TestLimit(unittest.TestCase):
+    """The file and its predecessor are limited in size."""
+
+    @override
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "dead.jsonl"
+        self.previous = self.path.with_name("dead.jsonl.1")
+
+    def write(self, number: int, *, letters: DeadLetters | None = None) -> int:
+        letters = letters or DeadLetters(str(self.path), max_bytes=10_000)
+        message = {"type": "track", "event": f"E{number}", "properties": {"x": "y" * 300}}
+        return letters.write([message], DeliveryError("no", status=400), sync=False)
+
+    def events(self) -> list[str]:
+        lines = self.previous.read_text() + self.path.read_text()
+        return [json.loads(line)["message"]["event"] for line in lines.splitlines()]
+
+    def test_oldest_go_first(self) -> None:
+        """The newest dead letters are kept, in order, and nothing is cut in the middle."""
+        removed = sum(self.write(number) for number in range(100))
+        events = self.events()
+        self.assertEqual(events, [f"E{number}" for number in range(100 - len(events), 100)])
+        self.assertGreater(len(events), 10)
+        sizes = self.path.stat().st_size + self.previous.stat().st_size
+        self.assertLessEqual(sizes, 10_000)
+        each = sizes // len(events)
+        self.assertAlmostEqual(removed / each, 100 - len(events), delta=2)
+
+    def test_several_writers(self) -> None:
+        """Several writers rotate one file without losing the newest dead letters."""
+        writers = [DeadLetters(str(self.path), max_bytes=10_000) for _ in range(4)]
+        for number in range(400):
+            self.write(number, letters=writers[number % 4])
+        events = self.events()
+        self.assertEqual(events, [f"E{number}" for number in range(400 - len(events), 400)])
+        self.assertGreater(len(events), 10)
+
+    def test_large_message(self) -> None:
+        """Of a large message, the beginning and the size are kept."""
+        message = {"type": "track", "event": "E", "properties": {"x": "é" * 500_000}}
+        DeadLetters(str(self.path)).write([message], DeliveryError("no", status=400))
+        letter = json.loads(self.path.read_text())
+        self.assertIsNone(letter["message"])
+        self.assertGreater(letter["cut"]["size_bytes"], 1_000_000)
+        self.assertTrue(letter["cut"]["beginning"].startswith('{"type":"track","event":"E"'))
+        self.assertLess(self.path.stat().st_size, 40_000)

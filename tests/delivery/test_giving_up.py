@@ -87,7 +87,9 @@ class GivingUpTest(Case):
             faults = 1
 
             @override
-            def write(self, messages: Sequence[Any], error: SegmentError) -> None:
+            def write(
+                self, messages: Sequence[Any], error: SegmentError, *, sync: bool = True
+            ) -> None:
                 if self.faults:
                     self.faults -= 1
                     raise RuntimeError
@@ -126,7 +128,7 @@ class GivingUpTest(Case):
         with self.reports() as reports:
             end, tally, _ = self.deliver([404], dead_letters=None)
         self.assertEqual((end, tally), (End.ANSWERED, Tally(dead_lettered=1)))
-        self.assertIn("1 message is abandoned", reports.output[0])
+        self.assertIn("1 message was abandoned", reports.output[0])
 
     def test_unwritable_without_a_journal(self) -> None:
         """Dead letters that cannot be written are counted and reported; delivery continues."""

@@ -110,6 +110,14 @@ assert handler({"user_id": "u-17"}, None) == {"statusCode": 200}
 asyncio.run(handle_request(None))
 """
 
+TRACED = """
+from prometheus_client import REGISTRY
+logger.info("Signup", extra={"user_id": "u-17"})
+logger.handlers[0].flush()
+outcome = {"outcome": "delivered", "handler": "handler 2"}
+assert REGISTRY.get_sample_value("segment_logging_messages_total", outcome) == 1
+"""
+
 SIGN_UP = """
 def sign_up(user_id):
     logger.info("Signup", extra={"user_id": user_id, "properties": {"plan": "pro"}})
@@ -169,6 +177,15 @@ SURROUNDINGS = {
         arrives=(("track", "Signup", sha256(b"ada@example.com").hexdigest()),),
     ),
     "docs/options.md": Surroundings(before=""),
+    "docs/official-sdk.md": Surroundings(
+        before="", arrives=(("identify", None, "u-17"), SIGNUP, SIGNUP)
+    ),
+    "docs/metrics.md": Surroundings(
+        before=LOGGER.replace("logger.addHandler(handler)\n", ""),
+        after=TRACED,
+        arrives=(SIGNUP,),
+        needs=("prometheus_client", "opentelemetry"),
+    ),
     "docs/without-logging.md": Surroundings(
         before="",
         arrives=(

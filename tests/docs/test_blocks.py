@@ -17,6 +17,7 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import yaml
 from typing_extensions import override
@@ -34,7 +35,10 @@ KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
 """The key that replaces YOUR_WRITE_KEY, which the package refuses."""
 
 RUN = ("python", "yaml", "sh", "toml", "json")
-NOT_RUN = {("docs/design.md", "text"): "a diagram of the life of a message"}
+NOT_RUN = {
+    ("docs/design.md", "text"): "a diagram of the life of a message",
+    ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
+}
 """The reasons why blocks cannot be run, by page and language."""
 
 DIRECTIVES = ("toctree", "include", "generated", "eval-rst")
@@ -276,11 +280,18 @@ def check_command(test: unittest.TestCase, words: list[str]) -> None:
             project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
             test.assertEqual(name, project["project"]["name"])
             test.assertIn(extra, ("", *project["project"]["optional-dependencies"]))
+        case ["echo", message, "|", *others]:
+            json.loads(message)
+            check_command(test, others)
         case ["make", target]:
             makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
             test.assertRegex(makefile, rf"(?m)^{re.escape(target)}:")
         case ["python", "-m", module]:
             test.assertIsNotNone(find_spec(module), module)
+        case ["curl", *_, url]:
+            with Collector() as collector:
+                found = Request(url.replace("http://127.0.0.1:8765", collector.url), method="HEAD")
+                urlopen(found, timeout=10).close()
         case ["segment-logging", command, *arguments]:
             with redirect_stdout(io.StringIO()) as told, test.assertRaises(SystemExit) as ended:
                 main([command, "--help"])

@@ -13,6 +13,11 @@ PROMISES = {
         "delivery.test_attempts.AnswerTest.test_2xx",
         "client.test_exchange.TestAnswers.test_broken_body",
     ),
+    "a 2xx has a JSON body": (
+        "client.test_hostile_bodies.TestFailuresInside.test_failed_as_a_whole",
+        "client.test_hostile_bodies.TestFailuresInside.test_named_messages",
+        "client.test_hostile_bodies.TestNetworks.test_only_a_short_body_counts",
+    ),
     "408, 410, 429, 460": (
         "client.test_answers.TestFault.test_network",
         "delivery.test_retries.TestWaits.test_series",
@@ -45,7 +50,30 @@ PROMISES = {
         "delivery.test_attempts.ConfigurationFaultTest.test_reported_once",
         "faults.test_journal.OutageTest.test_a_wrong_key_loses_nothing",
     ),
-    "3xx": ("client.test_exchange.TestAnswers.test_redirects",),
+    "3xx": (
+        "client.test_exchange.TestAnswers.test_redirects",
+        "client.test_hostile_servers.TestGarbled.test_locations",
+        "client.test_hostile_servers.TestFloods.test_endless_bodies",
+    ),
+    "a server refuses a request": (
+        "client.test_hostile_bodies.TestWords.test_shown",
+        "client.test_hostile_bodies.TestWords.test_cut_and_escaped",
+        "client.test_hostile_bodies.TestWords.test_secrets",
+    ),
+    "an answer drips": (
+        "client.test_hostile_servers.TestTime.test_drips_without_an_answer",
+        "client.test_hostile_servers.TestTime.test_reads_slowly",
+        "client.test_hostile_servers.TestTime.test_reads_too_slowly",
+        "client.test_hostile_servers.TestFloods.test_informational",
+    ),
+    "a batch keeps failing": (
+        "delivery.test_poison.TestPoison.test_one_bad_message",
+        "delivery.test_poison.TestOutage.test_nothing_moves",
+    ),
+    "a proxy answers 407": (
+        "client.test_hostile_routes.TestProxies.test_password_wanted",
+        "client.test_hostile_routes.TestTls.test_certificate_files",
+    ),
     "a message is above 32,000 bytes": (
         "records.test_reader.TestRecords.test_too_large",
         "handler.test_records.TestRecords.test_bad_ones_among_good_ones",
@@ -55,6 +83,8 @@ PROMISES = {
         "handler.test_life.TestOverflow.test_drop",
         "handler.test_life.TestOverflow.test_block",
         "handler.test_life.TestOverflow.test_block_timeout",
+        "delivery.test_overflowed.TestOverflow.test_all_that_was_dropped",
+        "delivery.test_overflowed.TestBounds.test_limits",
         "test_reports.TestCountReports.test_once_a_minute",
     ),
     "the process exits normally": (

@@ -17,6 +17,7 @@ from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
 from segment_logging._process.lifecycle import RULES, Action, Doing, Event, Stage
 from segment_logging._records.attributes import MARKS
+from segment_logging.contrib._totals import METRICS, OUTCOMES
 from segment_logging.testing import capture_segment
 
 from .pages import DOCS, PAGES, README, Row, rows_under
@@ -151,3 +152,33 @@ class TestCosts(unittest.TestCase):
                 ratio, _, missed = measured.partition(", ")
                 self.assertEqual([budget, ratio], full[what][:2])
                 self.assertEqual(missed or "ok", full[what][3])
+
+
+class TestMetrics(unittest.TestCase):
+    def test_prometheus(self) -> None:
+        """The table lists every metric with its type."""
+        rows = rows_under("docs/metrics.md", "Prometheus")
+        self.assertEqual(
+            [(row.first, row.others[0]) for row in rows],
+            [
+                (
+                    f"`segment_logging_{one.name.replace('.', '_')}{'_total' * one.is_total}`",
+                    "counter" if one.is_total else "gauge",
+                )
+                for one in METRICS
+            ],
+        )
+        for outcome in OUTCOMES:
+            self.assertIn(f"`{outcome}`", rows[0].others[1])
+
+    def test_opentelemetry(self) -> None:
+        """The page names every instrument."""
+        for one in METRICS:
+            self.assertIn(f"`segment_logging.{one.name}`", PAGES["docs/metrics.md"])
+
+    def test_alerts(self) -> None:
+        """Every condition to alert on uses existing metrics and outcomes."""
+        known = {row.first.strip("`") for row in rows_under("docs/metrics.md", "Prometheus")}
+        for row in rows_under("docs/metrics.md", "What to alert on"):
+            self.assertLessEqual(set(re.findall(r"segment_logging_\w+", row.first)), known)
+            self.assertLessEqual(set(re.findall(r'outcome="(\w+)"', row.first)), set(OUTCOMES))

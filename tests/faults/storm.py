@@ -1,71 +1,48 @@
-"""A stress test: processes that log are killed at random, and no event may be lost.
+"""A stress test: whatever happens to processes and to the network, no event may be lost.
 
     python -m tests.faults.storm --seconds 60 --workers 4
 
 All workers use one journal. After each logging call, a worker writes the event's name to its pipe,
-and from then on the event counts as accepted. The collector fails 30% of the requests, and accepts
-10% without sending a response. At the end, the surviving workers deliver their events, and one more
-process delivers the events of the killed workers. The program prints the totals. Its exit status is
-1 if an event was lost, or if a process could not deliver its events in time.
+and from then on the event counts as accepted. Workers are killed, terminated, interrupted, stopped
+and continued; they fork, and they configure logging again. The server answers in all the ways of
+`weather`. At the end, the surviving workers deliver their events, and one more process delivers the
+events of the others. The program prints the totals. Its exit status is 1 if an event was lost, or
+if a process could not deliver its events in time.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
-import subprocess
+import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
 from typing_extensions import override
 
 from segment_logging import SegmentHandler
-from segment_logging.collector import Answer, Collector, Request
 
-from ..builders import PROJECT
+from .storm_workers import Worker
+from .weather import Weather
 
 _END_SECONDS = 120.0  # for the delivery of all remaining events
-_FAILURES: list[tuple[int | None, dict[str, str]]] = [
-    (500, {}),
-    (503, {}),
-    (429, {}),
-    (429, {"Retry-After": "0.05"}),
-    (None, {}),  # closes the connection without a response
-]
-_WORKER = """
-import logging, os, sys, threading
-from segment_logging import SegmentHandler
 
-host, journal, name = sys.argv[1:]
-handler = SegmentHandler("key", host=host, journal=journal, flush_interval=0.1)
-logger = logging.getLogger("app")
-logger.setLevel(logging.INFO)
-logger.addHandler(handler)
-ended = threading.Event()
-
-def wait_for_the_end():
-    sys.stdin.read()
-    ended.set()
-
-threading.Thread(target=wait_for_the_end, daemon=True).start()
-number = 0
-while not ended.wait(0.01):
-    for number in range(number, number + 15):
-        event = f"{name}-{number}"
-        logger.info("Event", extra={"user_id": "u-17", "properties": {"number": event}})
-        os.write(1, event.encode() + b"\\n")
-    number += 1
-sys.exit(0 if handler.drain(60) else 1)
-"""
+_HAPPENINGS = {
+    "kill -9": 6,
+    "SIGTERM": 3,
+    "Ctrl-C": 1,
+    "stop": 3,
+    "fork": 4,
+    "reload": 4,
+}
+"""What happens to workers, and how often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,99 +51,109 @@ class Outcome:
 
     Attributes:
         accepted: the number of events whose logging call returned.
-        kills: the number of processes that were killed.
-        lost: the number of accepted events that were never delivered.
+        happened: how often each thing happened to a worker.
+        answers: how often each kind of answer was given.
+        lost: the number of accepted events that were neither delivered nor dead-lettered.
         duplicated: the number of deliveries after an event's first delivery.
-        left: the number of files and directories remaining in the journal.
+        dead_lettered: the number of events in the dead letters.
+        left: the names of files and directories remaining in the journal.
         stuck: the number of processes that could not deliver their events in time.
+        worst_exit: the longest time from SIGTERM to the end of a process, in seconds.
+        peak_mebibytes: the largest resident size of a worker.
+        most_descriptors: the largest number of open files of a worker.
+        most_stderr: the most bytes that a worker wrote to stderr.
     """
 
     accepted: int
-    kills: int
+    happened: Counter[str]
+    answers: Counter[str]
     lost: int
     duplicated: int
-    left: int
+    dead_lettered: int
+    left: list[str] = field(default_factory=list)
     stuck: int
+    worst_exit: float
+    peak_mebibytes: float
+    most_descriptors: int
+    most_stderr: int
 
     @override
     def __str__(self) -> str:
         return (
-            f"{self.accepted} events accepted, {self.kills} kills, {self.lost} lost, "
-            f"{self.duplicated} duplicated, {self.left} files remaining, "
-            f"{self.stuck} processes stuck"
+            f"{self.accepted} events accepted, {self.lost} lost, {self.duplicated} duplicated, "
+            f"{self.dead_lettered} dead letters, {len(self.left)} files remaining, {self.stuck} "
+            f"processes stuck; {dict(self.happened)}; {self.answers.total()} answers of "
+            f"{len(self.answers)} kinds; worst exit {self.worst_exit:.1f} s, peak memory "
+            f"{self.peak_mebibytes:.0f} MiB, {self.most_descriptors} descriptors, "
+            f"{self.most_stderr} bytes of stderr"
         )
 
 
-class _Network:
-    """An unreliable Segment, which records the accepted events even if the answer is lost."""
-
-    def __init__(self, choices: random.Random) -> None:
+class _Storm:
+    def __init__(self, weather: Weather, folder: Path, workers: int, choices: random.Random):
+        self._weather = weather
+        self._folder = folder
         self._random = choices
-        self._lock = threading.RLock()
-        self.delivered: Counter[str] = Counter()
-        self.is_calm = False
+        self.everyone: list[Worker] = []
+        self.living = [self._new_worker() for _ in range(workers)]
+        self._stopped: list[tuple[float, Worker]] = []
+        self.happened: Counter[str] = Counter()
+        self.stuck = 0
 
-    def answer(self, request: Request) -> Answer | None:
-        with self._lock:
-            lot = 1.0 if self.is_calm else self._random.random()
-            if lot < 0.3:
-                return Answer(*self._random.choice(_FAILURES))
-            for judged in request.verdict.judged:
-                self.delivered[judged.message["properties"]["number"]] += 1
-            return Answer(None) if lot < 0.4 else None
+    def _new_worker(self) -> Worker:
+        number = len(self.everyone)
+        worker = Worker(str(number), self._weather.url, self._folder)
+        self.everyone.append(worker)
+        return worker
 
+    def rage(self, seconds: float) -> None:
+        for worker in self.living:
+            worker.has_begun.wait(_END_SECONDS)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, self._random.uniform(0.05, 1.0) / len(self.living)))
+            self._continue_stopped()
+            for worker in self.living:
+                worker.look()
+            self._happen(self._random.randrange(len(self.living)))
+        self._continue_stopped(all_of_them=True)
 
-class _Worker:
-    """A process that logs until its stdin is closed or it is killed."""
+    def _happen(self, place: int) -> None:
+        worker = self.living[place]
+        if not worker.has_begun.is_set() or any(worker is one for _, one in self._stopped):
+            return
+        (what,) = self._random.choices(list(_HAPPENINGS), list(_HAPPENINGS.values()))
+        self.happened[what] += 1
+        match what:
+            case "kill -9":
+                worker.kill()
+            case "SIGTERM" | "Ctrl-C":
+                worker.signal(signal.SIGTERM if what == "SIGTERM" else signal.SIGINT)
+            case "stop":
+                worker.signal(signal.SIGSTOP)
+                self._stopped.append((time.monotonic() + self._random.uniform(0.1, 2), worker))
+            case "fork":
+                worker.signal(signal.SIGUSR1)
+            case "reload":
+                worker.signal(signal.SIGHUP)
+        if what in ("kill -9", "SIGTERM", "Ctrl-C"):
+            self.living[place] = self._new_worker()
 
-    def __init__(self, name: str, host: str, journal: Path) -> None:
-        self.accepted: set[str] = set()
-        self.has_begun = threading.Event()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _WORKER, host, str(journal), name],
-            cwd=PROJECT,
-            env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self._reading = threading.Thread(target=self._read, daemon=True)
-        self._reading.start()
+    def _continue_stopped(self, *, all_of_them: bool = False) -> None:
+        now = time.monotonic()
+        for moment, worker in tuple(self._stopped):
+            if all_of_them or moment <= now:
+                worker.signal(signal.SIGCONT)
+                self._stopped.remove((moment, worker))
 
-    def _read(self) -> None:
-        for line in _open(self._process.stdout):
-            self.accepted.add(line.strip().decode())
-            self.has_begun.set()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._finish()
-
-    def tell_to_end(self) -> None:
-        with suppress(OSError):
-            _open(self._process.stdin).close()
-
-    def end(self, deadline: float) -> bool:
-        """Wait for the process to end, and return whether it delivered everything in time."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0.1, deadline - time.monotonic()))
-        status = self._process.poll()
-        if status is None:
-            self._process.kill()
-        self._finish()
-        return status == 0
-
-    def _finish(self) -> None:
-        self._process.wait()
-        self._reading.join()  # even if the process was killed, all its output is in the pipe
-        for stream in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):
-                _open(stream).close()
-
-
-def _open(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+    def end(self) -> None:
+        for worker in self.living:
+            worker.tell_to_end()
+        deadline = time.monotonic() + _END_SECONDS
+        for worker in self.everyone:
+            worker.look()
+            has_ended = worker.end(deadline)
+            self.stuck += not has_ended
 
 
 def run(*, seconds: float, workers: int, seed: int) -> Outcome:
@@ -175,55 +162,55 @@ def run(*, seconds: float, workers: int, seed: int) -> Outcome:
     Args:
         seconds: how long the workers log, after all of them have started.
         workers: the number of concurrent processes.
-        seed: the seed for the random failures and kills.
+        seed: the seed for everything random.
     """
-    network = _Network(random.Random(seed))
-    killer = random.Random(seed + 1)
-    with TemporaryDirectory() as directory, Collector(answer=network.answer, keep=0) as collector:
-        journal = Path(directory) / "journal"
-        names = (f"{number}" for number in range(1_000_000))
-
-        def a_worker() -> _Worker:
-            return _Worker(next(names), collector.url, journal)
-
-        living = [a_worker() for _ in range(workers)]
-        everyone = list(living)
-        kills = 0
-        for worker in living:
-            worker.has_begun.wait(_END_SECONDS)
-        end = time.monotonic() + seconds
-        quiet = threading.Event()
-        while (left := end - time.monotonic()) > 0:
-            quiet.wait(min(left, killer.uniform(0.05, 1.5) / workers))
-            chosen = killer.randrange(workers)
-            living[chosen].kill()
-            kills += 1
-            living[chosen] = a_worker()
-            everyone.append(living[chosen])
-        for worker in living:
-            worker.tell_to_end()
-        deadline = time.monotonic() + _END_SECONDS
-        stuck = sum(not worker.end(deadline) for worker in living)
-        network.is_calm = True
-        stuck += not _deliver_rest(collector.url, journal)
+    weather = Weather(random.Random(seed))
+    with TemporaryDirectory() as directory, weather:
+        folder = Path(directory)
+        storm = _Storm(weather, folder, workers, random.Random(seed + 1))
+        storm.rage(seconds)
+        storm.end()
+        weather.is_calm = True
+        stuck = storm.stuck + (not _deliver_rest(weather.url, folder))
+        everyone = storm.everyone
         accepted = set[str]().union(*(worker.accepted for worker in everyone))
+        dead = _dead_letters(folder)
         return Outcome(
             accepted=len(accepted),
-            kills=kills,
-            lost=len(accepted - network.delivered.keys()),
-            duplicated=network.delivered.total() - len(network.delivered),
-            left=sum(1 for path in journal.rglob("*") if ".making-" not in str(path)),
+            happened=storm.happened,
+            answers=weather.kinds,
+            lost=len(accepted - weather.delivered.keys() - dead),
+            duplicated=weather.delivered.total() - len(weather.delivered),
+            dead_lettered=len(dead),
+            left=[str(path) for path in _left_in(folder / "journal")],
             stuck=stuck,
+            worst_exit=max(worker.exit_seconds for worker in everyone),
+            peak_mebibytes=max(worker.peak_mebibytes for worker in everyone),
+            most_descriptors=max(worker.most_descriptors for worker in everyone),
+            most_stderr=max(worker.stderr_bytes for worker in everyone),
         )
 
 
-def _deliver_rest(host: str, journal: Path) -> bool:
+def _deliver_rest(host: str, folder: Path) -> bool:
     """Deliver the messages in the journal, like the next process would."""
-    handler = SegmentHandler("key", host=host, journal=str(journal))
+    handler = SegmentHandler("key", host=host, journal=str(folder / "journal"))
     try:
         return handler.drain(_END_SECONDS)
     finally:
         handler.close()
+
+
+def _left_in(journal: Path) -> list[Path]:
+    """Return what waits in a journal or was set aside; its empty folders and locks may stay."""
+    return [path for path in journal.rglob("*.jsonl") if path.name != "dead-letters.jsonl"]
+
+
+def _dead_letters(folder: Path) -> set[str]:
+    path = folder / "journal" / "dead-letters.jsonl"
+    if not path.exists():
+        return set()
+    letters = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {letter["message"]["properties"]["number"] for letter in letters}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -233,11 +220,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options = parser.parse_args(arguments)
-    print(f"seed {options.seed}", flush=True)
+    print(f"Python {sys.version.split()[0]}, seed {options.seed}", flush=True)
     outcome = run(seconds=options.seconds, workers=options.workers, seed=options.seed)
     print(outcome, flush=True)
     return 1 if outcome.lost or outcome.stuck else 0
 
 
 if __name__ == "__main__":
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     sys.exit(main())

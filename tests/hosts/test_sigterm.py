@@ -25,6 +25,17 @@ WAIT = READY + "time.sleep(60)\n"
 """What a program does when it waits for the signal."""
 
 
+TELLS_OF_EXIT = """
+class Stderr:
+    def write(self, text):
+        if "waiting for" in text: print("exit", flush=True)
+        return sys.__stderr__.write(text)
+    def flush(self): sys.__stderr__.flush()
+sys.stderr = Stderr()
+"""
+"""Prints a line once the package has told on stderr that the exit waits for delivery."""
+
+
 def at_each_line(number: int) -> Callable[[subprocess.Popen[str]], None]:
     """Return a function that sends SIGTERM after each of so many lines of a program's stdout."""
 
@@ -97,16 +108,24 @@ class TestDefault(SigtermTest):
         self.assert_arrived(done, Caught=2)
 
     def ends_during_requests(
-        self, program: str, on_request: Callable[[subprocess.Popen[str]], object], *, signals: int
+        self,
+        program: str,
+        on_request: Callable[[subprocess.Popen[str]], object],
+        *,
+        signals: int,
+        more_lines: int = 0,
     ) -> Done:
         """Run a program with a server that calls `on_request` with the process each time.
 
-        No request is answered before the first signals have been sent.
+        No request is answered before the first signals have been sent, and `more_lines` printed.
         """
         started: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
 
         def send(process: subprocess.Popen[str]) -> None:
             at_each_line(signals)(process)
+            assert process.stdout is not None
+            for _ in range(more_lines):
+                process.stdout.readline()
             started.put(process)
 
         def answer(request: Request) -> None:
@@ -128,7 +147,10 @@ class TestDefault(SigtermTest):
                 time.sleep(0.01)
 
         done = self.ends_during_requests(
-            EXIT + "attach(flush_interval=60); log('Row', 5_000)\n" + WAIT, send_again, signals=1
+            EXIT + TELLS_OF_EXIT + "attach(flush_interval=60); log('Row', 5_000)\n" + WAIT,
+            send_again,
+            signals=1,
+            more_lines=1,
         )
         self.assertEqual(done.status, STATUS, done.stderr)
         self.assert_arrived(done, Row=5_000)

@@ -56,6 +56,26 @@ class TestRedaction(unittest.TestCase):
         """A key is redacted even if it only occurs with other capitalization."""
         self.assertEqual(properties_of({"PassWord": "x", "a": 1}, redact=["password"]), {"a": 1})
 
+    def test_other_ways_to_write_a_letter(self) -> None:
+        """Keys and patterns are compared in one form of Unicode, whatever form either has."""
+        composed, decomposed = "pr\u00e9nom", "pre\u0301nom"
+        for key, pattern in (
+            (composed, decomposed),
+            (decomposed, composed),
+            (decomposed.upper(), composed),
+            ("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "password"),  # full width
+            ("pa\u017f\u017fword", "password"),  # long s
+            ("\u212aey", "key"),  # the sign for kelvin
+            ("pass\u200bword", "password"),  # a space without width
+            ("STRASSE", "stra\u00dfe"),
+            ("a.b", "\uff41.b"),
+        ):
+            with self.subTest(key=key, pattern=pattern):
+                self.assertEqual(properties_of({key: "SECRET"}, redact=[pattern]), {})
+                self.assertEqual(properties_of({"x": {key: 1}}, redact=[f"x.{pattern}"]), {"x": {}})
+                sent = properties_of({key: "SECRET"}, hashed=[pattern])
+                self.assertNotIn("SECRET", str(sent))
+
     def test_not_the_object_itself(self) -> None:
         """A pattern only matches keys inside the objects that Segment needs, such as
         `properties`."""
@@ -233,6 +253,18 @@ class TestSelection(unittest.TestCase):
         )
         self.assertEqual(self.names(*self.records(), allow_events=[]), ["identify"])
 
+    def test_after_before_send(self) -> None:
+        """The patterns apply to the name that `before_send` gives an event, too."""
+
+        def before_send(message: Any) -> Any:
+            return dataclasses.replace(message, event=message.event.replace("A", "B"))
+
+        records = [a_record(name, extra={"user_id": "u"}) for name in ("A", "C")]
+        for options in ({"deny_events": ["B"]}, {"allow_events": ["A", "C"]}):
+            with self.subTest(options):
+                names = self.names(*records, before_send=before_send, **options)
+                self.assertEqual(names, ["C"])
+
     def test_ignored(self) -> None:
         """A denied event counts as ignored, not as accepted."""
         handler = SegmentHandler("key", client=FakeClient(), deny_events=["*"])
@@ -293,6 +325,30 @@ class TestConsent(unittest.TestCase):
             self.consent_of(own, consent={"ads": True, "mail": True}),
             {"categoryPreferences": {"ads": False, "mail": True}},
         )
+
+    def test_new_context(self) -> None:
+        """A context that `before_send` made without consent gets that of the message."""
+        record = a_record(extra={"user_id": "u"})
+        for context in (None, {}, {"ip": "192.0.2.7"}):
+            with self.subTest(context):
+                sent = message_of(
+                    record,
+                    consent={"advertising": False},
+                    before_send=lambda one, new=context: dataclasses.replace(one, context=new),
+                ).to_dict()["context"]
+                expected = {"categoryPreferences": {"advertising": False}}
+                self.assertEqual(sent["consent"], expected)
+                self.assertEqual(sent.get("ip"), (context or {}).get("ip"))
+
+    def test_before_send_wins(self) -> None:
+        """Consent that `before_send` sets itself stays."""
+        own = {"consent": {"categoryPreferences": {"advertising": True}}}
+        sent = message_of(
+            a_record(extra={"user_id": "u"}),
+            consent={"advertising": False},
+            before_send=lambda one: dataclasses.replace(one, context=own),
+        )
+        self.assertEqual(sent.to_dict()["context"]["consent"], own["consent"])
 
     def test_empty_option(self) -> None:
         """An empty consent option is refused, since hardly anyone wants what it means."""

@@ -1,61 +1,73 @@
-"""A handler's directory in the journal: its owner and its files.
+"""A handler's directory in the journal: who owns it, and the files in it.
 
-In each process, each handler has its own directory, even if several handlers have the same
-`journal` option.
+Each handler has its own directory in each process.
 
-    DIR/<12 hex digits of sha256(write key)>/live/<time>-<pid>-<random>/
-        owner.lock        lock that the operating system releases when the owner dies
-        00000001.jsonl    one batch, with one message per line; unlinked once it is acknowledged
+    live/<time>-<pid>-<random>/
+        owner.lock        locked by the operating system for as long as the owner lives
+        room              the size up to which the directory may grow
+        00000001.jsonl    the messages of one batch, one on each line; removed once settled
 
-A directory is created under a temporary name, locked, and then renamed. Any process that sees the
-final name can therefore tell from the lock whether the directory has an owner. Only the owner
-appends to its files. A process that finds the lock free may take over the directory, because
-its owner is dead.
+A directory comes into `live` by a rename, together with its lock, so whoever sees it can tell
+whether it is owned. Only the owner appends. It also holds a lock on the file that it appends to, so
+that a directory whose `owner.lock` was removed can be judged by its files.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..._files import make_private, try_lock
-from ..._process.clock import seconds_since_epoch
+from ..._clock import seconds_since_epoch
+from ..._files import Folder, NotOurs, try_lock, unlock
 from ..._process.forks import in_forked_child
+from .place import Place
 
-_LOCK = "owner.lock"
+OWNER_LOCK = "owner.lock"
+ROOM = "room"
+"""A file that contains the size up to which the directory may grow."""
+
 _SUFFIX = ".jsonl"
 _MAKING = ".making-"
 _MAKING_TRIES = 10
-_ABANDONED_AFTER = 3600.0  # seconds after which an unfinished directory is abandoned
+_ABANDONED_AFTER = 3600.0  # seconds after which nobody is still making a directory
 
-_locks: dict[int, int] = {}  # lock descriptors, with the id of the process that opened them
-
-
-def live_path(root: str, write_key: str) -> str:
-    """Return the path of a write key's `live` directory."""
-    return os.path.join(root, hashlib.sha256(write_key.encode()).hexdigest()[:12], "live")
+_locks: dict[int, int] = {}  # descriptors of locks, with the process that opened them
 
 
 @dataclass(slots=True, eq=False)
 class JournalFile:
-    """A file in our own directory, either being written to or sealed and ready to be sent."""
+    """A file of ours: open for appending, or sealed and waiting to be sent.
 
-    path: str
+    Attributes:
+        folder: the directory that it is in.
+        name: its name there.
+        descriptor: open for appending; below zero once it is closed.
+        size_bytes: what was written.
+        messages: how many lines that is.
+        is_unlinked: whether it was removed.
+        is_reported: whether it was reported that it cannot be read or removed.
+    """
+
+    folder: Folder
+    name: str
     descriptor: int
     size_bytes: int = 0
     messages: int = 0
     is_unlinked: bool = False
-    is_set_aside: bool = False
+    is_reported: bool = False
+
+    @property
+    def path(self) -> str:
+        """Its path, for reports."""
+        return os.path.join(self.folder.path, self.name)
 
     def close(self) -> None:
-        """Close the file, but only once, because its descriptor may be reused afterwards."""
+        """Close it, once: later, its descriptor may belong to another file."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):
@@ -63,114 +75,174 @@ class JournalFile:
 
 
 class JournalDirectory:
-    """A directory that this process owns. No other process changes its files.
+    """A directory that we own. Nobody else changes it while this object lives.
 
-    Attributes:
-        path: the directory's path.
+    Args:
+        folder: the open directory.
+        lock: the open `owner.lock`.
     """
 
-    def __init__(self, path: str, lock: int) -> None:
-        self.path = path
+    def __init__(self, folder: Folder, lock: int) -> None:
+        self.folder = folder
         self._lock = lock
         self._number = 0
+        self.unsettled = 0
+        """How many of its files are not settled yet."""
 
     @classmethod
-    def make(cls, live: str) -> JournalDirectory:
-        """Create an empty directory in `live` and return it.
+    def make(cls, place: Place) -> JournalDirectory:
+        """Return a new, empty directory.
 
         Raises:
-            OSError: the directory cannot be created.
+            OSError: if it cannot be made.
         """
         for _ in range(_MAKING_TRIES - 1):
-            # A process that removes the last directory in `live` also removes `live` itself.
+            # Whoever removes the last directory removes `live` as well, maybe at this moment.
             with suppress(FileNotFoundError):
-                return cls._make(live)
-        return cls._make(live)
+                return cls._make(place)
+        return cls._make(place)
 
     @classmethod
-    def _make(cls, live: str) -> JournalDirectory:
-        make_private(live)
+    def _make(cls, place: Place) -> JournalDirectory:
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
-        making = os.path.join(live, _MAKING + name)
-        path = os.path.join(live, name)
-        lock = -1
+        with place.live(make=True) as live:
+            folder = live.folder(_MAKING + name, make=True)
+            lock = -1
+            try:
+                lock = _open_lock(folder, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                if not try_lock(lock):
+                    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+                live.rename(_MAKING + name, live, name)
+            except BaseException:
+                if lock >= 0:
+                    _close_lock(lock)
+                for remove, what in ((folder.unlink, OWNER_LOCK), (live.rmdir, _MAKING + name)):
+                    with suppress(OSError):
+                        remove(what)
+                folder.close()
+                raise
+            folder.path = os.path.join(live.path, name)
+        return cls(folder, lock)
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return self.folder.path
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether others can still see that it is owned."""
         try:
-            os.mkdir(making, mode=0o700)
-            lock = _open_lock(os.path.join(making, _LOCK), os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            if not try_lock(lock):
-                raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-            os.rename(making, path)
+            found = os.stat(os.path.join(self.path, OWNER_LOCK), follow_symlinks=False)
+            return found.st_ino == os.fstat(self._lock).st_ino
         except OSError:
-            if lock >= 0:
-                _close_lock(lock)
-            for remove, what in ((os.unlink, os.path.join(making, _LOCK)), (os.rmdir, making)):
-                with suppress(OSError):
-                    remove(what)
-            raise
-        return cls(path, lock)
-
-    @classmethod
-    def adopt(cls, path: str) -> JournalDirectory | None:
-        """Take over the directory at `path`. Return None if its owner is alive or it is gone.
-
-        Raises:
-            OSError: the lock cannot be opened.
-        """
-        lock_path = os.path.join(path, _LOCK)
-        try:
-            lock = _open_lock(lock_path, os.O_RDWR)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        with suppress(FileNotFoundError):
-            # Another process may have removed the directory after we opened the lock.
-            if try_lock(lock) and os.fstat(lock).st_ino == os.stat(lock_path).st_ino:
-                return cls(path, lock)
-        _close_lock(lock)
-        return None
+            return False
 
     def new_file(self) -> JournalFile:
-        """Create the directory's next file and open it for appending.
+        """Return a new file, the last in order, open for appending and locked.
 
         Raises:
-            OSError: the file cannot be created.
+            OSError: if it cannot be made.
         """
         self._number += 1
-        path = os.path.join(self.path, f"{self._number:08d}{_SUFFIX}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        return JournalFile(path, os.open(path, flags, 0o600))
-
-    def files(self) -> list[str]:
-        """Return the paths of its files, oldest first, or an empty list if it was removed."""
-        try:
-            names = sorted(name for name in os.listdir(self.path) if name.endswith(_SUFFIX))
-        except FileNotFoundError:
-            return []
-        return [os.path.join(self.path, name) for name in names]
+        name = f"{self._number:08d}{_SUFFIX}"
+        descriptor = self.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        # Until it is locked, somebody who judges this directory by its files may remove it.
+        if try_lock(descriptor) and os.fstat(descriptor).st_nlink == 1:
+            self.unsettled += 1
+            return JournalFile(self.folder, name, descriptor)
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
 
     def give_up(self) -> None:
-        """Give up ownership. Remove the directory if it is empty, else leave it to be adopted."""
+        """Stop owning it. Remove it if it is empty, or leave it for whoever adopts it."""
         with suppress(OSError):
-            if not self.files():
-                os.unlink(os.path.join(self.path, _LOCK))
+            if not file_names(self.folder):
+                _unlink_all(self.folder, ROOM, OWNER_LOCK)
                 os.rmdir(self.path)
-                live = os.path.dirname(self.path)
-                os.rmdir(live)
-                os.rmdir(os.path.dirname(live))  # the write key's directory, if it is empty too
         self.close()
 
     def close(self) -> None:
-        """Close the lock. This ends the ownership, unless a parent process still holds the lock."""
+        """Close it, which ends this process's ownership, but not that of its parent."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
             _close_lock(lock)
+        self.folder.close()
+
+
+def file_names(folder: Folder) -> list[str]:
+    """Return the names of the journal files in a directory, oldest first."""
+    return [name for name in folder.names() if name.endswith(_SUFFIX)]
+
+
+def is_owned(folder: Folder) -> bool:
+    """Return whether the owner of a directory lives.
+
+    Raises:
+        OSError: if that cannot be found out.
+    """
+    try:
+        lock = folder.open(OWNER_LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return any(_is_locked(folder, name) for name in reversed(file_names(folder)))
+    try:
+        return not try_lock(lock)
+    finally:
+        os.close(lock)
+
+
+def _is_locked(folder: Folder, name: str) -> bool:
+    try:
+        file = folder.open(name, os.O_RDONLY)
+    except NotOurs:
+        return False
+    try:
+        return not try_lock(file)
+    finally:
+        os.close(file)
+
+
+def remove_directory(live: Folder, folder: Folder) -> None:
+    """Remove an empty directory of a process that is gone, if nothing else is in it."""
+    with suppress(OSError):
+        _unlink_all(folder, ROOM, OWNER_LOCK)
+        live.rmdir(os.path.basename(folder.path))
+
+
+def _unlink_all(folder: Folder, *names: str) -> None:
+    for name in names:
+        with suppress(FileNotFoundError):
+            folder.unlink(name)
+
+
+def seal(file: JournalFile) -> None:
+    """Let others read a file, because nothing more is written to it. It may be closed later."""
+    unlock(file.descriptor)
+
+
+def directory_names(live: Folder) -> Iterator[str]:
+    """Yield the names of the directories in `live`, oldest first. Remove unfinished ones."""
+    for name in live.names():
+        if not name.startswith("."):
+            yield name
+        elif name.startswith(_MAKING) and _age(live, name) > _ABANDONED_AFTER:
+            with suppress(OSError), live.folder(name) as folder:
+                remove_directory(live, folder)
+
+
+def _age(live: Folder, name: str) -> float:
+    try:
+        found = os.stat(name, dir_fd=live.descriptor, follow_symlinks=False)
+        return seconds_since_epoch() - found.st_mtime
+    except OSError:
+        return 0.0
 
 
 @in_forked_child
 def _close_inherited_locks() -> None:
-    """Close the parent's locks, which this child would otherwise hold until it exits.
+    """Close the parent's locks, which would otherwise be held for as long as this child lives.
 
-    One of them may be for a directory that another thread was creating or releasing during the
-    fork.
+    One of them may be the lock of a directory that another thread was making or giving up.
     """
     for lock, pid in tuple(_locks.items()):
         if pid != os.getpid():
@@ -178,33 +250,12 @@ def _close_inherited_locks() -> None:
                 _close_lock(lock)
 
 
-def _open_lock(path: str, flags: int) -> int:
-    lock = os.open(path, flags, 0o600)
+def _open_lock(folder: Folder, flags: int) -> int:
+    lock = folder.open(OWNER_LOCK, flags)
     _locks[lock] = os.getpid()
     return lock
 
 
 def _close_lock(lock: int) -> None:
-    if _locks.pop(lock, None) is not None:  # if it is missing, the descriptor may already be reused
+    if _locks.pop(lock, None) is not None:  # otherwise it may belong to another file by now
         os.close(lock)
-
-
-def directories(live: str) -> Iterator[str]:
-    """Yield the paths of the directories in `live`, oldest first. Remove unfinished ones."""
-    try:
-        names = sorted(os.listdir(live))
-    except FileNotFoundError:
-        return
-    for name in names:
-        path = os.path.join(live, name)
-        if not name.startswith(_MAKING):
-            yield path
-        elif _age(path) > _ABANDONED_AFTER:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _age(path: str) -> float:
-    try:
-        return seconds_since_epoch() - os.stat(path).st_mtime
-    except OSError:
-        return 0.0

@@ -1,44 +1,46 @@
 """`Journal`: the queue on disk. Every message is in a file before `put` returns.
 
-A file is a batch, and unlinking the file acknowledges the batch. There are no offsets, no states
-and no compaction, and batches can be acknowledged even when the disk is full. If the process
-crashes between the answer and the unlink, the batch is sent again. Its message ids are the same, so
-Segment recognises the duplicates. Delivery is therefore at least once, and in order.
+Removing a file is the acknowledgement, so there are no offsets, no states and no compaction, and
+even a full disk can be acknowledged. A crash between the response and the removal sends the file
+again, with the same message ids, by which Segment detects duplicates: at least once, in order.
 
-Unlike the memory queue's `put`, this one holds a lock, because the listener must not seal a file
-that is being written to. If a signal handler logs in the middle of a `put`, its message is refused
-here and goes to the memory queue.
+Unlike in memory, `put` holds a lock, because the delivery thread must not seal a file that is being
+written to. If a signal handler logs in the middle of a `put`, its message is refused here and goes
+to the memory queue.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 
+from ..._clock import monotonic
 from ..._messages.batch import Batch
-from ..._messages.batcher import batches_of
-from ..._process.clock import monotonic
-from ..._reports import report
+from ..._reports import Reporter, counted
+from ..outgoing import Outgoing, Portion
 from .adoption import Adoption
-from .directory import JournalFile, live_path
-from .quarantine import Quarantine, looks_whole
+from .directory import JournalFile
+from .place import Place
+from .quarantine import Quarantine
+from .stored import Collection, StoredFile, is_passing, looks_whole
 from .sync import sync_of
 from .upkeep import Upkeep
 from .writer import MAX_FILE_BYTES, Writer
 
 _NEVER = 1 << 62
+_OWN = 0  # the lane of this handler's own messages
 
 
 class Journal:
-    """A queue of encoded messages in this handler's directory and those of dead processes.
+    """Encoded messages in this handler's files, and in those of processes that are gone.
 
-    See `MessageQueue`.
+    The two take turns. See `MessageQueue`.
 
     Args:
-        root: the `journal` option. Any number of processes may share this directory.
-        write_key: the write key of the Segment source. Each write key has its own directories.
-        max_bytes: the maximum total size of this write key's files below `root`.
+        root: the directory given as `journal`, which any number of processes may share.
+        write_key: of the Segment source. Each has its own directories.
+        max_bytes: the limit on what all processes keep for this write key.
         sync: "off", "interval" or "emit".
         clock: returns the monotonic time in seconds.
     """
@@ -55,30 +57,30 @@ class Journal:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.kept_in = f"the journal {root}"
-        self.live = live_path(os.path.abspath(root), write_key)
-        """The path of the write key's `live` directory."""
-        self._quarantine = Quarantine(root)
-        self.adoption = Adoption(self.live, self._quarantine)
-        self._writer = Writer(self.live, sync_of(sync), max_bytes=max_bytes, clock=clock)
-        self._upkeep = Upkeep(self)
+        self.place = Place(root, write_key)
+        self._reporter = Reporter()
+        self._quarantine = Quarantine(self.place, max_bytes // 10, self._reporter)
+        self.adoption = Adoption(self.place, self._quarantine, self._reporter)
+        self._writer = Writer(self.place, sync_of(sync), max_bytes=max_bytes, clock=clock)
+        self._upkeep = Upkeep(self, self._reporter)
         self._ring: Callable[[], None] | None = None
         self._ring_at = _NEVER
-        # Used by the listener's thread only:
-        self._taken_from: Adoption | None = None  # source of the last batch; None: our own
-        self._batches: deque[Batch] = deque()  # batches of the first sealed file
-        self._was_put_back = False
-        self._acknowledged = 0
+        # For the delivery thread:
+        self._outgoing = Outgoing(lanes=2)
+        self._collected = Collection(_OWN)
+        self._unread: list[JournalFile] = []  # own files that cannot be read now
+        self._is_turn_of_adopted = True
         self.lost = 0
-        """Number of messages whose files were removed or damaged by someone else."""
+        """How many messages were in files that somebody removed or damaged."""
 
     def put(self, line: bytes) -> bool:
         writer = self._writer
-        is_in = writer.append(line, self.adoption.size_bytes)
+        is_in = writer.append(line)
         if is_in and writer.size_bytes >= self._ring_at and self._ring is not None:
             self._ring_at = _NEVER
             try:
                 self._ring()
-            except BaseException:  # interrupted by Ctrl-C: ring at the next message instead
+            except BaseException:  # Ctrl-C during the call: the next message rings instead
                 self._ring_at = 0
                 raise
         return is_in
@@ -89,104 +91,152 @@ class Journal:
 
     def take(self) -> Batch | None:
         self._ring_at = _NEVER
-        if not self._was_put_back:
-            batch = self.adoption.take()
-            self._taken_from = None if batch is None else self.adoption
-        self._was_put_back = False
-        return self._take_own() if self._taken_from is None else self._taken_from.take()
+        return self._outgoing.take(self._collect)
 
-    def _take_own(self) -> Batch | None:
+    def _collect(self) -> Portion | None:
+        sources = [self.adoption.collect, self._collect_own]
+        if not self._is_turn_of_adopted:
+            sources.reverse()
+        portion = sources[0]() or sources[1]()
+        self._is_turn_of_adopted = portion is None or portion.lane == _OWN
+        return portion
+
+    def _collect_own(self) -> Portion | None:
         sealed = self._writer.sealed
         if not sealed:
             self._writer.seal()
-        while sealed and not self._batches:
-            self._batches.extend(batches_of(self._read(sealed[0])))
-            if not self._batches:
-                self._forget_file()
-        return self._batches[0] if self._batches else None
+        while sealed and not self._collected.is_full:
+            try:
+                lines = self._read(sealed[0])
+            except OSError as error:
+                if is_passing(error):
+                    raise
+                self._skip(sealed.popleft(), "read", error)
+                continue
+            file = sealed.popleft()
+            stored = StoredFile(len(lines), partial(self._remove, file))
+            if lines:
+                self._collected.add(stored, lines)
+            else:
+                stored.settle(0, set_aside=False)
+        return self._collected.take()
 
     def _read(self, file: JournalFile) -> list[bytes]:
-        """Return the lines of a sealed file. On an OSError, the caller tries again later."""
-        lines, _ = self._quarantine.lines_of(file.path, looks_whole)
-        # There are more lines than were counted if a signal handler raised an exception in the
-        # middle of a `put`. There are fewer if someone else removed some.
+        """Return the lines of a sealed file.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        try:
+            lines, _ = self._quarantine.lines_of(file.folder, file.name, looks_whole)
+        except FileNotFoundError:
+            lines = []
+        # There are more lines than were counted if a signal handler raised in the middle of a
+        # `put`, and fewer if somebody else removed some.
         missing, file.messages = file.messages - len(lines), len(lines)
         if missing > 0:
             self.lost += missing
-            self._acknowledged += missing
+            self._outgoing.skip(missing)
         else:
             with self._writer.lock:
                 self._writer.written -= missing
         return lines
 
-    def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
-        if self._taken_from is not None:
-            self._taken_from.acknowledge(messages, set_aside=set_aside)
-            return
-        self._writer.sealed[0].is_set_aside |= set_aside
-        self._acknowledged += messages
-        left = self._batches[0].without(messages)
-        if left is not None:
-            self._batches[0] = left
-            return
-        self._batches.popleft()
-        if not self._batches:
-            self._forget_file()
-
-    def _forget_file(self) -> None:
-        file = self._writer.sealed.popleft()
+    def _remove(self, file: JournalFile, is_set_aside: bool) -> None:
         try:
-            self._quarantine.remove(file.path, set_aside=file.is_set_aside)
+            self._quarantine.remove(file.folder, file.name, set_aside=is_set_aside)
         except FileNotFoundError:
             pass
         except OSError as error:
-            report(f"a journal file cannot be removed ({error.strerror}): check {file.path}")
+            self._skip(file, "removed", error)
         self._writer.forget(file)
 
+    def _skip(self, file: JournalFile, what: str, error: OSError) -> None:
+        """Report a file that is left where it is. One that cannot be read is tried again later."""
+        if what == "read":
+            self._unread.append(file)
+        why = error.strerror
+        self._reporter.each(
+            f"skipped {what}",
+            0 if file.is_reported else 1,
+            lambda count: (
+                f"{counted(count, 'journal file')} cannot be {what} ({why}): check {file.path}"
+            ),
+        )
+        file.is_reported = True
+
+    def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
+        self._outgoing.acknowledge(messages, set_aside=set_aside)
+        self._writer.look_again()
+
     def put_back(self) -> None:
-        self._was_put_back = True
+        self._outgoing.put_back()
+
+    def hold(self) -> None:
+        self._outgoing.hold()
+
+    def set_back(self) -> None:
+        self._outgoing.set_back(self.accepted)
 
     def tend(self, now: float) -> float:
         return self._upkeep.tend(now)
 
     def look_around(self) -> None:
-        """Adopt the directories of dead processes. Called periodically in the listener's thread."""
-        self.adoption.look_around(self._writer.path)
+        """Find the directories of processes that are gone. The delivery thread, now and then."""
+        with self._writer.lock:
+            self._writer.sealed.extendleft(reversed(self._unread))
+            self._unread.clear()
+        self.adoption.look_around(self._writer.directory_names)
+
+    @property
+    def wants_to_look(self) -> bool:
+        """Whether nobody has looked since the last release."""
+        return not self.adoption.has_looked
 
     def release(self) -> None:
-        """Release the directory, so that another process can deliver what remains in it."""
+        """Release the directory, for whoever delivers what is left in it."""
         with self._writer.lock:
             directory = self._writer.let_go()
-            self._was_put_back = False
-            self._taken_from = None
-            self._batches.clear()
+            self._outgoing.forget()
+            self._collected = Collection(_OWN)
+            self._unread.clear()
             if directory is not None:
-                left = self._writer.written - self._acknowledged
-                # First, because counting messages twice for a moment is better than not at all.
-                self.adoption.expect(directory.path, left)
+                left = self._writer.written - self._outgoing.acknowledged[_OWN]
+                # Expected first: rather count them twice than not at all.
+                self.adoption.expect(os.path.basename(directory.path), left)
                 self._writer.written -= left
         self.adoption.release()
         if directory is not None:
             directory.give_up()
+            self.place.tidy()
+        self._reporter.catch_up(at_last=True)
 
     def abandon(self) -> None:
-        """Close the parent's files in a forked child, without changing them."""
+        """In a forked child: close what belongs to the parent, and change none of it."""
         self._writer.abandon()
         self.adoption.abandon()
 
     @property
     def trouble(self) -> OSError | None:
-        """The error of the last write, or None if it succeeded."""
+        """Why the last message could not be written, or None if it could."""
         return self._writer.trouble
 
     @property
     def is_empty(self) -> bool:
-        has_own = self._was_put_back or not self._writer.is_empty
-        return not has_own and self.adoption.is_empty
+        return not self._has_own and self._outgoing.is_empty and self.adoption.is_empty
+
+    @property
+    def _has_own(self) -> bool:
+        return not self._writer.is_empty or not self._collected.is_empty
 
     @property
     def has_full_batch(self) -> bool:
-        return self._was_put_back or bool(self._writer.sealed) or not self.adoption.is_empty
+        return (
+            self._outgoing.is_due
+            or bool(self._writer.sealed)
+            or not self._collected.is_empty
+            or not self.adoption.is_empty
+        )
 
     @property
     def has_backlog(self) -> bool:
@@ -194,8 +244,8 @@ class Journal:
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
-        adopted = (self.adoption.accepted, self.adoption.acknowledged)
-        return ((self._writer.written, self._acknowledged), adopted)
+        own, adopted = self._outgoing.settled
+        return ((self._writer.written, own), (self.adoption.accepted, adopted))
 
     @property
     def accepted(self) -> int:

@@ -1,10 +1,10 @@
-"""The quarantine, where a journal keeps undeliverable lines and files for inspection.
+"""What a journal cannot deliver, kept for people to look at.
 
-    DIR/quarantine/damaged-lines           lines that are not messages, unchanged
+    DIR/quarantine/damaged-lines           lines that are not messages, as they were found
+    DIR/quarantine/damaged-lines.1         older ones
     DIR/quarantine/<directory>-<file>      files whose dead letters could not be written
 
-Its size is limited. It never holds up messages that can be delivered. Everything here runs in the
-listener's thread.
+It has a limit, beyond which the oldest files are removed. The delivery thread only.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from ..._files import make_private, size_bytes_of
-from ..._messages.encoding import decode
-from ..._messages.limits import MAX_MESSAGE_BYTES
-from ..._reports import counted, report, were
+from ..._files import Folder
+from ..._reports import Reporter, counted, were
+from .place import Place
+from .stored import read_lines
 
-MAX_DAMAGED_LINES_BYTES = 16 * 1024 * 1024
-"""Maximum size of `damaged-lines`. Beyond it, damaged lines are only counted."""
-MAX_QUARANTINE_BYTES = 256 * 1024 * 1024
-"""Maximum size of the quarantine. Beyond it, files stay in the journal and are tried again."""
+_DAMAGED = "damaged-lines"
+_TOO_LARGE = "not kept, because they are larger than a tenth of max_journal_bytes"
 
 
 class Quarantine:
-    """Keeps damaged lines, and files that are set aside.
+    """Keeps damaged lines, and files that could not be settled.
 
     Args:
-        root: the `journal` option.
+        place: where the journal is.
+        max_bytes: the limit on what is kept.
+        reporter: reports damaged lines.
     """
 
-    def __init__(self, root: str) -> None:
-        self._path = os.path.join(os.path.abspath(root), "quarantine")
+    def __init__(self, place: Place, max_bytes: int, reporter: Reporter) -> None:
+        self._place = place
+        self._max_bytes = max_bytes
+        self._reporter = reporter
 
-    def lines_of(self, path: str, is_whole: Callable[[bytes], bool]) -> tuple[list[bytes], int]:
-        """Return the messages of a journal file and the number of damaged lines in it.
+    def lines_of(
+        self, folder: Folder, name: str, is_whole: Callable[[bytes], bool]
+    ) -> tuple[list[bytes], int]:
+        """Return the messages of a journal file, and how many of its lines are damaged.
 
-        Damaged lines are reported, and kept as long as there is room. Bytes after the last newline
-        were never accepted, but they may show what happened, so they count as a damaged line. A
-        file that was removed has no messages.
+        Damaged lines are reported, and kept while there is room. What follows the last newline was
+        never accepted, but it may show what happened, so it counts as a damaged line.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: if the file cannot be read.
         """
-        try:
-            with open(path, "rb") as stream:
-                *lines, torn = stream.read().split(b"\n")
-        except FileNotFoundError:
-            return [], 0
+        lines, torn = read_lines(folder, name)
         whole = [line for line in lines if is_whole(line)]
         damaged = [line for line in lines if not is_whole(line)] if len(whole) < len(lines) else []
         if torn:
@@ -58,56 +58,69 @@ class Quarantine:
         return whole, len(damaged)
 
     def _keep(self, lines: Sequence[bytes]) -> None:
-        told = "kept in the journal's quarantine"
         try:
-            make_private(self._path)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            file = os.open(os.path.join(self._path, "damaged-lines"), flags, 0o600)
+            outcome = self._append(b"\n".join(lines) + b"\n")
+        except OSError as error:
+            outcome = f"not kept ({error.strerror})"
+        number = len(lines)
+        self._reporter.each(
+            "damaged",
+            number,
+            lambda count: (
+                f"{counted(count, 'line')} of the journal {were(count)} damaged and cannot be "
+                f"sent; {outcome}"
+            ),
+        )
+
+    def _append(self, content: bytes) -> str:
+        size_bytes = len(content)
+        if size_bytes > self._max_bytes:
+            return _TOO_LARGE
+        with self._place.folder("quarantine", make=True) as folder:
+            found = folder.stat_or_none(_DAMAGED)
+            if found is not None and found.st_size + size_bytes > self._max_bytes // 2:
+                folder.rename(_DAMAGED, folder, f"{_DAMAGED}.1")
+            self._make_room(folder, size_bytes)
+            file = folder.open(_DAMAGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                if os.fstat(file).st_size < MAX_DAMAGED_LINES_BYTES:
-                    os.write(file, b"\n".join(lines) + b"\n")
-                else:
-                    told = "not kept, as the quarantine is full: empty it"
+                if os.write(file, content) != size_bytes:  # a full disk takes as much as fits
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(file)
-        except OSError as error:
-            told = f"not kept: {error.strerror}"
-        lines_are = f"{counted(len(lines), 'journal line')} {were(len(lines))}"
-        report(f"{lines_are} damaged and cannot be sent ({told})")
+        return "kept in the journal's quarantine"
 
-    def remove(self, path: str, *, set_aside: bool) -> None:
-        """Remove a file that is settled, or move it into the quarantine, which needs no space.
+    def remove(self, folder: Folder, name: str, *, set_aside: bool) -> None:
+        """Remove a file that is settled, or move it here, which takes no space on the disk.
 
         Raises:
-            OSError: the file could not be removed or moved. It was emptied if possible.
+            OSError: if it is still where it was, but empty if that was possible.
         """
-        if not set_aside:
-            try:
-                os.unlink(path)
-            except PermissionError:
-                os.truncate(path, 0)  # so that it is not sent again
-                raise
+        if set_aside:
+            size_bytes = folder.size_bytes_of(name)
+            if size_bytes <= self._max_bytes:
+                with self._place.folder("quarantine", make=True) as own:
+                    self._make_room(own, size_bytes)
+                    folder.rename(name, own, f"{os.path.basename(folder.path)}-{name}")
+                return
+        try:
+            folder.unlink(name)
+        except PermissionError:
+            with suppress(OSError):  # so that nobody sends it again
+                file = folder.open(name, os.O_WRONLY | os.O_TRUNC)
+                os.close(file)
+            raise
+
+    def _make_room(self, folder: Folder, needed_bytes: int) -> None:
+        """Remove the oldest files until there is room for more."""
+        sizes = dict(folder.sizes())
+        used = sum(sizes.values())
+        if used + needed_bytes <= self._max_bytes:
             return
-        make_private(self._path)
-        if size_bytes_of(self._path) > MAX_QUARANTINE_BYTES:
-            raise OSError(errno.EDQUOT, "the quarantine is full")
-        directory, name = os.path.split(path)
-        os.rename(path, os.path.join(self._path, f"{os.path.basename(directory)}-{name}"))
-
-
-def is_message(line: bytes) -> bool:
-    """Return whether a line that anyone may have written is a message."""
-    if len(line) > MAX_MESSAGE_BYTES:
-        return False
-    try:
-        return isinstance(decode(line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def looks_whole(line: bytes) -> bool:
-    """Return whether a line that this process wrote looks undamaged.
-
-    The check costs next to nothing. If a damaged line passes it, Segment refuses only that line.
-    """
-    return len(line) <= MAX_MESSAGE_BYTES and line.startswith(b"{") and line.endswith(b"}")
+        found = [(name, folder.stat_or_none(name)) for name in sizes]
+        oldest_first = sorted((one.st_mtime_ns, name) for name, one in found if one is not None)
+        for _, name in oldest_first:
+            if used + needed_bytes <= self._max_bytes:
+                break
+            with suppress(OSError):
+                folder.unlink(name)
+                used -= sizes[name]

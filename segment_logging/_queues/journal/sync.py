@@ -10,9 +10,9 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from ..._clock import monotonic
 from ..._files import sync_data, sync_entry
 from ..._process.bell import Bell
-from ..._process.clock import monotonic
 from ..._process.threads import new_rlock, patch_detector, start_daemon
 from .directory import JournalFile
 

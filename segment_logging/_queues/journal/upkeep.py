@@ -1,4 +1,4 @@
-"""A journal's periodic work: looking for directories to adopt, and reporting problems."""
+"""The recurring work on a journal: looking for dead processes, and reporting its troubles."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import random
 from typing import Protocol
 
 from ..._reports import Reporter
-from .adoption import Adoption
+from .place import Place
 
 LOOK_AROUND_EVERY = 10.0
-"""Approximate number of seconds between two searches for directories of dead processes."""
+"""The seconds, more or less, between two looks for the directories of dead processes."""
 
 
 _random = random.SystemRandom().random  # leaves the program's own random numbers alone
@@ -18,57 +18,59 @@ _random = random.SystemRandom().random  # leaves the program's own random number
 
 class _Journal(Protocol):
     @property
-    def live(self) -> str: ...
-    @property
-    def adoption(self) -> Adoption: ...
+    def place(self) -> Place: ...
     @property
     def lost(self) -> int: ...
     @property
     def trouble(self) -> OSError | None: ...
+    @property
+    def wants_to_look(self) -> bool: ...
     def look_around(self) -> None: ...
 
 
 class Upkeep:
-    """Does a journal's periodic work. Runs in the listener's thread.
+    """Keeps a journal in order. The delivery thread only.
 
     Args:
-        journal: the journal to work on.
+        journal: the journal to keep in order.
+        reporter: reports its troubles.
     """
 
-    def __init__(self, journal: _Journal) -> None:
+    def __init__(self, journal: _Journal, reporter: Reporter) -> None:
         self._journal = journal
-        self._reporter = Reporter()
+        self._reporter = reporter
         self._next_look = -math.inf
 
     def tend(self, now: float) -> float:
-        """Do the work that is due. Return when to call this again.
+        """Do what is due, and return when there is more to do.
 
         Args:
             now: the monotonic time in seconds.
         """
         journal = self._journal
-        if now >= self._next_look or (
-            journal.adoption.wants_to_look and self._next_look - now > 1.0
-        ):
+        is_far_off = self._next_look - now > 1.0  # a look that failed is not repeated at once
+        if now >= self._next_look or (journal.wants_to_look and is_far_off):
             try:
                 journal.look_around()
+                self._reporter.over("search")
             except OSError as error:
-                trouble = f"the journal cannot be searched ({error.strerror}): trying again"
-                self._reporter.once("search", trouble)
+                self._reporter.once(
+                    "search", f"the journal cannot be searched ({error.strerror}): trying again"
+                )
             self._next_look = now + LOOK_AROUND_EVERY * (0.75 + _random() / 2)
         if journal.trouble is not None:
             self._reporter.once(
                 "journal",
-                f"the journal in {journal.live} cannot be written to "
-                f"({journal.trouble.strerror}), so messages wait in memory only: free disk space, "
-                "raise max_journal_bytes, or fix the permissions",
+                f"the journal in {journal.place.live_path} cannot be written to "
+                f"({journal.trouble.strerror}): until it can, messages wait in memory only; free "
+                "disk space, raise max_journal_bytes, or correct its owner and permissions",
             )
         else:
             self._reporter.over("journal")
         if journal.lost:
             self._reporter.once(
                 "lost",
-                f"files of the journal in {journal.live} were removed or damaged, and their "
-                "messages are lost",
+                f"files of the journal in {journal.place.live_path} were removed or damaged; "
+                "their messages are lost",
             )
-        return self._next_look
+        return min(self._next_look, self._reporter.catch_up() or math.inf)

@@ -1,4 +1,4 @@
-"""The caller's side of the journal, which appends lines to files in this handler's directory."""
+"""The caller's side of the journal: one line, one write, in files of this handler's directory."""
 
 from __future__ import annotations
 
@@ -10,44 +10,47 @@ from collections.abc import Callable
 from ..._messages.batcher import Batcher
 from ..._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
 from ..._process.threads import new_rlock
-from .directory import JournalDirectory, JournalFile
+from .directory import JournalDirectory, JournalFile, seal
+from .place import Place
+from .space import Space
 from .sync import Sync
 
 MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long as a comma
-"""Maximum size of a file, so that it fits in one batch."""
+"""The size up to which a file's messages fit into one batch."""
 
-_RETRY_PAUSE = 1.0  # seconds before trying again to create a directory or file
+_RETRY_PAUSE = 1.0  # seconds until the next try to make a directory or file
 
 
 class Writer:
-    """Appends lines to files, each of which becomes one batch. Any thread may call it.
+    """Appends lines to files, each of which makes one batch. Any thread.
 
-    The directory is created with the first line.
+    The directory is made with the first line.
 
     Args:
-        live: the write key's `live` directory. See `directory`.
-        sync: decides when lines are synced to disk.
-        max_bytes: the maximum total size of all files in `live`.
+        place: where the journal is.
+        sync: decides when lines are written to the disk.
+        max_bytes: the limit on the files of all processes.
         clock: returns the monotonic time in seconds.
 
     Attributes:
-        sealed: the files that are ready to be sent, oldest first.
-        size_bytes: the total size of our own files.
-        written: the number of lines written, excluding those that were released.
-        trouble: the error of the last write, or None if it succeeded.
+        sealed: the files that nothing more is written to, oldest first.
+        size_bytes: the size of all files of this handler.
+        written: how many lines were written, without those that were released.
+        trouble: why the last line could not be written, or None if it could.
     """
 
     def __init__(
-        self, live: str, sync: Sync, *, max_bytes: int, clock: Callable[[], float]
+        self, place: Place, sync: Sync, *, max_bytes: int, clock: Callable[[], float]
     ) -> None:
-        self._live = live
+        self._place = place
         self._sync = sync
-        self._max_bytes = max_bytes
+        self._space = Space(place, max_bytes, clock=clock)
         self._clock = clock
         self.lock = new_rlock()
         """Held while a file is written to, sealed or released."""
         self._is_writing = False
         self._directory: JournalDirectory | None = None
+        self._former: list[JournalDirectory] = []  # removed by somebody, or without their lock
         self._file: JournalFile | None = None
         self.sealed: deque[JournalFile] = deque()
         self.size_bytes = 0
@@ -55,19 +58,14 @@ class Writer:
         self.trouble: OSError | None = None
         self._not_before = 0.0
 
-    def append(self, line: bytes, others_bytes: int) -> bool:
-        """Append a line. Return False if it is refused.
-
-        Args:
-            line: the line, without its newline.
-            others_bytes: the total size of other processes' files.
-        """
+    def append(self, line: bytes) -> bool:
+        """Append a line, given without its newline. Return False if it is refused."""
         with self.lock:
             if self._is_writing:
-                return False  # a signal handler is interrupting the lines below
+                return False  # a signal handler interrupted the lines below
             self._is_writing = True
             try:
-                return self._write(line + b"\n", others_bytes)
+                return self._write(line + b"\n")
             except OSError as error:
                 self.trouble = error
                 self._not_before = self._clock() + _RETRY_PAUSE
@@ -75,25 +73,34 @@ class Writer:
             finally:
                 self._is_writing = False
 
-    def _write(self, line: bytes, others_bytes: int) -> bool:
-        """Append a line with a single write. Return False if it is refused.
+    def _write(self, line: bytes) -> bool:
+        """Write a line with one write. Return False if it is refused.
 
         Raises:
-            OSError: the line could not be written.
+            OSError: if the line is not in the file.
         """
         size_bytes = len(line)
-        if self.size_bytes + others_bytes + size_bytes > self._max_bytes:
-            self.trouble = OSError(errno.EDQUOT, "max_journal_bytes is reached")
-            return False
         file = self._file
         if (
             file is None
             or file.size_bytes + size_bytes > MAX_FILE_BYTES
             or file.messages == MAX_BATCH_MESSAGES
         ):
-            file = self._next_file()
+            self.seal()
+            file = None
+        directory = self._directory if file is not None else self._directory_in_place()
+        needed_bytes = self.size_bytes + size_bytes
+        if needed_bytes > self._space.reserved_bytes:
+            assert directory is not None
+            if not self._space.reserve(directory, needed_bytes):
+                self.trouble = OSError(errno.EDQUOT, "max_journal_bytes is reached")
+                return False
+        if file is None:
+            assert directory is not None
+            file = self._file = directory.new_file()
+            self._sync.made_file_in(directory.path)
         written = os.write(file.descriptor, line)
-        if written != size_bytes:  # a full disk stores what fits, without an error
+        if written != size_bytes:  # a full disk takes as much as fits, and reports no error
             self._undo(file, written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
@@ -109,74 +116,96 @@ class Writer:
             self.trouble = None
         return True
 
-    def _next_file(self) -> JournalFile:
-        self.seal()
+    def _directory_in_place(self) -> JournalDirectory:
+        """Return this handler's directory, which may be a new one.
+
+        Raises:
+            OSError: if it cannot be made.
+        """
         if self._clock() < self._not_before:
             raise self.trouble or OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        if self._directory is None:
-            self._directory = self._make_directory()
-        try:
-            self._file = self._directory.new_file()
-        except FileNotFoundError:  # someone removed the directory
-            self._directory.close()
-            self._directory = self._make_directory()
-            self._file = self._directory.new_file()
-        self._sync.made_file_in(self._directory.path)
-        return self._file
-
-    def _make_directory(self) -> JournalDirectory:
-        directory = JournalDirectory.make(self._live)
-        self._sync.made_file_in(self._live)
+        directory = self._directory
+        if directory is not None and not directory.is_in_place:
+            # Others cannot see any more that it is owned, or it is gone: its files are still ours.
+            self._former.append(directory)
+            self._directory = directory = None
+            self._close_former()
+        if directory is None:
+            directory = JournalDirectory.make(self._place)
+            self._space.forget()
+            self._sync.made_file_in(os.path.dirname(directory.path))
+        self._directory = directory
         return directory
 
     def _undo(self, file: JournalFile, written: int) -> None:
-        """Remove a partly written line. If that fails, write nothing after it."""
+        """Remove a line that was half written or, if that fails, write nothing after it."""
         try:
             os.ftruncate(file.descriptor, os.fstat(file.descriptor).st_size - written)
         except OSError:
             self.seal()
 
     def seal(self) -> None:
-        """Stop writing to the current file, so that it can be sent."""
+        """Write nothing more to the current file, so that it can be sent."""
         with self.lock:
             file = self._file
             if file is None:
                 return
             self._file = None
-            self.sealed.append(file)  # first, as a signal handler may raise after any call
+            self.sealed.append(file)  # first, because a signal handler may raise after any call
+            seal(file)
             self._sync.done_with(file)
 
     def forget(self, file: JournalFile) -> None:
-        """Record that a file was removed, which makes room for others."""
+        """Free the room of a file that is gone."""
         file.is_unlinked = True
         with self.lock:
             self.size_bytes -= file.size_bytes
+            for directory in (self._directory, *self._former):
+                if directory is not None and directory.folder is file.folder:
+                    directory.unsettled -= 1
+            self._close_former()
+
+    def _close_former(self) -> None:
+        """Close the former directories whose files are settled."""
+        for former in tuple(self._former):
+            if not former.unsettled:
+                self._former.remove(former)
+                former.close()
+
+    def look_again(self) -> None:
+        """Note that there may be room again, because messages were delivered."""
+        self._space.look_again()
 
     def let_go(self) -> JournalDirectory | None:
-        """Hand over the directory and its files to the caller. Return None if there is none."""
+        """Return the directory with everything that is in it, or None if there is none."""
         with self.lock:
             self.seal()
             directory, self._directory = self._directory, None
+            for former in self._former:
+                former.close()
+            self._former.clear()
             self.sealed.clear()
             self.size_bytes = 0
+            self._space.forget()
             self._sync.finish()
             return directory
 
     def abandon(self) -> None:
-        """Close the parent's files in a forked child, without changing them."""
-        if self._directory is not None:
-            self._directory.close()
+        """In a forked child: close what belongs to the parent, and change none of it."""
+        for directory in (self._directory, *self._former):
+            if directory is not None:
+                directory.close()
         if self._file is not None:
             self._file.close()
         self._sync.abandon()
 
     @property
-    def path(self) -> str | None:
-        """The path of this handler's directory, or None if there is none."""
-        directory = self._directory
-        return None if directory is None else directory.path
+    def directory_names(self) -> set[str]:
+        """The names of this handler's directories."""
+        directories = (self._directory, *self._former)
+        return {os.path.basename(one.path) for one in directories if one is not None}
 
     @property
     def is_empty(self) -> bool:
-        """Whether none of our own files is waiting to be sent."""
+        """Whether no file of ours waits to be sent."""
         return not self.sealed and self._file is None

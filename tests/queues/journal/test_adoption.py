@@ -93,16 +93,15 @@ class AdoptionTest(JournalCase):
             for _ in range(3):
                 taken += self.adopted_by(journal)
         self.assertEqual(taken, [a_line(number) for number in range(10)])
-        self.assertFalse(journal.has_backlog)
-        self.assertFalse(journal.adoption.wants_to_look)
+        self.assertTrue(journal.has_backlog)
 
     def test_foreign_lock(self) -> None:
-        """A directory that does not belong to a journal does not count as backlog."""
+        """A directory that cannot be judged is reported and left, and stays a backlog."""
         (self.live / "foreign" / "owner.lock").mkdir(parents=True)
         journal = a_journal(self.root)
-        with self.assertRaises(OSError):
-            journal.look_around()
-        self.assertFalse(journal.has_backlog)
+        with self.assertLogs("segment_logging"):
+            self.assertEqual(self.adopted_by(journal), [])
+        self.assertTrue(journal.has_backlog)
 
     def test_an_empty_directory_is_removed(self) -> None:
         """The directory of a process that died before its first line is removed."""

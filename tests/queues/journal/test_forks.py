@@ -43,7 +43,8 @@ print(json.dumps([os.waitstatus_to_exitcode(status), adopted, len(taken_from(jou
         program = f"""
 import json, os
 from segment_logging._queues.journal.directory import JournalDirectory
-from tests.queues.cases import a_journal, a_line, taken_from
+from segment_logging._queues.journal.place import Place
+from tests.queues.cases import KEY, a_journal, a_line, taken_from
 told, tell = os.pipe()
 middle = os.fork()
 if middle == 0:
@@ -76,7 +77,7 @@ os.close(tell)
     def test_a_lock_on_its_way(self) -> None:
         """A child also closes the lock of a directory that another thread was just creating."""
         own = (
-            f"directory = JournalDirectory.make({str(self.live)!r}); "
+            f"directory = JournalDirectory.make(Place({str(self.root)!r}, KEY)); "
             "os.write(directory.new_file().descriptor, a_line(1) + bytes([10]))"
         )
         self.assertEqual(self.adopted_beside_a_child(own, "pass"), 1)  # the fork itself closes it

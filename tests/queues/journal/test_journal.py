@@ -37,7 +37,7 @@ class JournalLayoutTest(JournalCase):
         (file,) = self.files()
         self.assertEqual(file.parent.name.split("-")[1], str(os.getpid()))
         self.assertEqual(
-            {path.name for path in file.parent.iterdir()}, {"owner.lock", "00000001.jsonl"}
+            {path.name for path in file.parent.iterdir()}, {"owner.lock", "room", "00000001.jsonl"}
         )
 
     def test_the_line_is_in_the_file_when_put_returns(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 
 from segment_logging._queues.journal.journal import Journal
-from segment_logging._queues.journal.quarantine import MAX_DAMAGED_LINES_BYTES
 from tests.queues.cases import (
     WHOLE,
     JournalCase,
@@ -73,14 +73,17 @@ class DamageTest(JournalCase):
         self.assertEqual(self.quarantine.read_bytes(), b"\xff garbage\ntorn\n")
 
     def test_quarantine_is_bounded(self) -> None:
-        """A full quarantine accepts no more lines, and the messages after them still arrive."""
-        self.quarantine.parent.mkdir(parents=True)
-        with self.quarantine.open("wb") as file:
-            file.truncate(MAX_DAMAGED_LINES_BYTES)
-        taken, journal = self.damaged(b"garbage\n")
-        self.assertEqual(taken, [a_line(1), a_line(2)])
-        self.assertEqual(journal.adoption.damaged, 1)
-        self.assertEqual(self.quarantine.stat().st_size, MAX_DAMAGED_LINES_BYTES)
+        """When the quarantine is full, the oldest of its files is removed."""
+        self.quarantine.parent.mkdir(mode=0o700, parents=True)
+        old = self.quarantine.with_name("old")
+        old.write_bytes(bytes(900))
+        os.utime(old, (1, 1))
+        self.leave_behind(bytes(200) + b"\n" + a_line(1) + b"\n")
+        journal = a_journal(self.root, max_bytes=10_000)  # a tenth is for the quarantine
+        with self.assertLogs("segment_logging"):
+            self.assertEqual(self.adopted_by(journal), [a_line(1)])
+        self.assertFalse(old.exists())
+        self.assertEqual(self.quarantine.read_bytes(), bytes(200) + b"\n")
 
     def test_own_file(self) -> None:
         """Damage to the process's own file affects only the damaged lines, which count as lost."""

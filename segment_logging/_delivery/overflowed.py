@@ -1,0 +1,67 @@
+"""Messages for which the queue had no room: kept for the dead letters and `on_error`.
+
+Callers only append to a list in memory. Writing is done later, in the delivery thread or at exit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..errors import DeliveryError
+from .abandoned import Abandoned
+
+_MAX_MESSAGES = 10_000
+_MAX_BYTES = 8_388_608
+_AT_ONCE = 500  # messages written with one sync
+
+
+class Overflowed:
+    """Holds a bounded number of dropped messages until they are written. Any thread may use it.
+
+    Args:
+        abandoned: stores the messages.
+        ring: called when there is something to write.
+    """
+
+    def __init__(self, abandoned: Abandoned, ring: Callable[[], None]) -> None:
+        self._abandoned = abandoned
+        self._ring = ring
+        self._lines: deque[bytes] = deque(maxlen=_MAX_MESSAGES)
+        self._size_bytes = 0  # about: it is changed without a lock
+
+    def add(self, line: bytes) -> None:
+        """Hold a dropped message. If too many are held already, it is only counted."""
+        if (
+            not self._abandoned.is_wanted
+            or len(self._lines) >= _MAX_MESSAGES
+            or self._size_bytes + len(line) > _MAX_BYTES
+        ):
+            return
+        is_first = not self._lines
+        self._size_bytes += len(line)
+        self._lines.append(line)
+        if is_first:
+            self._ring()
+
+    def write_out(self) -> None:
+        """Write the messages that are held."""
+        while lines := self._next():
+            self._abandoned.store_lines(lines, _FULL)
+            self._abandoned.tell(lines, _FULL)
+
+    def _next(self) -> list[bytes]:
+        lines: list[bytes] = []
+        try:
+            while len(lines) < _AT_ONCE:
+                lines.append(self._lines.popleft())
+        except IndexError:
+            self._size_bytes = 0
+        return lines
+
+
+_FULL = DeliveryError(
+    "the queue was full: raise max_queue_messages and max_queue_bytes, set overflow to 'block', or "
+    "set a journal",
+    retryable=True,
+)

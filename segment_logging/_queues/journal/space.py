@@ -1,0 +1,139 @@
+"""How much all processes together may keep in a journal.
+
+`max_journal_bytes` applies to the files of all processes that share a write key, so each would have
+to look at all of them before it writes. Instead, a process reserves some room at a time, and notes
+in its directory up to which size that may grow. Only when the room is used up does it look again,
+under a lock, and at most once a second if it finds none. What it delivers makes room at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..._files import Folder, try_lock
+from ..._process.threads import sleep
+from .directory import ROOM, JournalDirectory, directory_names
+from .place import Place
+from .stored import MAX_STORED_BYTES
+
+_SHARE = 100  # a process reserves this part of the limit at a time
+_LEAST_BYTES = 65_536  # or this much, which is at least one message
+_RETRY_PAUSE = 1.0  # seconds until the next look, if there was no room
+_LOCK_TRIES, _LOCK_PAUSE = 20, 0.001  # seconds
+
+
+class Space:
+    """The room that this handler may use.
+
+    Args:
+        place: where the journal is.
+        max_bytes: the limit for all processes.
+        clock: returns the monotonic time in seconds.
+    """
+
+    def __init__(self, place: Place, max_bytes: int, *, clock: Callable[[], float]) -> None:
+        self._place = place
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._not_before = 0.0
+        self.reserved_bytes = 0
+        """The size up to which this handler's directory may grow."""
+
+    def reserve(self, directory: JournalDirectory, needed_bytes: int) -> bool:
+        """Reserve more room. Return False if there is none.
+
+        Args:
+            directory: this handler's directory.
+            needed_bytes: the size that it has to grow to.
+
+        Raises:
+            OSError: if that cannot be found out.
+        """
+        if self._clock() < self._not_before:
+            return False
+        with self._place.key_folder(make=True) as folder:
+            lock = folder.open("space.lock", os.O_RDWR | os.O_CREAT)
+            try:
+                _lock_soon(lock)
+                free = self._max_bytes - self._used_by_others(directory)
+                wanted = needed_bytes + max(self._max_bytes // _SHARE, _LEAST_BYTES)
+                reserved = min(wanted, free)
+                if reserved >= needed_bytes:
+                    self._note(directory, reserved)
+                    return True
+            finally:
+                os.close(lock)
+        self._not_before = self._clock() + _RETRY_PAUSE
+        return False
+
+    def look_again(self) -> None:
+        """Note that there may be room again."""
+        self._not_before = 0.0
+
+    def forget(self) -> None:
+        """Start over, because the directory was given up."""
+        self.reserved_bytes = 0
+
+    def _note(self, directory: JournalDirectory, reserved: int) -> None:
+        file = directory.folder.open(ROOM, os.O_WRONLY | os.O_CREAT)
+        try:
+            os.write(file, b"%020d" % reserved)
+        finally:
+            os.close(file)
+        self.reserved_bytes = reserved
+
+    def _used_by_others(self, own: JournalDirectory) -> int:
+        """Return what the directories of other handlers hold or may grow to."""
+        used = 0
+        name_of_own = os.path.basename(own.path)
+        with self._place.live() as live:
+            for name in directory_names(live):
+                if name != name_of_own:
+                    with suppress(OSError), live.folder(name) as folder:
+                        used += _size_bytes_of(folder, may_grow=_is_alive(name))
+        return used
+
+
+def _lock_soon(lock: int) -> None:
+    """Lock a file, which another process holds for a millisecond, unless it was stopped.
+
+    Without the lock, two processes may reserve the same room. The journal may then exceed its limit
+    by as much, which is better than a message that is not in the journal.
+    """
+    for _ in range(_LOCK_TRIES):
+        if try_lock(lock):
+            return
+        sleep(_LOCK_PAUSE)
+
+
+def _size_bytes_of(folder: Folder, *, may_grow: bool) -> int:
+    # A larger file is not ours. If it is sparse, it takes up no room on the disk.
+    size_bytes = sum(
+        size for name, size in folder.sizes() if name != ROOM and size <= MAX_STORED_BYTES
+    )
+    return max(size_bytes, _room_of(folder)) if may_grow else size_bytes
+
+
+def _room_of(folder: Folder) -> int:
+    with suppress(OSError, ValueError):
+        file = folder.open(ROOM, os.O_RDONLY)
+        try:
+            return int(os.read(file, 20))
+        finally:
+            os.close(file)
+    return 0
+
+
+def _is_alive(name: str) -> bool:
+    """Return whether the process that a directory is named after is there, as far as is known."""
+    with suppress(ValueError, IndexError, OverflowError):
+        pid = int(name.split("-")[1])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True
+    return True

@@ -1,0 +1,84 @@
+"""Query values in `context.page`: those of campaigns are kept, and others may be secrets.
+
+Links that reset a password, confirm an address or share a file have a token in their query, and
+browsers send it on as the referrer. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import translate
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_plus
+
+CAMPAIGN = (
+    "utm_*", "gclid", "gclsrc", "gbraid", "wbraid", "dclid", "gad_*", "fbclid", "msclkid", "ttclid",
+    "twclid", "li_fat_id", "igshid", "igsh", "yclid", "rdt_cid", "epik", "sccid", "srsltid",
+    "mc_cid", "mc_eid", "_hsenc", "_hsmi", "mkt_tok", "vero_id", "ajs_aid", "ajs_uid", "ajs_event",
+)  # fmt: skip
+"""Names of query parameters that say which campaign or advertisement a visit came from."""
+
+_FIELDS = ("url", "search", "referrer")
+_MAX_CACHED_CHARACTERS = 2_048
+
+
+class PageQuery:
+    """Removes query parameters from the page of a message's context.
+
+    Args:
+        keep: patterns of the names to keep, in addition to those of campaigns.
+    """
+
+    def __init__(self, keep: Sequence[str]) -> None:
+        patterns = "|".join(translate(name) for name in (*CAMPAIGN, *keep))
+        keeps = re.compile(patterns, re.IGNORECASE).match
+        self._without = _cleaner(keeps)
+        self._without_cached = lru_cache(maxsize=256)(self._without)
+
+    def clean(self, form: dict[str, Any]) -> None:
+        """Replace the context of a call in wire form if its page has other parameters."""
+        context = form.get("context")
+        if not isinstance(context, Mapping) or not isinstance(page := context.get("page"), Mapping):
+            return
+        cleaned: dict[str, Any] = {}
+        for name in _FIELDS:
+            value = page.get(name)
+            if isinstance(value, str):
+                without = self._text(value, is_search=name == "search")
+                if without != value:
+                    cleaned[name] = without
+        if cleaned:
+            new = {key: value for key, value in {**page, **cleaned}.items() if value != ""}
+            form["context"] = {**context, "page": new}
+
+    def _text(self, value: str, *, is_search: bool) -> str:
+        if len(value) > _MAX_CACHED_CHARACTERS:
+            return self._without(value, is_search)
+        return self._without_cached(value, is_search)
+
+
+def _cleaner(keeps: Callable[[str], object]) -> Callable[[str, bool], str]:
+    def without(text: str, is_search: bool) -> str:
+        """Return a URL, or a search with or without its question mark, with what may be kept."""
+        text, hash_sign, fragment = text.partition("#")
+        if "=" in fragment:  # sign-in pages put tokens there
+            hash_sign = fragment = ""
+        base, question_mark, query = text.partition("?")
+        if is_search and not question_mark:
+            base, query = "", base
+        scheme, slashes, rest = base.partition("//")
+        authority, slash, path = rest.partition("/")
+        if "@" in authority:  # a user name and a password
+            base = f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
+        kept = "&".join(one for one in re.split("[&;]", query) if keeps(_name_of(one)))
+        return f"{base}{question_mark if kept else ''}{kept}{hash_sign}{fragment}"
+
+    return without
+
+
+def _name_of(parameter: str) -> str:
+    """Return the name of a parameter. Without an equals sign, it is a value, and has no name."""
+    name, equals, _ = parameter.partition("=")
+    return unquote_plus(name) if equals else ""

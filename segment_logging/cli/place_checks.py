@@ -1,0 +1,72 @@
+"""Checks of a journal's place, and of servers that fork without threads."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+
+from .._files import NotOurs, own_path
+from .._process.threads import start_bare
+from .findings import Finding
+
+_LITTLE_BYTES = 64 << 20
+_THREADS = ("enable-threads", "threads", "gevent")
+
+
+def check_journal(path: str) -> Finding:
+    """Return what is found about a journal's directory. Nothing is left in it."""
+    subject = "journal"
+    try:
+        path = own_path(path)
+    except NotOurs:
+        return Finding("problem", subject, f"{path} belongs to another user: name a directory of "
+                       "your own, or change its owner")  # fmt: skip
+    except OSError as error:
+        return Finding("problem", subject, f"{path} cannot be used ({error.strerror or error}): "
+                       "name a directory")  # fmt: skip
+    place = os.path.abspath(path)
+    while not os.path.isdir(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"\n")
+            file.flush()
+        free = os.statvfs(place)
+    except OSError as error:
+        return Finding("problem", subject, f"{path} cannot be written ({error.strerror}): correct "
+                       "its owner and permissions, or free disk space")  # fmt: skip
+    free_bytes = free.f_bavail * free.f_frsize
+    if free_bytes < _LITTLE_BYTES:
+        return Finding("note", subject, f"only {free_bytes >> 20} MiB are free for {path}: free "
+                       "disk space")  # fmt: skip
+    return Finding("ok", subject, f"{path} can be written")
+
+
+def check_workers() -> Iterator[Finding]:
+    """Yield what is found about threads, in this process and in uWSGI's configuration here."""
+    try:
+        start_bare(lambda: None)
+    except RuntimeError as error:
+        yield Finding("problem", "threads", f"no thread can be started ({error}): raise the limit "
+                      "on processes and threads")  # fmt: skip
+    options = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if isinstance(options, dict):
+        names = {key.decode() if isinstance(key, bytes) else str(key) for key in options}
+        if names.isdisjoint(_THREADS):
+            yield _without_threads("uWSGI")
+    for name in ("uwsgi.ini", "uwsgi.conf"):
+        with suppress(OSError, configparser.Error, UnicodeDecodeError):
+            found = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+            with open(name, encoding="utf-8") as file:
+                found.read_file(file)
+            if found.has_section("uwsgi") and set(found["uwsgi"]).isdisjoint(_THREADS):
+                yield _without_threads(name)
+
+
+def _without_threads(what: str) -> Finding:
+    return Finding("problem", "workers", f"{what} forks workers without threads, so most events "
+                   "are delivered only when a worker ends: set enable-threads")  # fmt: skip

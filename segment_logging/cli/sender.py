@@ -1,0 +1,105 @@
+"""Sends the batches of a command, and waits between attempts where people can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._clock import monotonic
+from .._delivery.attempts import Delivery
+from .._delivery.outcomes import Answered, Kept, Stuck, TryAgain
+from .._messages.batch import Batch
+from .._messages.limits import MAX_BATCH_MESSAGES
+from .progress import Progress
+
+_ASKED = "asked by the server"
+_STEP = 1.0  # seconds between two looks at the time that is left
+
+
+class Sender:
+    """Sends batches, one after the other.
+
+    Args:
+        delivery: makes the attempts.
+        progress: shows waits.
+        rate: the largest number of messages a second, or None for no limit.
+        sleep: waits for a number of seconds.
+        clock: returns the monotonic time in seconds.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        progress: Progress,
+        *,
+        rate: float | None = None,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._delivery = delivery
+        self._progress = progress
+        self._rate = rate
+        self._sleep = sleep
+        self._clock = clock
+        self._may_send_at = clock()
+
+    @property
+    def max_messages(self) -> int:
+        """The largest batch. With a rate, it is what may be sent in a second."""
+        if self._rate is None:
+            return MAX_BATCH_MESSAGES
+        return max(1, min(MAX_BATCH_MESSAGES, int(self._rate)))
+
+    @property
+    def delivered(self) -> int:
+        """How many messages have been delivered."""
+        return self._delivery.tally.delivered
+
+    @property
+    def refused(self) -> int:
+        """How many messages have become dead letters."""
+        return self._delivery.tally.dead_lettered
+
+    def send(self, batch: Batch, on_settled: Callable[[int], object]) -> bool:
+        """Send a batch. Return False if a part of it cannot be delivered now.
+
+        Args:
+            batch: the messages.
+            on_settled: called with the number of messages that were delivered or became dead
+                letters, each time some were, in the order of the batch.
+        """
+        self._pace(len(batch))
+        attempts = self._delivery.attempts_at(batch)
+        while not attempts.are_over:
+            outcome = attempts.make()
+            if isinstance(outcome, Stuck) and not attempts.split():
+                outcome = attempts.give_in()
+            match outcome:
+                case Answered(messages=messages, is_set_aside=is_set_aside):
+                    if is_set_aside:
+                        return False
+                    on_settled(messages)
+                case Kept():
+                    return False
+                case TryAgain(seconds=seconds, is_asked=is_asked):
+                    why = _ASKED if is_asked else "to try again"
+                    self.wait(seconds, why)
+                case _:
+                    continue
+        return True
+
+    def _pace(self, messages: int) -> None:
+        if self._rate is None:
+            return
+        now = self._clock()
+        if self._may_send_at > now:
+            self.wait(self._may_send_at - now, "to keep to the rate")
+        self._may_send_at = max(now, self._may_send_at) + messages / self._rate
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Wait, and show for how long."""
+        until = self._clock() + seconds
+        is_new = True
+        while (left := until - self._clock()) > 0:
+            self._progress.waiting(left, why, is_new=is_new and why == _ASKED)
+            is_new = False
+            self._sleep(min(_STEP, left))

@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM in a command: where they may interrupt it, and its exit code then."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has stopped the command.
+
+    It is a KeyboardInterrupt, which no code in between takes for an error.
+
+    Attributes:
+        exit_code: 128 plus the number of the signal, as shells expect.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+class Signals:
+    """Raises Stopped in the main thread, but not in the middle of an uninterrupted block."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self._pending: int | None = None
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        if self._is_held:
+            self._pending = number
+        else:
+            raise Stopped(number)
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Raise Stopped in the block if Ctrl-C is pressed or SIGTERM arrives."""
+        before: list[tuple[int, Any]] = []
+        try:
+            for caught in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(caught) != signal.SIG_IGN:  # as by nohup, or in the background
+                    before.append((caught, signal.signal(caught, self._arrived)))
+        except ValueError:  # another thread than the main one, which gets no signals
+            pass
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the block end before Stopped is raised, because it must not be done by halves."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            if self._pending is not None:
+                number, self._pending = self._pending, None
+                raise Stopped(number)

@@ -1,0 +1,1 @@
+"""Replacements for other libraries' modules, so that programs can change over step by step."""

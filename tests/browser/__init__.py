@@ -1,0 +1,1 @@
+"""Tests in a real browser. They need Node.js, Chromium and `make browser`."""

@@ -1,0 +1,122 @@
+"""Tests for the `journal` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from tests.builders import PROJECT
+from tests.cli.cases import CliCase, run_command
+from tests.servers import dead_host
+
+PROGRAM = """
+import logging, os, sys
+from segment_logging import SegmentHandler
+handler = SegmentHandler(sys.argv[3], host=sys.argv[1], journal=sys.argv[2], shutdown_timeout=0)
+logging.getLogger("a").addHandler(handler)
+logging.getLogger("a").setLevel("INFO")
+for number in range(3):
+    logging.getLogger("a").info("E", extra={"user_id": "ada@example.org"})
+print("ready", flush=True)
+if len(sys.argv) > 4:
+    sys.stdin.read()
+os._exit(0)
+"""
+
+
+class TestJournal(CliCase):
+    def program(self, key: str = "key", *more: str) -> subprocess.Popen[bytes]:
+        """Start a program that logs three events and is killed, at once or when stdin ends."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, dead_host(), str(self.journal), key, *more],
+            cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        self.addCleanup(process.communicate)
+        return process
+
+    @property
+    def journal(self) -> Path:
+        return self.file.parent / "journal"
+
+    def test_shown(self) -> None:
+        """It shows whose messages wait, since when, how many and why, and nothing of them."""
+        self.program().wait(60)
+        living = self.program("key", "wait")
+        code, out, _ = run_command("journal", str(self.journal), "--write-key", "key")
+        self.assertEqual(code, 0)
+        self.assertIn("6 messages wait\n", out)
+        self.assertRegex(out, r"3 messages \(\d+ bytes\) of process \d+, this write key, since 20")
+        self.assertIn("its process has ended", out)
+        self.assertIn(f"of process {living.pid}, this write key", out)
+        self.assertIn("its process is running", out)
+        self.assertNotIn("ada", out)
+
+    def test_json(self) -> None:
+        """The same, as JSON, also without a write key."""
+        self.program().wait(60)
+        _, out, _ = run_command("journal", str(self.journal), "--json")
+        told = json.loads(out)
+        (waiting,) = told["waiting"]
+        self.assertEqual((waiting["messages"], waiting["is_alive"]), (3, False))
+        self.assertEqual(told["quarantine_bytes"], 0)
+
+    def test_drain(self) -> None:
+        """--drain sends what ended processes have left with this write key, and nothing else."""
+        self.program().wait(60)
+        self.program("other").wait(60)
+        collector = self.collected()
+        drain = ("journal", str(self.journal), "--drain", "--write-key", "key")
+        code, out, _ = run_command(*drain, "--host", collector.url)
+        self.assertEqual(code, 0)
+        self.assertIn("3 messages were delivered\n3 messages of other write keys", out)
+        self.assertEqual(len(collector.messages), 3)
+        code, out, _ = run_command(*drain, "--host", collector.url, "--json")
+        self.assertEqual((code, json.loads(out)["delivered"]), (0, 0))
+
+    def test_drain_in_vain(self) -> None:
+        """If nothing can be sent, --drain stops after its timeout, and nothing is lost."""
+        self.program().wait(60)
+        drain = ("journal", str(self.journal), "--drain", "--write-key", "key", "--timeout", "1")
+        code, out, _ = run_command(*drain, "--host", dead_host())
+        self.assertEqual(code, 1)
+        self.assertIn("3 messages could not be sent yet", out)
+
+    def test_on_a_terminal(self) -> None:
+        """On a terminal, rich draws a table, without colors if NO_COLOR is set."""
+        self.program().wait(60)
+        seen, terminal = pty.openpty()
+        self.addCleanup(os.close, seen)
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "NO_COLOR": "1"}
+        subprocess.run(
+            [sys.executable, "-m", "segment_logging", "journal", str(self.journal)],
+            cwd=PROJECT, stdout=terminal, env=environment, timeout=60, check=True,
+        )  # fmt: skip
+        os.close(terminal)
+        shown = os.read(seen, 65_536).decode()
+        self.assertNotRegex(shown, r"\x1b\[[0-9;]*3[0-7]m")
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+        self.assertRegex(plain, r"process +write key +since +messages")
+        self.assertIn("its process has ended", plain)
+
+    def test_not_a_journal(self) -> None:
+        """A directory that does not exist or is somebody else's is refused in one line."""
+        code, _, said = run_command("journal", str(self.journal))
+        self.assertEqual((code, len(said.splitlines())), (2, 1))
+        if os.geteuid() == 0:
+            self.journal.mkdir()
+            os.chown(self.journal, 40_002, 40_002)
+            code, _, said = run_command("journal", str(self.journal))
+            self.assertEqual((code, len(said.splitlines())), (2, 1))
+            self.assertIn("belongs to another user", said)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,137 @@
+"""Tests for messages that the queue had no room for: dead letters, `on_error` and counts."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import unittest
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from typing_extensions import override
+
+from segment_logging import Batch, Message, SegmentError, SegmentHandler
+from segment_logging._delivery.abandoned import Abandoned
+from segment_logging._delivery.overflowed import Overflowed
+from segment_logging._reports import Reporter
+from tests.builders import a_record
+
+
+class Stuck:
+    """A client that delivers nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.began = threading.Event()
+        self.lines = 0
+
+    def send(self, write_key: str, message: Message) -> None:
+        self.began.set()
+        self.go.wait(30)
+        assert isinstance(message, Batch)
+        self.lines += len(message.lines)
+
+    def close(self) -> None:
+        pass
+
+
+class TestOverflow(unittest.TestCase):
+    @override
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "dead.jsonl"
+        self.client = Stuck()
+        self.stderr = self.enterContext(redirect_stderr(io.StringIO()))
+        self.told: list[tuple[SegmentError, str]] = []
+
+    def handler(self, **options: Any) -> SegmentHandler:
+        handler = SegmentHandler(
+            "a-key", client=self.client, max_queue_messages=3, flush_interval=0, **options
+        )
+        self.addCleanup(handler.close)
+        self.addCleanup(self.client.go.set)
+        return handler
+
+    def log(self, handler: SegmentHandler, count: int) -> None:
+        for number in range(count):
+            handler.handle(a_record(f"E{number}", extra={"user_id": "u"}))
+            if number == 0:
+                self.client.began.wait(30)
+
+    def on_error(self, error: SegmentError, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.told.append((error, message.to_dict()["event"]))
+
+    def test_all_that_was_dropped(self) -> None:
+        """Dropped messages are in the dead letters and passed to `on_error`, each exactly once."""
+        handler = self.handler(dead_letters=self.path, on_error=self.on_error)
+        self.log(handler, 10)
+        self.client.go.set()
+        handler.close()
+        letters = [json.loads(line) for line in self.path.read_text().splitlines()]
+        dropped = [f"E{number}" for number in range(3, 10)]
+        self.assertEqual([letter["message"]["event"] for letter in letters], dropped)
+        self.assertEqual([event for _, event in self.told], dropped)
+        self.assertIn("the queue was full", letters[0]["reason"])
+        self.assertIn("the queue was full", str(self.told[0][0]))
+        counts = handler.counts()
+        self.assertEqual((counts.dropped, counts.dead_lettered, counts.delivered), (7, 0, 3))
+        self.assertEqual(self.stderr.getvalue().count("dropped"), 1)
+        self.assertIn("set overflow to 'block', or set a journal", self.stderr.getvalue())
+
+    def test_written_while_stuck(self) -> None:
+        """`close` writes them even if the delivery thread is stuck in a request."""
+        handler = self.handler(dead_letters=self.path, shutdown_timeout=0.1)
+        self.log(handler, 10)
+        handler.close()
+        self.assertEqual(len(self.path.read_text().splitlines()), 7)
+        self.assertEqual(self.client.lines, 0)
+
+    def test_nobody_wants_them(self) -> None:
+        """Without dead letters and `on_error`, dropped messages are only counted."""
+        handler = self.handler()
+        self.log(handler, 10)
+        self.client.go.set()
+        handler.close()
+        self.assertEqual(handler.counts().dropped, 7)
+
+
+class TestBounds(unittest.TestCase):
+    def test_limits(self) -> None:
+        """Only so many messages and bytes are held until they are written."""
+        for line, least, most in ((b'"x"', 9_000, 10_000), (b'"' + b"x" * 30_000 + b'"', 200, 300)):
+            with self.subTest(size=len(line)):
+                letters, rings = Letters(), Counted()
+                held = Overflowed(Abandoned(letters, None, Reporter()), rings)
+                for _ in range(20_000):
+                    held.add(line)
+                held.write_out()
+                self.assertTrue(least <= sum(letters.sizes) <= most, sum(letters.sizes))
+                self.assertEqual(rings.calls, 1)
+                held.add(line)
+                held.write_out()
+                self.assertEqual(letters.sizes[-1], 1)
+
+
+class Letters:
+    """Stores how many messages were written at a time."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def write(self, messages: Sequence[Any], error: SegmentError, *, sync: bool = True) -> None:
+        self.sizes.append(len(messages))
+
+
+class Counted:
+    """A function that counts its calls."""
+
+    calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
