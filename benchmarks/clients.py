@@ -36,6 +36,8 @@ LABELS = {
     "stock": "logging.handlers.QueueHandler",
     "ours": "segment-logging[speed]",
     "ours-plain": "segment-logging",
+    "request": "segment-logging[speed], in a request",
+    "request-plain": "segment-logging, in a request",
     "journal": "segment-logging[speed], journal",
     "journal-plain": "segment-logging, journal",
     "journal-off": "segment-logging[speed], journal, sync off",

@@ -2,7 +2,8 @@
 
 The cost is the calling thread's CPU time for one call, so it shows contention and not the lack of
 cores. It is divided by the cost of a call to a handler that does nothing. Both are timed in turns
-in the same thread. The script writes `growth.svg`.
+in the same thread. "In a request" means that each thread handles a request through the WSGI
+middleware, which adds the visitor and their context. The script writes `growth.svg`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from threading import Barrier, Thread
@@ -17,11 +19,12 @@ from threading import Barrier, Thread
 from . import runs
 from .clients import LABELS, open_subject, properties_of
 from .collector import Collector
+from .shapes import request
 
 THREADS = (1, 2, 4, 8)
 SIZES = (100, 300, 1_000, 3_000, 10_000, 30_000)
 PROCESSES = (1, 2, 4, 8, 16)
-OURS = ("ours", "ours-plain")
+OURS = ("ours", "ours-plain", "request", "request-plain")
 WARM_UP = 200
 BLOCKS = 20  # per thread
 PICTURE = Path(__file__).with_name("growth.svg")
@@ -53,12 +56,13 @@ def child(
 
     def work() -> None:
         ready.wait()
-        for _ in range(BLOCKS):
-            base, _ = runs.timed(floor.calls, calls // threads // BLOCKS)
-            cost, _ = runs.timed(subject.calls, calls // threads // BLOCKS)
-            ratios.append(cost / base)
-            if threads == 1:
-                subject.flush()
+        with request() if name.startswith("request") else nullcontext():
+            for _ in range(BLOCKS):
+                base, _ = runs.timed(floor.calls, calls // threads // BLOCKS)
+                cost, _ = runs.timed(subject.calls, calls // threads // BLOCKS)
+                ratios.append(cost / base)
+                if threads == 1:
+                    subject.flush()
 
     workers = [Thread(target=work) for _ in range(threads)]
     for worker in workers:
@@ -140,10 +144,19 @@ def _processes(collector: Collector, journal: str, rounds: int) -> Curves:
 # The picture. -----------------------------------------------------------------------------------
 
 WIDTH, HEIGHT, MARGIN = 250, 190, 46
-COLOURS = {"ours": "#0b6e4f", "ours-plain": "#6bbf9a", "journal": "#2b5c9e", "segment": "#b5542c"}
+COLOURS = {
+    "ours": "#0b6e4f",
+    "ours-plain": "#6bbf9a",
+    "request": "#7a3e9d",
+    "request-plain": "#c39bd3",
+    "journal": "#2b5c9e",
+    "segment": "#b5542c",
+}
 SHORT = {
     "ours": "with speed",
     "ours-plain": "without speed",
+    "request": "in a request, with speed",
+    "request-plain": "in a request, without speed",
     "journal": "with speed and journal",
     "segment": "segment-analytics-python",
 }

@@ -41,7 +41,7 @@ def _encoded_bytes() -> int:
     from segment_logging._messages.encoding import encode  # noqa: PLC0415
     from segment_logging._messages.ids import new_message_id  # noqa: PLC0415
     from segment_logging._messages.wire import wire_form  # noqa: PLC0415
-    from segment_logging._records.mapping import LIBRARY  # noqa: PLC0415
+    from segment_logging._records.defaults import LIBRARY  # noqa: PLC0415
 
     fields = {"user_id": USER, "event": NAME, "properties": PROPERTIES, "timestamp": 1.0,
               "context": LIBRARY, "message_id": new_message_id()}  # fmt: skip

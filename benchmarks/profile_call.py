@@ -38,11 +38,11 @@ def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
     if plain:
         sys.modules["orjson"] = None
     from segment_logging import SegmentHandler  # noqa: PLC0415
-    from segment_logging._messages.encoding import encode  # noqa: PLC0415
     from segment_logging._messages.ids import new_message_id  # noqa: PLC0415
+    from segment_logging._messages.lines import BEST  # noqa: PLC0415
     from segment_logging._messages.values import write_timestamp  # noqa: PLC0415
-    from segment_logging._messages.wire import track_form  # noqa: PLC0415
-    from segment_logging._records.mapping import LIBRARY  # noqa: PLC0415
+    from segment_logging._records.defaults import LIBRARY  # noqa: PLC0415
+    from segment_logging._records.once import MESSAGE_ID  # noqa: PLC0415
 
     handlers = {
         "nothing": Nothing(),
@@ -55,30 +55,35 @@ def child(plain: bool, blocks: int, journal: str) -> dict[str, float]:
         "bench", logging.INFO, __file__, 1, NAME, (), None, None, extra
     )
     reader = handlers["memory"]._reader
-    fields = reader.fields_of(record)
-    assert fields is not None
-    message_id = new_message_id()
+    write = reader.writer_of(record)
+    message_id, context = new_message_id(), BEST.written(LIBRARY)
+    values = (
+        "track", "event", "properties", USER, None, NAME, None, PROPERTIES,
+        write_timestamp(record.created), message_id, context, None,
+    )  # fmt: skip
 
-    def write_form() -> dict[str, Any]:
-        return track_form(
-            USER, NAME, PROPERTIES, created=record.created, context=LIBRARY, message_id=message_id
-        )
+    def write_line() -> bytes:
+        line = BEST.put_together(*values)
+        return line if BEST.finish is None else BEST.finish(line)
 
-    line = encode(write_form()) + b"\n"
+    def handle(name: str) -> None:
+        record.__dict__.pop(MESSAGE_ID, None)  # a handler ignores a record that it has seen
+        handlers[name].handle(record)
+
+    line = write_line() + b"\n"
     file = os.open(os.path.join(journal, "written"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     stages: dict[str, Callable[[], object]] = {
         "logging": lambda: loggers["nothing"].info(NAME, extra=extra),
         "all": lambda: loggers["memory"].info(NAME, extra=extra),
         "all, journal": lambda: loggers["journal"].info(NAME, extra=extra),
         "nothing": lambda: handlers["nothing"].handle(record),
-        "handle": lambda: handlers["memory"].handle(record),
-        "handle, journal": lambda: handlers["journal"].handle(record),
-        "fields": lambda: reader.fields_of(record),
-        "form": lambda: reader._mapper.usual_form_of(record, fields),
-        "line": lambda: reader.line_of(record, fields),
+        "handle": lambda: handle("memory"),
+        "handle, journal": lambda: handle("journal"),
+        "writer": lambda: reader.writer_of(record),
+        "line": lambda: write(record, record.__dict__, message_id),
         "id": new_message_id,
         "timestamp": lambda: write_timestamp(record.created),
-        "wire": write_form,
+        "encode": write_line,
         "write": lambda: os.write(file, line),
         "empty": lambda: None,
     }
@@ -119,14 +124,12 @@ def _told_apart(took: dict[str, float]) -> dict[str, float]:
     return {
         "logging": took["logging"],
         "spared": -took["nothing"],
-        "fields": took["fields"],
-        "form": took["form"],
-        "id": took["id"],
+        "writer": took["writer"],
+        "values": took["line"] - took["timestamp"] - took["encode"],
         "timestamp": took["timestamp"],
-        "wire": took["wire"] - took["timestamp"],
-        "usual": took["form"] - took["wire"] - took["id"],
-        "encode": took["line"] - took["form"],
-        "put": took["handle"] - took["line"] - took["fields"],
+        "encode": took["encode"],
+        "id": took["id"],
+        "put": took["handle"] - took["line"] - took["writer"],
         "rest": took["all"] - took["logging"] + took["nothing"] - took["handle"],
         "all": took["all"],
         "journal": took["handle, journal"] - took["handle"],
@@ -143,14 +146,12 @@ def _extra(first: dict[str, float], took: dict[str, float]) -> dict[str, float]:
 STAGES = {
     "logging": "logging itself: level, caller, LogRecord, extras; the no-op handler",
     "spared": "the no-op handler, which is not called: lock, filters",
-    "fields": "is the record an event: `fields_of`",
-    "form": "the call in Segment's form: `Mapper.usual_form_of`",
-    "id": "- message id",
-    "timestamp": "- timestamp as ISO text",
-    "wire": "- Segment's field names: the rest of `track_form`",
-    "usual": "- is it the most common kind of call, with plain values?",
-    "encode": "JSON and the size check: `line_of`",
+    "writer": "is the record an event, and who writes it: `writer_of`",
+    "values": "its values: a `Writer` without the two below",
+    "timestamp": "timestamp as ISO text",
+    "encode": "JSON: a `LineEncoder`",
     "put": "`handle`, `emit` and the queue",
+    "id": "- message id",
     "rest": "unaccounted for: colder caches in a whole call",
     "all": "**one call**",
     "journal": "the journal instead of the memory queue",

@@ -32,6 +32,7 @@ class Row:
         values: the measured values, one for each round.
         unit: the unit of the budget and the values. It is "x" for ratios.
         at_least: whether the budget is a lower limit.
+        tolerance: the factor by which a short run may miss the budget.
     """
 
     what: str
@@ -39,6 +40,7 @@ class Row:
     values: Sequence[float]
     unit: str = "x"
     at_least: bool = False
+    tolerance: float = 2.0
 
     @property
     def measured(self) -> float:

@@ -26,7 +26,8 @@ class Shape:
     """One way to log an event.
 
     Attributes:
-        budgets: the highest cost relative to a no-op handler, with and without the `speed` extra.
+        group: the key in `GROUPS`.
+        own_budgets: the budgets, if they are not the group's.
         extra: the extras of the call.
         arguments: the message and its arguments.
         options: the handler's options.
@@ -37,13 +38,19 @@ class Shape:
             call. None means that the client has no such call.
     """
 
-    budgets: tuple[float, float]
+    group: str
+    own_budgets: tuple[float, float] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[Any, ...] = (NAME,)
     options: Mapping[str, Any] = field(default_factory=dict)
     within: Callable[[], AbstractContextManager[Any]] = nullcontext
     through: Callable[[logging.Logger], Call] | None = None
     sdk: Callable[[Any], Call] | None = None
+
+    @property
+    def budgets(self) -> tuple[float, float]:
+        """The highest cost relative to a no-op handler, with and without the `speed` extra."""
+        return self.own_budgets or GROUPS[self.group]
 
     def call(self, logger: logging.Logger) -> Call:
         """Return a function that makes one call."""
@@ -61,7 +68,7 @@ def _bound() -> AbstractContextManager[Any]:
     return identity(user_id=USER, context=CONTEXT)
 
 
-def _request() -> AbstractContextManager[Any]:
+def request() -> AbstractContextManager[Any]:
     """Bind the identity that the WSGI middleware binds during a request."""
     from segment_logging._identity.binding import only_identity  # noqa: PLC0415
     from segment_logging.contrib import wsgi  # noqa: PLC0415
@@ -129,104 +136,119 @@ USUAL = {"user_id": USER, "properties": PROPERTIES}
 LOOSE = {"order_id": "o-881702", "plan": "pro", "amount": 129.9, "vip": True, "currency": "EUR",
          "source": "newsletter", "path": "/checkout/complete?step=3"}  # fmt: skip
 TWO = {"plan": "pro", "amount": 129.9}
-ORDINARY, WITH_MORE, REQUEST = (1.7, 2.3), (1.8, 2.6), (2.0, 2.8)
-BOUND, AT_WORK = (2.5, 3.4), (4.0, 5.0)
+ORDINARY = "an ordinary event: properties, loose extras, any type of call and of id"
+WITH_MORE = "with a context, arguments or a bound identity; with patterns or sampling"
+TO_CONVERT = "with a timestamp and an id, or values such as Decimal and UUID"
+REQUEST = "in a framework's request"
+BOUND = "through a `SegmentLogger`"
+AT_WORK = "with `redact`, `hashed` or `before_send` at work"
+
+GROUPS = {
+    ORDINARY: (1.7, 2.3),
+    WITH_MORE: (1.8, 2.6),
+    TO_CONVERT: (2.8, 3.7),
+    REQUEST: (2.0, 2.8),
+    BOUND: (2.5, 3.4),
+    AT_WORK: (4.0, 5.0),
+}
+"""The budgets with and without the `speed` extra, for each group of shapes."""
 
 SHAPES: dict[str, Shape] = {
-    "usual": Shape(budgets=ORDINARY, extra=USUAL, sdk=_track()),
+    "usual": Shape(group=ORDINARY, extra=USUAL, sdk=_track()),
     "seven loose extras": Shape(
-        budgets=ORDINARY, extra={"user_id": USER, **LOOSE}, sdk=_track(properties=LOOSE)
+        group=ORDINARY, extra={"user_id": USER, **LOOSE}, sdk=_track(properties=LOOSE)
     ),
     "two loose extras": Shape(
-        budgets=ORDINARY, extra={"user_id": USER, **TWO}, sdk=_track(properties=TWO)
+        group=ORDINARY, extra={"user_id": USER, **TWO}, sdk=_track(properties=TWO)
     ),
     "a number as id": Shape(
-        budgets=ORDINARY, extra={**USUAL, "user_id": 12345}, sdk=_track(user_id=12345)
+        group=ORDINARY, extra={**USUAL, "user_id": 12345}, sdk=_track(user_id=12345)
     ),
-    "event": Shape(budgets=ORDINARY, extra={**USUAL, "event": NAME}, sdk=_track()),
+    "event": Shape(group=ORDINARY, extra={**USUAL, "event": NAME}, sdk=_track()),
     "anonymous id": Shape(
-        budgets=ORDINARY,
+        group=ORDINARY,
         extra={"anonymous_id": USER, "properties": PROPERTIES},
         sdk=_track(user_id=None, anonymous_id=USER),
     ),
     "both ids": Shape(
-        budgets=ORDINARY, extra={**USUAL, "anonymous_id": "a-1"}, sdk=_track(anonymous_id="a-1")
+        group=ORDINARY, extra={**USUAL, "anonymous_id": "a-1"}, sdk=_track(anonymous_id="a-1")
     ),
     "integrations": Shape(
-        budgets=ORDINARY,
+        group=ORDINARY,
         extra={**USUAL, "integrations": {"All": True}},
         sdk=_track(integrations={"All": True}),
     ),
     "page": Shape(
-        budgets=ORDINARY,
+        group=ORDINARY,
         extra={**USUAL, "type": "page"},
         sdk=_of("page", USER, None, NAME, PROPERTIES),
     ),
     "identify": Shape(
-        budgets=ORDINARY,
+        group=ORDINARY,
         extra={"user_id": USER, "traits": PROPERTIES},
         sdk=_of("identify", USER, PROPERTIES),
     ),
     "group": Shape(
-        budgets=ORDINARY,
+        group=ORDINARY,
         extra={"user_id": USER, "group_id": "g-1", "traits": PROPERTIES},
         sdk=_of("group", USER, "g-1", PROPERTIES),
     ),
-    "nested": Shape(budgets=(1.8, 2.4), extra={"segment": USUAL}, sdk=_track()),
+    "nested": Shape(
+        group=WITH_MORE, own_budgets=(1.8, 2.4), extra={"segment": USUAL}, sdk=_track()
+    ),
     "context": Shape(
-        budgets=WITH_MORE, extra={**USUAL, "context": CONTEXT}, sdk=_track(context=CONTEXT)
+        group=WITH_MORE, extra={**USUAL, "context": CONTEXT}, sdk=_track(context=CONTEXT)
     ),
     "arguments": Shape(
-        budgets=WITH_MORE,
+        group=WITH_MORE,
         extra=USUAL,
         arguments=("Paid %s", 129.9),
         sdk=_track(properties={**PROPERTIES, "message": "Paid 129.9"}),
     ),
     "identity()": Shape(
-        budgets=WITH_MORE,
+        group=WITH_MORE,
         extra={"properties": PROPERTIES},
         within=_bound,
         sdk=_track(context=CONTEXT),
     ),
     "deny_events": Shape(
-        budgets=WITH_MORE, extra=USUAL, options={"deny_events": ["Debug *"]}, sdk=_track()
+        group=WITH_MORE, extra=USUAL, options={"deny_events": ["Debug *"]}, sdk=_track()
     ),
     "allow_events": Shape(
-        budgets=WITH_MORE, extra=USUAL, options={"allow_events": ["Order *"]}, sdk=_track()
+        group=WITH_MORE, extra=USUAL, options={"allow_events": ["Order *"]}, sdk=_track()
     ),
     "sample_rate": Shape(
-        budgets=WITH_MORE, extra=USUAL, options={"sample_rate": 0.999999}, sdk=_track()
+        group=WITH_MORE, extra=USUAL, options={"sample_rate": 0.999999}, sdk=_track()
     ),
     "timestamp and message id": Shape(
-        budgets=(2.1, 2.7),
+        group=TO_CONVERT,
+        own_budgets=(2.1, 2.7),
         extra={**USUAL, "timestamp": WHEN, "message_id": "m-1"},
         sdk=_track(timestamp=WHEN, message_id="m-1"),
     ),
     "Decimal, datetime, UUID": Shape(
-        budgets=(2.8, 3.7),
+        group=TO_CONVERT,
         extra={"user_id": USER, "properties": VALUES},
         sdk=_track(properties={**VALUES, "id": str(ORDER_ID)}),  # the SDK cannot encode UUIDs
     ),
     "a request": Shape(
-        budgets=REQUEST,
+        group=REQUEST,
         extra={"properties": PROPERTIES},
-        within=_request,
+        within=request,
         sdk=_track(context=CONTEXT),
     ),
     "a request, two loose extras": Shape(
-        budgets=REQUEST,
+        group=REQUEST,
         extra={"segment": True, **TWO},
-        within=_request,
+        within=request,
         sdk=_track(properties=TWO, context=CONTEXT),
     ),
-    "SegmentLogger.track": Shape(budgets=BOUND, extra=USUAL, through=_logger_track, sdk=_track()),
+    "SegmentLogger.track": Shape(group=BOUND, extra=USUAL, through=_logger_track, sdk=_track()),
     "SegmentLogger, bound": Shape(
-        budgets=BOUND, extra=USUAL, through=_bound_logger_track, sdk=_track(context=CONTEXT)
+        group=BOUND, extra=USUAL, through=_bound_logger_track, sdk=_track(context=CONTEXT)
     ),
-    "redact": Shape(budgets=AT_WORK, extra=USUAL, options={"redact": ["note"]}, sdk=_track()),
-    "hashed": Shape(budgets=AT_WORK, extra=USUAL, options={"hashed": ["note"]}, sdk=_track()),
-    "before_send": Shape(
-        budgets=AT_WORK, extra=USUAL, options={"before_send": _keep}, sdk=_track()
-    ),
+    "redact": Shape(group=AT_WORK, extra=USUAL, options={"redact": ["note"]}, sdk=_track()),
+    "hashed": Shape(group=AT_WORK, extra=USUAL, options={"hashed": ["note"]}, sdk=_track()),
+    "before_send": Shape(group=AT_WORK, extra=USUAL, options={"before_send": _keep}, sdk=_track()),
 }
 """All shapes that occur in users' programs, and no others."""

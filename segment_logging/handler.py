@@ -30,6 +30,7 @@ from ._process.logging_lock import holds_logging_lock
 from ._process.threads import THREAD_NAME
 from ._records.once import MESSAGE_ID, is_first_meeting
 from ._records.reader import RecordReader
+from ._records.writers import not_an_event, unusual
 from ._reports import report, say_refused
 from .errors import UnknownArgument
 
@@ -126,6 +127,7 @@ class SegmentHandler(logging.Handler):
         refuse_unknown("SegmentHandler", options, known, kind="option")
         self._options = chosen(DeliveryOptions, options)
         self._reader = RecordReader(chosen(RecordOptions, options))
+        self._writer_of = self._reader.writer_of
         self._write_key = write_key_of(write_key)
         super().__init__()
         self._own = OwnPipeline(self._options, self._write_key)
@@ -167,14 +169,17 @@ class SegmentHandler(logging.Handler):
         """Queue the record's message if the record is an event. Never raises an `Exception`."""
         line = None
         try:
-            fields = self._reader.fields_of(record)
-            if fields is None:
-                self._ignored += 1
-                return
+            fields, write = None, self._writer_of(record)
+            if write is unusual:
+                fields = self._reader.fields_of(record)
             about = record.__dict__  # a filter may have removed any attribute
-            # Also check the thread's name, because the program's own QueueHandler may have passed
-            # the record to another thread.
-            if deadline_of_delivery.get() is not None or about.get("threadName") == THREAD_NAME:
+            if (
+                write is not_an_event
+                or (write is unusual and fields is None)
+                or deadline_of_delivery.get() is not None
+                # The program's own QueueHandler may have passed the record to another thread.
+                or about.get("threadName") == THREAD_NAME
+            ):
                 self._ignored += 1
                 return
             # Without os.getpid(): the record has the id, and another one only after a fork.
@@ -186,11 +191,17 @@ class SegmentHandler(logging.Handler):
             if enqueue is None:
                 self._ignored += 1
                 return
-            line = self._reader.line_of(record, fields)
-            if line is None:
-                self._ignored += 1
-            else:
+            try:
+                line = written = write(record, about, about[MESSAGE_ID][0])
+            except Exception:
+                written = None
+            if type(written) is not bytes:  # it needs more care, is refused, or is not encoded yet
+                line = None
+                line = self._reader.line_after(written, record, fields)
+            if line:
                 enqueue(line)
+            else:
+                self._ignored += 1
         except BaseException as error:
             self._reject(record, error, line)
 

@@ -14,7 +14,7 @@ from typing import Any, Never, Self
 
 from typing_extensions import Unpack, override
 
-from ._identity.logger_bindings import LOGGER_BINDING, NAMES, bind_more, fill_in
+from ._identity.logger_bindings import LOGGER_BINDING, NAMES, bind_more
 from ._messages.wire import FIELDS
 from ._options.table import refuse_unknown
 from ._records.attributes import RECORD_ATTRIBUTES
@@ -243,9 +243,7 @@ class SegmentLogger(logging.LoggerAdapter[logging.Logger]):
             return
         stacklevel = call.pop("stacklevel", 1) + 2  # for this method and its caller
         fields: dict[str, Any] = {**own, **call}
-        if self._bound:  # this is known to be an event, so filling in here saves the reader work
-            fill_in(self._bound, fields, FIELDS[fields.get("type", "track")])
-        extra = {**self._loose, "segment": fields}
+        extra = {**(self.extra or {}), "segment": fields}
         self.logger.log(level, text, extra=extra, stacklevel=stacklevel)
 
 

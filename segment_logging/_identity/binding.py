@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from .._public import public_in
 from ..errors import ConfigurationError
+from .merge import copied
 from .who import NOBODY, Identity, KnownIdentity
 
 P = ParamSpec("P")
@@ -49,9 +50,9 @@ class _Block:
         self.around = around
 
 
-_UNBOUND = Binding(NOBODY, NOBODY)
+UNBOUND = Binding(NOBODY, NOBODY)
 
-current_binding: ContextVar[Binding] = ContextVar("segment_logging.identity", default=_UNBOUND)
+current_binding: ContextVar[Binding] = ContextVar("segment_logging.identity", default=UNBOUND)
 """The binding of the current thread or task."""
 
 
@@ -69,10 +70,10 @@ def bind(
 ) -> None:
     """Fill in the identity of every event that is logged in this context from now on.
 
-    Arguments that are None keep their previous values. `context` is merged into the previous one. A
-    context is a thread, an asyncio task or an `asyncio.to_thread` call. Functions run by
-    `run_in_executor` start without an identity. The binding lasts until `unbind` is called. To
-    limit it to a block, use `identity`.
+    Arguments that are None keep their previous values. A copy of `context` is merged into the
+    previous one. A context is a thread, an asyncio task or an `asyncio.to_thread` call. Functions
+    run by `run_in_executor` start without an identity. The binding lasts until `unbind` is called.
+    To limit it to a block, use `identity`.
 
     Args:
         user_id: a string, a number or a UUID.
@@ -183,4 +184,5 @@ def _identity_of(user_id: Any, anonymous_id: Any, context: Any) -> KnownIdentity
         raise ConfigurationError(
             f"context must be an object, not {type(context).__name__}: pass a dict"
         )
+    context = copied(context)
     return KnownIdentity(user_id=user_id, anonymous_id=anonymous_id, context=context)

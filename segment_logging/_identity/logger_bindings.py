@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from ..errors import ConfigurationError
-from .merge import merge
+from .merge import copied, merge
 from .who import KnownIdentity
 
 LOGGER_BINDING = "_segment_bound"
@@ -23,13 +25,31 @@ NAMES = frozenset({*_IDS, *_OBJECTS})
 """The names of the values that can be bound to a logger."""
 
 
-def bind_more(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+class LoggerBinding(dict[str, Any]):
+    """The values that are bound to a logger. For other handlers, it is a plain dict.
+
+    Attributes:
+        identity: the bound ids and context.
+    """
+
+    __slots__ = ("identity",)
+
+    identity: KnownIdentity
+
+    @override
+    def __reduce__(self) -> Any:
+        return bind_more, ({}, dict(self))
+
+
+def bind_more(before: Mapping[str, Any], more: Mapping[str, Any]) -> LoggerBinding:
     """Return the values that are bound once `more` is added. Values that are None are left out.
+
+    Objects are copied, so that later changes to them do not change events.
 
     Raises:
         ConfigurationError: a value that must be an object is not one.
     """
-    bound = dict(more)
+    bound = {name: copied(value) for name, value in more.items()}
     for name in _OBJECTS:
         value = bound.get(name)
         if value is not None and not isinstance(value, Mapping):
@@ -37,7 +57,13 @@ def bind_more(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, A
                 f"{name} must be an object, not {type(value).__name__}: pass a dict"
             )
     fill_in(before, bound)
-    return {name: value for name, value in bound.items() if value is not None}
+    binding = LoggerBinding((name, value) for name, value in bound.items() if value is not None)
+    binding.identity = KnownIdentity(
+        user_id=binding.get("user_id"),
+        anonymous_id=binding.get("anonymous_id"),
+        context=binding.get("context"),
+    )
+    return binding
 
 
 def fill_in(

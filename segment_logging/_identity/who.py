@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .merge import merge
@@ -19,8 +19,21 @@ class Identity(Protocol):
         """Return the current identity. Called for each event, in the thread that logs it."""
 
 
+class _Written:
+    """What readers keep on an identity. It is not one of its values.
+
+    Attributes:
+        written: what each reader has made of the context, so that this is not repeated for each
+            event.
+    """
+
+    __slots__ = ("written",)
+
+    written: dict[Any, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownIdentity:
+class KnownIdentity(_Written):
     """An identity whose values are known.
 
     Attributes:
@@ -33,6 +46,9 @@ class KnownIdentity:
     anonymous_id: Any = None
     context: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "written", {})
+
     def known(self) -> KnownIdentity:
         return self
 
@@ -44,16 +60,19 @@ class KnownIdentity:
         """
         if user_id is None and anonymous_id is None:
             return self
+        user_id, anonymous_id, context = self.fill_in(user_id, anonymous_id)
+        return KnownIdentity(user_id=user_id, anonymous_id=anonymous_id, context=context)
+
+    def fill_in(self, user_id: Any, anonymous_id: Any) -> tuple[Any, Any, Mapping[str, Any] | None]:
+        """Return the ids and the context of an event with these ids; see `of`."""
+        if user_id is None and anonymous_id is None:
+            return self.user_id, self.anonymous_id, self.context
         if self.is_not(user_id, anonymous_id):
-            return KnownIdentity(
-                user_id=user_id,
-                anonymous_id=anonymous_id,
-                context=_impersonal(self.context),
-            )
-        return KnownIdentity(
-            user_id=self.user_id if user_id is None else user_id,
-            anonymous_id=self.anonymous_id if anonymous_id is None else anonymous_id,
-            context=self.context,
+            return user_id, anonymous_id, _impersonal(self.context)
+        return (
+            self.user_id if user_id is None else user_id,
+            self.anonymous_id if anonymous_id is None else anonymous_id,
+            self.context,
         )
 
     def is_not(self, user_id: Any, anonymous_id: Any) -> bool:
@@ -93,9 +112,21 @@ class _Layers:
     """Whether one user was bound over another. If so, `below` belongs to someone else."""
     is_another_visitor: bool = False
     """Whether one visitor was bound over another. This matters if `below` has no user."""
+    last: dict[str, tuple[KnownIdentity, KnownIdentity]] = field(
+        default_factory=dict, init=False, compare=False
+    )
+    """What was below at the last event, and the identity that resulted."""
 
     def known(self) -> KnownIdentity:
         below = self.below.known()
+        last = self.last.get("pair")
+        if last is not None and last[0] is below:
+            return last[1]
+        known = self._over(below)
+        self.last["pair"] = below, known
+        return known
+
+    def _over(self, below: KnownIdentity) -> KnownIdentity:
         if self.is_another or (self.is_another_visitor and below.user_id is None):
             below = KnownIdentity(context=_impersonal(below.context))
         return self.above.over_known(below)
@@ -117,7 +148,14 @@ class _Layers:
         )
 
 
+def is_same_id(one: Any, other: Any) -> bool:
+    """Return whether two ids are certainly the same. Only plain values are compared."""
+    return one is other or (type(one) is type(other) and type(one) in (str, int) and one == other)
+
+
 def _differ(one: Any, other: Any) -> bool:
+    if type(one) is str and type(other) is str:
+        return one != other
     return str(one) != str(other)  # Segment treats ids as strings
 
 

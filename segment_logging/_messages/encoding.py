@@ -10,27 +10,18 @@ Nothing here depends on messages, limits or rules.
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import json
 import json.encoder
-import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set, ValuesView
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
 
 from ..errors import InvalidMessage
-from .proxies import HONEST, behind
+from .conversions import default, plain
 
 try:
     import orjson
-
-    if tuple(map(int, orjson.__version__.split(".")[:2])) >= (3, 12):
-        orjson = None  # type: ignore[assignment]  # 3.12+ crashes on tuples nested thousands deep
 except ImportError:
     orjson = None  # type: ignore[assignment]
 
@@ -65,140 +56,6 @@ def encode(value: object) -> bytes:
 def decode(data: bytes | str) -> Any:
     """Return the value of a JSON text. Raise ValueError if it is not JSON."""
     return json.loads(data)
-
-
-def utc_text(moment: datetime) -> str:
-    """Return a datetime as `2026-11-23T08:00:00.123Z`. A naive datetime is local time."""
-    if hasattr(moment, "to_pydatetime"):  # pandas does not treat a naive Timestamp as local time
-        moment = moment.to_pydatetime(warn=False)  # about nanoseconds, which Segment does not keep
-    try:
-        moment = moment.astimezone(UTC)
-    except (OverflowError, ValueError):  # datetime.min or datetime.max, often used for "never"
-        moment = moment.replace(tzinfo=UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-def default(value: Any) -> Any:
-    """Convert a value that an encoder does not support to something closer to JSON."""
-    if type(value) not in HONEST:
-        value = behind(value)
-    match value:
-        case Enum():
-            return value.value
-        # Subclasses of JSON's types. The standard encoder writes them itself. orjson calls this.
-        case str():
-            return str.__str__(value) if type(value) is not str else value
-        case bool() | None:
-            return value
-        case int():
-            return int.__int__(value)
-        case float():
-            number = float.__float__(value)
-            return number if math.isfinite(number) else None
-        case datetime():
-            return utc_text(value)
-        case date() | time():
-            return value.isoformat()
-        case timedelta():
-            return default(value.total_seconds())
-        case Decimal():
-            return default(float(value)) if value.is_finite() else None
-        case bytes() | bytearray() | memoryview():
-            return _text_of(bytes(value))
-        case Mapping():
-            return dict(value.items())
-        case Set():
-            return _sorted_if_possible(value)
-        case Sequence() | ValuesView():
-            return list(value)
-        case SimpleNamespace():
-            return vars(value)
-        case BaseException():
-            return f"{type(value).__name__}: {value}"
-        case type():
-            return value.__name__
-    if dataclasses.is_dataclass(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    # Check the type and not the value, because a mock has every attribute.
-    kind = type(value)
-    if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # NumPy, pandas, CuPy, JAX
-        return listed(value)
-    if hasattr(kind, "__attrs_attrs__"):
-        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
-    if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump"):
-        return value.model_dump(warnings=False)  # they would show the model's values
-    if hasattr(kind, "__fields__") and hasattr(kind, "__validators__"):  # pydantic before 2
-        return value.dict()
-    if hasattr(kind, "__struct_fields__"):  # msgspec
-        return {name: getattr(value, name) for name in kind.__struct_fields__}
-    return str(value)
-
-
-def listed(value: Any) -> Any:
-    """Return the contents of an array or scalar from NumPy or a similar library."""
-    if type(value).__module__ != "numpy":  # pandas and others have their own datetimes
-        return value.tolist()
-    about = value.dtype.str
-    if about.endswith(
-        ("[ns]", "[ps]", "[fs]", "[as]")
-    ):  # finer than datetime, so `tolist` would return a bare number
-        value = value.astype(f"{about[1:3]}[us]")
-    held = value.tolist()
-    if type(held) is type(value):  # longdouble
-        return float(value) if value.dtype.kind == "f" else str(value)
-    return held
-
-
-def plain(value: Any) -> Any:
-    """Return `value` rebuilt from dict, list, str, int, finite float, bool and None only."""
-    value = behind(value)
-    match value:
-        case None | bool():
-            return value
-        case Enum():
-            return plain(value.value)
-        case str():
-            return _whole_text(str.__str__(value))
-        case int():
-            return int.__int__(value)
-        case float():
-            return default(value)
-        case Mapping():
-            return {_key(key): plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [plain(item) for item in value]
-    return plain(default(value))
-
-
-def _key(key: Any) -> str:
-    """Return `key` as the key of a JSON object, with the spelling that `json` uses."""
-    key = behind(key)
-    match key:
-        case str() if not isinstance(key, Enum):
-            return _whole_text(str.__str__(key))
-        case None | bool() | int() | float() if not isinstance(key, Enum):
-            return json.dumps(key)
-    written = plain(key)
-    return written if isinstance(written, str) else json.dumps(written)
-
-
-def _whole_text(text: str) -> str:
-    """Return `text` with U+FFFD in place of lone surrogates, which UTF-8 cannot encode."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _text_of(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(data).decode()
-
-
-def _sorted_if_possible(values: Set[Any]) -> list[Any]:
-    try:
-        return sorted(values)
-    except TypeError:
-        return list(values)
 
 
 # allow_nan=False: `NaN` is not JSON, and Segment answers 400 to a whole batch that contains it.
@@ -238,20 +95,43 @@ def accelerated(module: object) -> Callable[[object, int], Iterable[str]] | None
 _chunks_of = accelerated(json.encoder)
 
 
+def quoting(module: object) -> Callable[[str], str]:
+    """Return the function that writes a text as JSON, without a search for its type.
+
+    Args:
+        module: `json.encoder`.
+    """
+    try:
+        quote: Callable[[str], str] = module.encode_basestring  # type: ignore[attr-defined]
+        tried = 'a"\\\n\x00é\u2028'
+        return quote if quote(tried) == _standard.encode(tried) else _standard.encode
+    except Exception:
+        return _standard.encode
+
+
+quote = quoting(json.encoder)
+"""Writes a text as JSON. The text may still contain lone surrogates."""
+
+
+def text_standard(value: object) -> str:
+    """Return what `encode_standard` returns as text."""
+    if _chunks_of is None:
+        return _standard.encode(value)
+    try:
+        return "".join(_chunks_of(value, 0))
+    except BaseException:
+        if _around:
+            _around.clear()
+        raise
+
+
 def encode_standard(value: object) -> bytes:
     """Encode with the standard library only. Errors from its encoder are not caught.
 
     It can also raise if another thread, or a `__str__` that logs, is encoding the same value at the
     same time. Both then fall back to `_encode_carefully`.
     """
-    if _chunks_of is None:
-        return _standard.encode(value).encode()
-    try:
-        return "".join(_chunks_of(value, 0)).encode()
-    except BaseException:
-        if _around:
-            _around.clear()
-        raise
+    return text_standard(value).encode()
 
 
 def _encode_carefully(value: object) -> bytes:
@@ -268,8 +148,49 @@ def _encode_carefully(value: object) -> bytes:
         ) from error
 
 
-encode_fast: Callable[[object], bytes] | None = None
-"""Encodes with the `speed` extra; None without it. Errors from its encoder are not caught."""
+_CONTAINERS = frozenset({dict, list, tuple})
+_MOST_LEVELS = 100
+
+
+def guarded(encode: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Return an encoder that refuses deep nesting, which `encode` cannot refuse itself.
+
+    Values that `default` returns are rebuilt without tuples, so that `encode` counts their levels.
+    """
+
+    def encode_guarded(
+        value: object, default: Callable[[Any], Any] = _default_without_tuples
+    ) -> bytes:
+        if type(value) in _CONTAINERS and not _is_shallow(value, _MOST_LEVELS):
+            raise ValueError("the nesting is too deep")
+        return encode(value, default)
+
+    return encode_guarded
+
+
+def _default_without_tuples(value: Any) -> Any:
+    converted = default(value)
+    return plain(converted) if type(converted) in _CONTAINERS else converted
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    """Return whether lists, tuples and dicts are nested in at most this many levels."""
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind is str or kind not in _CONTAINERS:
+            continue
+        if levels == 1 or not _is_shallow(item, levels - 1):
+            return False
+    return True
+
+
+encode_fast: Callable[..., bytes] | None = None
+"""Encodes with the `speed` extra; None without it. Errors from its encoder are not caught.
+
+A second argument replaces `default`.
+"""
+encoded: Callable[[bytes], Any] | None = None
+"""Returns an object that `encode_fast` writes as this JSON."""
 
 if orjson is not None:
     _OPTIONS = (
@@ -277,11 +198,16 @@ if orjson is not None:
         | orjson.OPT_PASSTHROUGH_DATACLASS
         | orjson.OPT_PASSTHROUGH_SUBCLASS
     )
+    encoded = orjson.Fragment
+    _dumps, _join = orjson.dumps, b"".join
 
-    def _encode_orjson(value: object) -> bytes:
+    def _encode_orjson(value: object, default: Callable[[Any], Any] = default) -> bytes:
         # orjson's result keeps a work buffer of 4 KiB alive. A join copies it to its exact size.
-        return b"".join((orjson.dumps(value, default, _OPTIONS), b""))
+        return _join((_dumps(value, default, _OPTIONS), b""))
 
-    encode_fast = _encode_orjson
+    # Since 3.12, orjson does not count the levels of tuples, and from about 1,500 levels on, it
+    # writes beyond the end of its buffer.
+    _counts_tuples = tuple(map(int, orjson.__version__.split(".")[:2])) < (3, 12)
+    encode_fast = _encode_orjson if _counts_tuples else guarded(_encode_orjson)
 
 _encode = encode_standard if encode_fast is None else encode_fast

@@ -15,8 +15,11 @@ from typing import Any
 
 from ..errors import InvalidMessage
 
-HONEST = frozenset({str, int, float, bool, type(None), dict, list, tuple, datetime, date, Decimal})
-"""Classes whose instances are never proxies. Values of other classes need to be checked."""
+HONEST = {str, int, float, bool, type(None), dict, list, tuple, datetime, date, Decimal}
+"""Classes whose instances are never proxies. Values of other classes need to be checked.
+
+UUID is added when the first one is seen, because importing `uuid` would take 3 ms.
+"""
 
 _MOST_LAYERS = 20
 _LAZY_TEXTS = frozenset({"LazyString", "_LazyString"})  # Flask-Babel and speaklater
@@ -59,6 +62,8 @@ def behind(value: Any) -> Any:
         elif kind.__name__ in _NUMPY_TIMES:
             return None if str(value) == "NaT" else value
         elif claimed is kind:
+            if kind.__name__ == "UUID" and kind.__module__ == "uuid":
+                HONEST.add(kind)
             return value
         elif hasattr(kind, "__wrapped__"):  # wrapt, lazy-object-proxy
             value = value.__wrapped__

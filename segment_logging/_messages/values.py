@@ -15,7 +15,7 @@ from numbers import Real
 from typing import Any, NoReturn
 
 from ..errors import InvalidMessage
-from .encoding import listed, utc_text
+from .conversions import listed, utc_text
 from .proxies import behind
 
 _OR_NONE = ", or None to leave it out"

@@ -38,7 +38,8 @@ _ADDED = frozenset(
         "thread_name",
     }
 )  # fmt: skip
-_REPEATED = frozenset({"logger", "level_number", "level"})
+REPEATED = frozenset({"logger", "level_number", "level"})
+"""Fields in which structlog's processors may repeat values of the record."""
 _TEXTS = ("event", "msg", "message")  # structlog's key for the text, and keys it may be renamed to
 
 
@@ -90,16 +91,20 @@ def forget_repeats(record: logging.LogRecord, fields: dict[str, Any]) -> None:
     If structlog renders to `extra`, or if the caller used the same name, the position of a field
     does not show who added it. In these cases, a field is removed if its value is the record's.
     """
-    if _REPEATED.isdisjoint(fields):
-        return
-    level = record.levelname.lower()
-    repeats = {"logger": record.name, "level_number": record.levelno, "level": level}
-    for name, value in repeats.items():
-        own = fields.get(name)
-        if type(own) is type(value) and own == value:  # other types may define their own `==`
+    for name in REPEATED.intersection(fields):
+        if is_repeat(record, name, fields[name]):
             del fields[name]
             if name == "level":
                 _forget_rendered_time(fields)
+
+
+def is_repeat(record: logging.LogRecord, name: str, value: object) -> bool:
+    """Return whether the value of one of the `REPEATED` fields is the record's."""
+    if name == "level":
+        own: object = record.levelname.lower()
+    else:
+        own = record.name if name == "logger" else record.levelno
+    return type(value) is type(own) and value == own  # other types may define their own `==`
 
 
 def _forget_rendered_time(fields: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ except for the message id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from types import NoneType
 from typing import Any
@@ -28,25 +28,13 @@ from .._identity.merge import merge
 from .._identity.who import NOBODY, Identity, KnownIdentity
 from .._messages.proxies import HONEST, behind
 from .._messages.values import an_object
-from .._messages.wire import (
-    CONSENT_EVENT,
-    FIELDS,
-    track_form,
-    unchecked_form,
-    wire_form,
-    write_group_id,
-)
-from .._options.records import RecordOptions, check_categories
-from .._reports import where
-from .._version import __version__
-from ..errors import InvalidMessage, SegmentError
+from .._messages.wire import FIELDS, unchecked_form, wire_form, write_group_id
+from ..errors import InvalidMessage
 from .attributes import KEPT_IDENTITY, KEYS
+from .defaults import Defaults
 from .dialects import arguments_of, forget_repeats, template_of, text_of
 from .once import MESSAGE_ID, new_id_on
 from .refused import unreadable
-
-LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
-"""The part of every message's context that names the library that sent it."""
 
 _NAMES = KEYS | {"segment"}
 _OWN_KEYS = {call_type: frozenset(names) for call_type, names in FIELDS.items()}
@@ -60,46 +48,14 @@ class Mapper:
     """Makes the wire forms of events, according to the handler's options.
 
     Args:
-        options: the handler's options for records.
+        defaults: the handler's defaults.
+        include_extras: the handler's option.
     """
 
-    def __init__(self, options: RecordOptions) -> None:
-        consent = options.consent
-        own = {**LIBRARY, **_consent_context(consent)} if isinstance(consent, Mapping) else LIBRARY
-        self._context = merge(own, options.context)
-        self._ask_for_consent = None if isinstance(consent, Mapping) else consent
-        self._integrations = options.integrations
-        self._include_extras = options.include_extras
-
-    def usual_form_of(
-        self, record: logging.LogRecord, fields: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """Return the result of `form_of` for a track call with plain values, otherwise None.
-
-        This is the most common call. The shortcut halves the cost that it adds to logging itself.
-        """
-        if len(fields) != 2:
-            return None
-        user_id, properties, event = fields.get("user_id"), fields.get("properties"), record.msg
-        if (
-            type(user_id) is not str or not user_id
-            or type(properties) is not dict
-            or type(event) is not str or not event or event == CONSENT_EVENT
-            or record.args
-            or self._integrations is not None
-            or self._ask_for_consent is not None
-            or current_binding.get().identity is not NOBODY
-            or "extra" in record.__dict__  # loguru, whose text is not the template
-        ):  # fmt: skip
-            return None
-        return track_form(
-            user_id,
-            event,
-            properties,
-            record.created,
-            self._context,
-            (record.__dict__.get(MESSAGE_ID) or new_id_on(record))[0],
-        )
+    def __init__(self, defaults: Defaults, *, include_extras: bool) -> None:
+        self._defaults = defaults
+        self._integrations = defaults.integrations
+        self._include_extras = include_extras
 
     def form_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the call in wire form, with its name, identity, defaults and extras filled in."""
@@ -153,30 +109,15 @@ class Mapper:
 
     def _identify(self, fields: dict[str, Any], identity: Identity) -> None:
         """Fill in the ids, and merge the contexts of the handler, the identity and the record."""
-        context = self._context
-        if self._ask_for_consent is not None:
-            context = merge(context, self._consent_asked_for(self._ask_for_consent))
+        bound = None
         if identity is not NOBODY:
-            whom = identity.known().of(fields.get("user_id"), fields.get("anonymous_id"))
-            fields["user_id"], fields["anonymous_id"] = whom.user_id, whom.anonymous_id
-            context = merge(context, whom.context)
-        own = fields.get("context")
+            user_id, anonymous_id, bound = identity.known().fill_in(
+                fields.get("user_id"), fields.get("anonymous_id")
+            )
+            fields["user_id"], fields["anonymous_id"] = user_id, anonymous_id
+        context = self._defaults.now(bound)
+        own = self._defaults.clean(fields.get("context"))
         fields["context"] = context if own is None else _merge_under(context, own)
-
-    def _consent_asked_for(
-        self, ask: Callable[[], Mapping[str, bool] | None]
-    ) -> Mapping[str, Any] | None:
-        try:
-            consent = ask()
-            check_categories({} if consent is None else consent)
-        except Exception as error:
-            text = error if isinstance(error, SegmentError) else type(error).__name__
-            raise InvalidMessage(
-                f"consent failed ({text} in {where(error)}): fix it, or return None "
-                "if nothing is known",
-                field="context",
-            ) from error
-        return None if consent is None else _consent_context(consent)
 
     def _settle(self, call_type: str, fields: dict[str, Any], own_keys: frozenset[str]) -> None:
         """Move extras that are not fields of the call to a place where Segment accepts them.
@@ -192,7 +133,7 @@ class Mapper:
         if "group_id" not in own_keys and fields.get("group_id") is not None:
             context["groupId"] = write_group_id(fields["group_id"])
             del fields["group_id"]
-        loose = {key: fields.pop(key) for key in reversed(tuple(fields)) if key not in own_keys}
+        loose = {key: fields.pop(key) for key in tuple(fields) if key not in own_keys}
         if not _NAMES.isdisjoint(loose):
             loose = {
                 key: loose[key] for key in loose if loose[key] is not None or key not in _NAMES
@@ -226,10 +167,6 @@ def _hint_at_id(refused: Mapping[str, Any]) -> str:
             if isinstance(loose, Mapping) and key in loose:
                 return f"; found {key!r} in its {name}: write {meant} instead"
     return ""
-
-
-def _consent_context(categories: Mapping[str, bool]) -> dict[str, Any]:
-    return {"consent": {"categoryPreferences": dict(categories)}}
 
 
 def _call_type_of(fields: Mapping[str, Any]) -> str:

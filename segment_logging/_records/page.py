@@ -24,6 +24,13 @@ _FIELDS = ("url", "search", "referrer")
 _MAX_CACHED_CHARACTERS = 2_048
 
 
+def page_query_of(option: str | Sequence[str]) -> Callable[[Any], Any]:
+    """Return the function that cleans a context according to the option `page_query`."""
+    if option == "all":
+        return lambda context: context
+    return PageQuery(() if isinstance(option, str) else option).cleaned
+
+
 class PageQuery:
     """Removes query parameters from the page of a message's context.
 
@@ -37,11 +44,10 @@ class PageQuery:
         self._without = _cleaner(keeps)
         self._without_cached = lru_cache(maxsize=256)(self._without)
 
-    def clean(self, form: dict[str, Any]) -> None:
-        """Replace the context of a call in wire form if its page has other parameters."""
-        context = form.get("context")
+    def cleaned(self, context: Any) -> Any:
+        """Return a context, or a copy of it if its page has other parameters."""
         if not isinstance(context, Mapping) or not isinstance(page := context.get("page"), Mapping):
-            return
+            return context
         cleaned: dict[str, Any] = {}
         for name in _FIELDS:
             value = page.get(name)
@@ -49,9 +55,10 @@ class PageQuery:
                 without = self._text(value, is_search=name == "search")
                 if without != value:
                     cleaned[name] = without
-        if cleaned:
-            new = {key: value for key, value in {**page, **cleaned}.items() if value != ""}
-            form["context"] = {**context, "page": new}
+        if not cleaned:
+            return context
+        new = {key: value for key, value in {**page, **cleaned}.items() if value != ""}
+        return {**context, "page": new}
 
     def _text(self, value: str, *, is_search: bool) -> str:
         if len(value) > _MAX_CACHED_CHARACTERS:

@@ -1,4 +1,4 @@
-"""What is not sent: keys with personal data, unwanted events, and users outside the sample.
+"""What is removed from messages: keys with personal data.
 
 Redaction works on the encoded message, so that no type of value, such as a dataclass, can hide a
 key from it. Pure: no clock, threads or I/O.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from fnmatch import translate
 from hashlib import sha256
 from types import MappingProxyType
@@ -15,8 +16,15 @@ from typing import Any
 from unicodedata import category, normalize
 
 from .._messages.encoding import decode, encode
+from .._messages.lines import PLAIN
 from ..errors import ConfigurationError
 
+_Matches = Callable[[str], object]
+_Patterns = Sequence[tuple[_Matches, ...]]
+_Paths = tuple[tuple[str, ...], ...]  # all paths that a value may have
+
+_WRITTEN_ALIKE = frozenset({str, int, bool, type(None)})  # plain, and never written as null
+_MOST_NAMES = 10_000  # the limit of the cache
 _WITHIN = ("properties", "traits", "context")  # Segment needs everything else unchanged
 
 
@@ -41,6 +49,7 @@ class Redaction:
     def __init__(self, removed: Sequence[str], hashed: Sequence[str]) -> None:
         self._removed = [_parts_of(pattern) for pattern in removed]
         self._hashed = [_parts_of(pattern) for pattern in hashed]
+        self._names = _Names(self._removed, self._hashed)
         last = {_folded(pattern).rpartition(".")[2] for pattern in (*removed, *hashed)}
         names = "|".join(map(re.escape, sorted(last)))
         is_simple = all(re.fullmatch(r"[a-z0-9_ -]+", name) for name in last)
@@ -102,9 +111,10 @@ class Redaction:
     def _look_through(
         self, within: dict[str, Any], key: str, paths: _Paths, *, hashes: bool = True
     ) -> None:
-        if any(_ends_with_any(path, self._removed) for path in paths):
+        verdict = self._verdict_on(paths)
+        if verdict is _Verdict.REMOVED:
             del within[key]
-        elif hashes and any(_ends_with_any(path, self._hashed) for path in paths):
+        elif hashes and verdict is _Verdict.HASHED:
             within[key] = _hash_of(within[key])
         else:
             self._look_into(within[key], paths, hashes=hashes)
@@ -112,47 +122,109 @@ class Redaction:
     def _look_into(self, value: Any, paths: _Paths, *, hashes: bool = True) -> None:
         if isinstance(value, dict):
             for key in tuple(value):
-                own = _path_of(key)
-                places = tuple((*path, *own) for path in paths)
-                self._look_through(value, key, places, hashes=hashes)
+                own, verdict = self._names[key]
+                if verdict is not _Verdict.KEPT:
+                    places = tuple((*path, *own) for path in paths)
+                    self._look_through(value, key, places, hashes=hashes)
+                elif type(value[key]) in (dict, list):
+                    places = tuple((*path, *own) for path in paths)
+                    self._look_into(value[key], places, hashes=hashes)
         elif isinstance(value, list):
             for item in value:
-                self._look_into(item, paths, hashes=hashes)
+                if type(item) in (dict, list):
+                    self._look_into(item, paths, hashes=hashes)
+
+    def copy_of(self, value: dict[str, Any], place: str) -> dict[str, Any]:
+        """Return a redacted copy of an object that contains only plain values.
+
+        This has the same result as redacting the encoded object, at a quarter of the cost.
+
+        Args:
+            value: the object, which is not changed.
+            place: its key in the message.
+
+        Raises:
+            ValueError: if a value is not plain, so that it may contain keys once it is encoded.
+        """
+        return self._copy_of_object(value, ((place,),)) if place in _WITHIN else value
+
+    def _copy_of_object(self, value: dict[str, Any], paths: _Paths) -> dict[str, Any]:
+        copy: dict[str, Any] = {}
+        for key, item in value.items():
+            own, verdict = self._names[key]
+            if verdict is _Verdict.DEPENDS:
+                verdict = self._verdict_on(tuple((*path, *own) for path in paths))
+            if type(item) in PLAIN:
+                if verdict is _Verdict.KEPT:
+                    copy[key] = item
+                elif verdict is _Verdict.HASHED:
+                    if type(item) not in _WRITTEN_ALIKE:
+                        raise ValueError
+                    copy[key] = _hash_of(item)
+            elif verdict is _Verdict.HASHED:
+                raise ValueError
+            else:  # also if it is removed, because it may not be plain
+                inner = self._copy_of(item, tuple((*path, *own) for path in paths))
+                if verdict is _Verdict.KEPT:
+                    copy[key] = inner
+        return copy
+
+    def _copy_of(self, value: Any, paths: _Paths) -> Any:
+        kind = type(value)
+        if kind in PLAIN:
+            return value
+        if kind is dict:
+            return self._copy_of_object(value, paths)
+        if kind is list or kind is tuple:
+            return [self._copy_of(item, paths) for item in value]
+        raise ValueError
+
+    def _verdict_on(self, paths: _Paths) -> _Verdict:
+        if any(_ends_with_any(path, self._removed) for path in paths):
+            return _Verdict.REMOVED
+        if any(_ends_with_any(path, self._hashed) for path in paths):
+            return _Verdict.HASHED
+        return _Verdict.KEPT
 
 
-class Selection:
-    """Decides which messages are sent at all.
+class _Verdict(Enum):
+    """What happens to the value of a key."""
 
-    Args:
-        allow: patterns of the names of events, pages and screens to send, such as "Order *"; None
-            for all. Identify, group and alias have no name, so no pattern applies to them.
-        deny: patterns of the names not to send.
-        sample_rate: the share of users to keep, from 0 to 1. Either all messages of a user are
-            kept or none, and the choice is the same in every process and after every restart.
+    KEPT = 0
+    REMOVED = 1
+    HASHED = 2
+    DEPENDS = 3  # on the keys around it
+
+
+class _Names(dict[str, tuple[tuple[str, ...], _Verdict]]):
+    """Maps a key to its path, and to what follows from the key alone.
+
+    Most keys occur in many messages, and almost none of them matches a pattern.
     """
 
-    def __init__(
-        self, allow: Sequence[str] | None, deny: Sequence[str], sample_rate: float
-    ) -> None:
-        self._allows = _matcher(allow) if allow is not None else None
-        self._denies = _matcher(deny) if deny else None
-        self._below = sample_rate * 2**32
+    def __init__(self, removed: _Patterns, hashed: _Patterns) -> None:
+        super().__init__()
+        self._removed = removed
+        self._hashed = hashed
 
-    def wants(self, form: Mapping[str, Any]) -> bool:
-        """Return whether a call in wire form is to be sent."""
-        name = form.get("event") or form.get("name")
-        if form["type"] in ("track", "page", "screen"):
-            if self._allows is not None and not (name and self._allows(name)):
-                return False
-            if self._denies is not None and name and self._denies(name):
-                return False
-        user = form.get("userId") or form.get("anonymousId") or ""
-        number = sha256(user.encode("utf-8", "replace")).digest()[:4]
-        return int.from_bytes(number, "big") < self._below
+    def __missing__(self, key: str) -> tuple[tuple[str, ...], _Verdict]:
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        path = _path_of(key)
+        self[key] = found = path, self._verdict_on(path[-1])
+        return found
 
-
-_Matches = Callable[[str], object]
-_Paths = tuple[tuple[str, ...], ...]  # all paths that a value may have
+    def _verdict_on(self, name: str) -> _Verdict:
+        for patterns, verdict in (
+            (self._removed, _Verdict.REMOVED),
+            (self._hashed, _Verdict.HASHED),
+        ):
+            matching = [pattern for pattern in patterns if pattern[-1](name)]
+            if any(len(pattern) == 1 for pattern in matching):
+                return verdict
+            if matching:
+                return _Verdict.DEPENDS
+        return _Verdict.KEPT
 
 
 def _folded(text: str) -> str:
@@ -180,7 +252,7 @@ def _parts_of(pattern: str) -> tuple[_Matches, ...]:
     )
 
 
-def _ends_with_any(path: tuple[str, ...], patterns: Sequence[tuple[_Matches, ...]]) -> bool:
+def _ends_with_any(path: tuple[str, ...], patterns: _Patterns) -> bool:
     return any(
         len(parts) <= len(path)
         and all(matches(key) for matches, key in zip(parts, path[-len(parts) :]))
@@ -193,7 +265,3 @@ def _hash_of(value: Any) -> str | None:
         return None
     text = value if isinstance(value, str) else encode(value).decode()
     return sha256(text.encode()).hexdigest()
-
-
-def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
-    return re.compile("|".join(map(translate, patterns)) or "(?!)").match

@@ -4,8 +4,10 @@ This module decides which records are events, and applies the options to their m
 `before_send`, the allow and deny patterns, sampling, redaction and the size limit. The `mapping`
 module decides what a message contains.
 
-This code runs in the caller's thread for every record, so features that a record does not use must
-cost nothing. It keeps no part of the record, and changes nothing on it except for the message id.
+Most events are written by `Writers`. `fields_of` and `line_of` are the reference, for events with
+unusual values and for those that are refused. This code runs in the caller's thread for every
+record, so features that a record does not use must cost nothing. It keeps no part of the record,
+and changes nothing on it except for the message id.
 """
 
 from __future__ import annotations
@@ -16,18 +18,21 @@ from logging import getLogRecordFactory
 from types import MappingProxyType
 from typing import Any
 
-from .._messages.calls import Call, call_of
+from .._messages.calls import Call, own_call_of
 from .._messages.encoding import decode, encode
 from .._messages.limits import MAX_MESSAGE_BYTES
+from .._messages.lines import BEST, UNENCODED, LineEncoder, plain_copy
 from .._options.records import RecordOptions
 from .._reports import is_report, where
 from ..errors import InvalidMessage, MessageTooLarge, SegmentError
 from .attributes import MARKS, ExtraNames
+from .defaults import LIBRARY, Defaults
 from .dialects import is_event_dict, read_event_dict, without_internal
-from .mapping import LIBRARY, Mapper
-from .page import PageQuery
-from .privacy import Redaction, Selection
+from .mapping import Mapper
+from .privacy import Redaction
 from .refused import remains_of, unreadable
+from .selection import Selection
+from .writers import Writers
 
 
 class RecordReader:
@@ -35,16 +40,12 @@ class RecordReader:
 
     Args:
         options: the handler's options for records.
+        encoder: encodes most events.
     """
 
-    def __init__(self, options: RecordOptions) -> None:
+    def __init__(self, options: RecordOptions, encoder: LineEncoder = BEST) -> None:
         self._takes_all = options.capture == "all"
         self._names = ExtraNames(options.exclude_extras, options.keep_extras)
-        self._mapper = Mapper(options)
-        self._page_query: PageQuery | None = None
-        if options.page_query != "all":
-            kept = () if isinstance(options.page_query, str) else options.page_query
-            self._page_query = PageQuery(kept)
         self._before_send = options.before_send
         self._selection: Selection | None = None
         if options.allow_events is not None or options.deny_events or options.sample_rate < 1:
@@ -54,35 +55,36 @@ class RecordReader:
         self._redaction: Redaction | None = None
         if options.redact or options.hashed:
             self._redaction = Redaction(options.redact, options.hashed)
+        self.has_hook = self._before_send is not None
+        """Whether writers return a form, which `sent` passes to `before_send`."""
+        if self.has_hook:
+            defaults = Defaults(options, UNENCODED, lambda value, place: plain_copy(value))
+        elif self._redaction is not None:
+            defaults = Defaults(options, encoder, self._redaction.copy_of)
+        else:
+            defaults = Defaults(options, encoder)
+        self._clean = defaults.clean
+        self._mapper = Mapper(defaults, include_extras=options.include_extras)
+        self.writer_of = Writers(
+            self._names,
+            defaults,
+            None if self._selection is None else self._selection.wants,
+            takes_all=self._takes_all,
+            include_extras=options.include_extras,
+        ).writer_of
 
     def fields_of(self, record: logging.LogRecord) -> dict[str, Any] | None:
         """Return an event's fields under this package's names, or None if it is not an event."""
         if self._takes_all and is_report(record):
             return None
         attributes, names = record.__dict__, self._names
-        plain_text = type(record.msg) is str
-        fields: dict[str, Any] = {}
-        for key in reversed(attributes):  # extras come after the attributes of every record
-            is_extra = names[key]
-            if is_extra:
-                fields[key] = attributes[key]
-            elif is_extra is False:
-                break
-        if not fields and plain_text and not self._takes_all:
-            return None  # most records in most programs
         if names.factory is not getLogRecordFactory():
             names.learn(getLogRecordFactory())
-            fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
-        elif next(iter(attributes)) != "name":  # a factory has set its own attributes first
-            fields = {key: attributes[key] for key in reversed(attributes) if names[key]}
-        if not plain_text or "segment" in fields or "extra" in fields:
+        fields = {key: attributes[key] for key in attributes if names[key]}
+        if type(record.msg) is not str or "segment" in fields or "extra" in fields:
             return self._nested_fields_of(record, fields)
-        if self._takes_all:
+        if self._takes_all or not names.marks.isdisjoint(fields):
             return fields
-        marks = names.marks
-        for key in fields:  # the first one is a mark in most calls
-            if key in marks:
-                return fields
         return None
 
     def _nested_fields_of(
@@ -113,6 +115,21 @@ class RecordReader:
             del fields["segment"]
         return fields if marked else None
 
+    def line_after(
+        self, written: dict[str, Any] | None, record: logging.LogRecord, fields: Any
+    ) -> bytes | None:
+        """Return the line of an event that its writer has not encoded; see `line_of`.
+
+        Args:
+            written: the writer's result.
+            record: the event.
+            fields: the result of `fields_of`; None if it was not called yet.
+        """
+        if written is not None:
+            return self.sent(written)
+        fields = fields or self.fields_of(record)
+        return None if fields is None else self.line_of(record, fields)
+
     def line_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> bytes | None:
         """Return a record's encoded message, or None if the options exclude it.
 
@@ -126,24 +143,14 @@ class RecordReader:
         """
         form = fields
         try:
-            mapper = self._mapper
-            form = mapper.usual_form_of(record, fields) or mapper.form_of(record, fields)
-            if self._selection is not None and not self._selection.wants(form):
+            form = self._mapper.form_of(record, fields)
+            if self._selection is not None and not self._selection.wants_form(form):
                 return None
             if self._before_send is not None:
-                changed = self._changed(form)
-                if changed is None:
-                    return None
-                form = changed
-                if self._selection is not None and not self._selection.wants(form):
-                    return None  # it has another name now
-            if self._page_query is not None and "page" in form["context"]:
-                self._page_query.clean(form)
-            line = encode(form)
-            if self._redaction is not None:
-                line = self._redaction.line_of(line)
-            if len(line) > MAX_MESSAGE_BYTES:
-                raise MessageTooLarge(len(line), MAX_MESSAGE_BYTES)
+                # Decoded from JSON, so that it cannot change the caller's objects or ours.
+                form = decode(encode(form))
+            else:
+                return self._encoded(form)
         except InvalidMessage as error:
             error.refused = self._kept_of(form if error.refused is None else error.refused)
             raise
@@ -151,6 +158,42 @@ class RecordReader:
             failure = unreadable(error)
             failure.refused = self._kept_of(form)
             raise failure from error
+        return self.sent(form)
+
+    def sent(self, form: dict[str, Any]) -> bytes | None:
+        """Return the encoded message that `before_send` makes of another one, or None.
+
+        Args:
+            form: the message in wire form. It contains only JSON's types, and nothing of the
+                caller's.
+
+        Raises:
+            InvalidMessage: the same as `line_of`.
+            MessageTooLarge: the same as `line_of`.
+        """
+        try:
+            changed = self._changed(form)
+            if changed is None:
+                return None
+            form = changed
+            if self._selection is not None and not self._selection.wants_form(form):
+                return None  # it has another name now
+            form["context"] = self._clean(form["context"])
+            return self._encoded(form)
+        except InvalidMessage as error:
+            error.refused = self._kept_of(form)
+            raise
+        except Exception as error:
+            failure = unreadable(error)
+            failure.refused = self._kept_of(form)
+            raise failure from error
+
+    def _encoded(self, form: dict[str, Any]) -> bytes:
+        line = encode(form)
+        if self._redaction is not None:
+            line = self._redaction.line_of(line)
+        if len(line) > MAX_MESSAGE_BYTES:
+            raise MessageTooLarge(len(line), MAX_MESSAGE_BYTES)
         return line
 
     def refusal_of(
@@ -172,9 +215,11 @@ class RecordReader:
         return refusal
 
     def _kept_of(self, refused: Mapping[str, Any]) -> Any:
-        remains = remains_of(refused)
-        if self._page_query is not None:
-            self._page_query.clean(remains)
+        # Objects come last, because they may take up all the space.
+        order = sorted(refused.items(), key=lambda item: type(item[1]) is dict)
+        remains = remains_of(dict(order))
+        if "context" in remains:
+            remains["context"] = self._clean(remains["context"])
         return self.redacted(remains)
 
     def context_for_others(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -185,12 +230,10 @@ class RecordReader:
         Returns:
             None if the context cannot be encoded as JSON.
         """
-        form: dict[str, Any] = {"context": context}
-        if self._page_query is not None:
-            self._page_query.clean(form)
+        cleaned = self._clean(context)
         if self._redaction is not None:
-            return self._redaction.removed_from(form["context"])
-        return dict(form["context"])
+            return self._redaction.removed_from(cleaned)
+        return dict(cleaned)
 
     def redacted(
         self, values: Mapping[str, Any], other_names: Mapping[str, str] = MappingProxyType({})
@@ -203,8 +246,8 @@ class RecordReader:
     def _changed(self, form: dict[str, Any]) -> dict[str, Any] | None:
         """Return the wire form of the message that `before_send` returns, or None."""
         assert self._before_send is not None
-        # Decoded from JSON, so that it cannot change the caller's objects or ours.
-        message = call_of(decode(encode(form)))
+        message = own_call_of(form)
+        consent = form["context"].get("consent")
         try:
             changed = self._before_send(message)
         except Exception as error:
@@ -221,12 +264,14 @@ class RecordReader:
                 f"before_send must return a message or None, not {type(changed).__name__}: "
                 "make one with dataclasses.replace"
             )
-        new = changed.wire_form()
-        for key in ("timestamp", "messageId"):  # a newly made message may have neither
-            new.setdefault(key, form[key])
+        if changed is message:
+            new = form  # contains the same objects, which may have been changed
+        else:
+            new = changed.wire_form()
+            for key in ("timestamp", "messageId"):  # a newly made message may have neither
+                new.setdefault(key, form[key])
         # The rest of a context that was removed is not restored.
         context = new.setdefault("context", LIBRARY)
-        consent = form["context"].get("consent")
         if consent is not None and "consent" not in context:
             # Without it, Segment would send the message to every destination.
             new["context"] = {**context, "consent": consent}

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._identity.binding import only_identity
-from .._identity.who import NOBODY, KnownIdentity
+from .._identity.binding import UNBOUND, current_binding
+from .._identity.who import NOBODY, KnownIdentity, is_same_id
 from .._reports import Reporter
 from ..errors import ConfigurationError
 from .headers import anonymous_id_of, context_of, page_of
@@ -72,23 +72,28 @@ class Visitor:
         identify: returns the visitor's identity, as far as the request reveals it.
     """
 
-    __slots__ = ("_identify", "_known", "_user_id")
+    __slots__ = ("_identify", "_known", "_last", "_user_id")
 
     def __init__(self, user_id: Callable[[], Any], identify: Callable[[], KnownIdentity]) -> None:
         self._user_id = user_id
         self._identify = identify
         self._known: KnownIdentity | None = None
+        self._last: KnownIdentity | None = None  # the last event's, because most are the same
 
     def known(self) -> KnownIdentity:
-        read, user_id = self._read(), _ask("user_id", self._user_id)
+        read = self._known
+        if read is None:
+            read = self._known = _ask("reading a request", self._identify) or NOBODY
+        user_id = _ask("user_id", self._user_id)
         if user_id is None:
             return read
-        return KnownIdentity(user_id=user_id, anonymous_id=read.anonymous_id, context=read.context)
-
-    def _read(self) -> KnownIdentity:
-        if self._known is None:
-            self._known = _ask("reading a request", self._identify) or NOBODY
-        return self._known
+        last = self._last
+        if last is not None and is_same_id(last.user_id, user_id):
+            return last
+        last = self._last = KnownIdentity(
+            user_id=user_id, anonymous_id=read.anonymous_id, context=read.context
+        )
+        return last
 
 
 def _ask(what: str, function: Callable[[], Any]) -> Any:
@@ -96,9 +101,9 @@ def _ask(what: str, function: Callable[[], Any]) -> Any:
 
     Events that the function logs get no identity, because otherwise they would call it again.
     """
+    bound = current_binding.set(UNBOUND)
     try:
-        with only_identity(NOBODY):
-            answer = function()
+        answer = function()
     except Exception as error:
         _reporter.once(
             what,
@@ -106,6 +111,8 @@ def _ask(what: str, function: Callable[[], Any]) -> Any:
             "fix it; until then, events of such requests lack the values that it would provide",
         )
         return None
+    finally:
+        current_binding.reset(bound)
     return None if isinstance(answer, str) and not answer else answer
 
 

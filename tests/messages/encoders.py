@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from segment_logging._messages.encoding import encode, encode_fast, encode_standard, plain
+from segment_logging._messages.conversions import plain
+from segment_logging._messages.encoding import encode, encode_fast, encode_standard
 
 
 def carefully(encoder: Callable[[object], bytes], value: object) -> bytes:

@@ -26,13 +26,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from segment_logging._messages.encoding import (
-    decode,
-    encode,
-    encode_fast,
-    encode_standard,
-    utc_text,
-)
+from segment_logging._messages.conversions import utc_text
+from segment_logging._messages.encoding import decode, encode, encode_fast, encode_standard
 from tests.builders import run_python
 from tests.messages.encoders import carefully, encoders
 

@@ -247,6 +247,9 @@ KEYS: tuple[tuple[Any, str], ...] = (
 """Keys of dicts, and how they are written."""
 
 
+_TEXTS = st.text(st.characters(codec="utf-8"))
+
+
 class TestValues(unittest.TestCase):
     def test_values(self) -> None:
         """Each value is written as the value that it stands for, at any depth."""
@@ -294,7 +297,12 @@ class TestValues(unittest.TestCase):
                 self.assertEqual(decode(way([odd]))[0]["price"], "none", name)
                 self.assertEqual(decode(way(stamps)), [NEW_YEAR], name)
 
-    leaves = st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.text(st.characters())
+    leaves = (
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**62), 2**62)
+        | st.text(st.characters(codec="utf-8"))
+    )
     pairs: st.SearchStrategy[tuple[Any, Any]] = st.recursive(
         leaves.map(lambda value: (value, value))
         | st.integers(-(2**31), 2**31).map(lambda n: (Number(n), n))
@@ -302,7 +310,7 @@ class TestValues(unittest.TestCase):
         | st.floats(allow_nan=False, allow_infinity=False).map(lambda f: (Ratio(f), f))
         | st.floats().map(lambda f: (np.float64(f), f if np.isfinite(f) else None))
         | st.uuids().map(lambda one: (Uuid7(int=one.int), str(one)))
-        | st.text(st.characters()).map(lambda text: (Text(text), text))
+        | _TEXTS.map(lambda text: (Text(text), text))
         | st.sampled_from([(Plan.PRO, "pro"), (pd.NA, None), (pd.NaT, None), (Level.HIGH, 3)]),
         lambda inner: (
             st.tuples(st.sampled_from(PROXIES), inner).map(lambda p: (p[0](p[1][0]), p[1][1]))

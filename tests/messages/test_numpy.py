@@ -10,7 +10,8 @@ import numpy as np
 from typing_extensions import override
 
 from segment_logging import Group, User
-from segment_logging._messages.encoding import decode, encode, utc_text
+from segment_logging._messages.conversions import utc_text
+from segment_logging._messages.encoding import decode, encode
 from tests.messages.encoders import encoders
 
 

@@ -20,7 +20,6 @@ from segment_logging._messages.wire import (
     CONSENT_EVENT,
     FIELDS,
     read_form,
-    track_form,
     wire_form,
 )
 from tests.builders import each
@@ -299,19 +298,6 @@ class TestForms(unittest.TestCase):
             for name, value in fields.items():
                 self.assertEqual(back[name], value)
             self.assertLessEqual(set(back), set(FIELDS[call_type]))
-
-    def test_track_form(self) -> None:
-        """The fast path for track calls writes the same form as the general path."""
-        context = {"ip": "127.0.0.1"}
-        fields = {
-            "user_id": "u", "event": "Signup", "properties": {"a": 1}, "timestamp": 1e9 + 0.5,
-            "context": context, "message_id": "m",
-        }  # fmt: skip
-        form = track_form(
-            "u", "Signup", {"a": 1}, created=1e9 + 0.5, context=context, message_id="m"
-        )
-        self.assertEqual(form, wire_form("track", fields))
-        self.assertEqual(next(iter(form)), "type")
 
     def test_body(self) -> None:
         """A batch body contains the lines unchanged, and the `sentAt` of this attempt."""

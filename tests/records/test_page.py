@@ -121,7 +121,7 @@ class TestDefault(unittest.TestCase):
         """However many different URLs there are, few are remembered."""
         query = PageQuery(())
         for number in range(1_000):
-            query.clean({"context": {"page": {"url": f"https://h/?a={number}"}}})
+            query.cleaned({"page": {"url": f"https://h/?a={number}"}})
         self.assertLessEqual(query._without_cached.cache_info().currsize, 256)
 
 

@@ -299,31 +299,6 @@ class TestRecords(unittest.TestCase):
             self.assertIn("cannot be written as JSON", refusal)
             self.assertNotIn("secret", refusal)
 
-    users = st.sampled_from(["u", "", 7, None, "u" * 200])
-    objects: st.SearchStrategy[Any] = st.sampled_from(
-        [{}, {"a": 1}, {"a": {"b": [1.5, None]}}, None, [], MappingProxyType({})]
-    )
-    texts = st.sampled_from(["x", "", "Segment Consent Preference Updated", 7])
-
-    @given(user=users, properties=objects, msg=texts)
-    @settings(max_examples=200, deadline=None)
-    def test_usual_way(self, user: Any, properties: Any, msg: Any) -> None:
-        """The fast path for common track calls has the same results as the general path."""
-        extra = {"user_id": user, "properties": properties, "message_id": "m"}
-        usual, long = (
-            {key: extra[key] for key in keys} for keys in (("user_id", "properties"), extra)
-        )
-        outcomes = []
-        for given_extra in (usual, long):
-            record = a_record(msg, extra=given_extra)
-            record.created = 1e9
-            with capture_segment(allow_invalid=True) as captured:
-                logging.getLogger("tests.records").handle(record)
-            forms = [{**message.to_dict(), "messageId": "m"} for message in captured]
-            outcomes.append([*forms, *map(str, captured.invalid)])
-        self.assertEqual(outcomes[0], outcomes[1])
-        self.assertEqual(len(outcomes[0]), 1)
-
     names = st.sampled_from(
         ["type", "user_id", "anonymous_id", "event", "properties", "traits", "group_id", "extra",
          "previous_id", "integrations", "message_id", "timestamp", "context", "category", "segment",
