@@ -17,6 +17,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
+from ._trust import PRIVATE, SHARED_DIRECTORY, NotOurs, Trust
+
 try:
     import fcntl
 except ImportError:  # Windows: everything works there except a journal
@@ -27,18 +29,12 @@ sync_data = getattr(os, "fdatasync", os.fsync)
 
 _CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
 
 
-class NotOurs(OSError):
-    """A file or directory that is not used, because somebody else may have prepared it."""
-
-    def __init__(self, why: str, path: str) -> None:
-        super().__init__(errno.EPERM, why, path)
-
-
-def open_private(path: str, flags: int, *, folder: int | None = None) -> int:
+def open_private(
+    path: str, flags: int, *, folder: int | None = None, trust: Trust = PRIVATE
+) -> int:
     """Open a file of ours, and make it if the flags say so. Return its descriptor.
 
     A file of ours that others may read or write is made private. `O_TRUNC` takes effect only if the
@@ -48,9 +44,10 @@ def open_private(path: str, flags: int, *, folder: int | None = None) -> int:
         path: the file's path, or its name in `folder`.
         flags: as for `os.open`.
         folder: the descriptor of a directory.
+        trust: who else may own it or read it.
 
     Raises:
-        NotOurs: if it is not a regular file of this user with one name.
+        NotOurs: if it is not a regular file of a trusted user with one name.
         OSError: if it cannot be opened.
     """
     try:
@@ -65,10 +62,13 @@ def open_private(path: str, flags: int, *, folder: int | None = None) -> int:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise NotOurs("it is not a regular file", path)
-        _check_owner(found, path)
+        trust.check_owner(found, path)
         if found.st_nlink > 1:
             raise NotOurs("it has another name", path)
-        if found.st_mode & _OTHERS_MAY and hasattr(os, "fchmod"):
+        is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        if trust.group is not None:
+            trust.share(file, 0o660 if path.endswith(".lock") else 0o640)
+        elif found.st_mode & _OTHERS_MAY and is_own and hasattr(os, "fchmod"):
             os.fchmod(file, stat.S_IMODE(found.st_mode) & ~_OTHERS_MAY)
         if flags & os.O_TRUNC:
             os.ftruncate(file, 0)
@@ -76,11 +76,6 @@ def open_private(path: str, flags: int, *, folder: int | None = None) -> int:
         os.close(file)
         raise
     return file
-
-
-def _check_owner(found: os.stat_result, path: str) -> None:
-    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
-        raise NotOurs("it belongs to another user", path)
 
 
 class Folder:
@@ -92,49 +87,56 @@ class Folder:
     Args:
         path: the directory's path, for reports.
         descriptor: an open descriptor of it.
-        is_ours: whether it must belong to us alone.
+        trust: who else may own it or write in it.
+        is_ours: whether it must belong to us, or to those that we trust.
 
     Raises:
         NotOurs: if it belongs to another user, or if others may write in it.
     """
 
-    def __init__(self, path: str, descriptor: int, *, is_ours: bool = True) -> None:
+    def __init__(
+        self, path: str, descriptor: int, trust: Trust = PRIVATE, *, is_ours: bool = True
+    ) -> None:
         self.path = path
         self.descriptor = descriptor
+        self.trust = trust
         try:
             found = os.fstat(descriptor)
             if is_ours:
-                _check_owner(found, path)
-                if found.st_mode & _OTHERS_MAY_WRITE:
+                trust.check_owner(found, path)
+                if trust.may_others_write(found):
                     raise NotOurs("others may write in it", path)
         except BaseException:
             os.close(descriptor)
             raise
 
     @classmethod
-    def at(cls, path: str, *, is_ours: bool = True) -> Folder:
+    def at(cls, path: str, trust: Trust = PRIVATE, *, is_ours: bool = True) -> Folder:
         """Open the directory at a path, which may lead through links.
 
         Raises:
             OSError: if it cannot be opened, or is not ours.
         """
-        return cls(path, os.open(path, os.O_RDONLY | _O_DIRECTORY), is_ours=is_ours)
+        return cls(path, os.open(path, os.O_RDONLY | _O_DIRECTORY), trust, is_ours=is_ours)
 
     @classmethod
-    def own(cls, root: str, *, make: bool = False) -> Folder:
+    def own(cls, root: str, trust: Trust = PRIVATE, *, make: bool = False) -> Folder:
         """Open `root`, or the directory for this user in it. See `own_path`.
 
         Raises:
             FileNotFoundError: if it does not exist, unless `make` is True.
             OSError: if it cannot be opened, or is not ours.
         """
-        path = own_path(root)
+        path = own_path(root, trust)
         if path != root:
-            with cls.at(root, is_ours=False) as outer:
+            with cls.at(root, trust, is_ours=False) as outer:
                 return outer.folder(os.path.basename(path), make=make)
         if make:
             make_private(root)
-        return cls.at(root)
+        folder = cls.at(root, trust)
+        if make:
+            trust.share(folder.descriptor, SHARED_DIRECTORY)
+        return folder
 
     def folder(self, name: str, *, make: bool = False) -> Folder:
         """Open a directory in this one.
@@ -142,13 +144,18 @@ class Folder:
         Raises:
             OSError: if it cannot be opened, or is not ours.
         """
+        is_new = False
         if make:
             with suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=self.descriptor)
+                is_new = True
         path = os.path.join(self.path, name)
         try:
             flags = os.O_RDONLY | _O_DIRECTORY | _CAREFULLY
-            return Folder(path, os.open(name, flags, dir_fd=self.descriptor))
+            folder = Folder(path, os.open(name, flags, dir_fd=self.descriptor), self.trust)
+            if is_new:
+                self.trust.share(folder.descriptor, SHARED_DIRECTORY)
+            return folder
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EMLINK):
                 raise NotOurs("it is a link", path) from None
@@ -157,7 +164,7 @@ class Folder:
     def open(self, name: str, flags: int) -> int:
         """Open a file in it. See `open_private`."""
         try:
-            return open_private(name, flags, folder=self.descriptor)
+            return open_private(name, flags, folder=self.descriptor, trust=self.trust)
         except OSError as error:
             error.filename = os.path.join(self.path, name)
             raise
@@ -219,7 +226,7 @@ class Folder:
         self.close()
 
 
-def own_path(root: str) -> str:
+def own_path(root: str, trust: Trust = PRIVATE) -> str:
     """Return the directory that is used: `root`, or one for this user if others may write there.
 
     Raises:
@@ -234,10 +241,11 @@ def own_path(root: str) -> str:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), root)
     if not hasattr(os, "geteuid"):
         return root
-    trusted = (os.geteuid(), 0)
+    trusted = (os.geteuid(), 0, *trust.owners)
     if found.st_uid not in trusted or link.st_uid not in trusted:
         raise NotOurs("it belongs to another user", root)
-    if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_MAY_WRITE:
+    is_shared = found.st_gid == trust.group
+    if (found.st_uid != os.geteuid() and not is_shared) or trust.may_others_write(found):
         return os.path.join(root, f"u{os.geteuid()}")
     return root
 

@@ -16,9 +16,9 @@ from typing_extensions import Unpack, override
 
 from . import _handlers
 from ._delivery import diversion
-from ._delivery.counts import Counts
+from ._delivery.counts import Counts, summary_of
 from ._delivery.diversion import Enqueue
-from ._delivery.own import OwnPipeline
+from ._delivery.own import OwnPipeline, report_doubts
 from ._delivery.refusals import Refusals
 from ._messages.ids import new_message_id
 from ._options.delivery import DeliveryKeywords, DeliveryOptions, write_key_of
@@ -31,7 +31,7 @@ from ._process.threads import THREAD_NAME
 from ._records.once import MESSAGE_ID, is_first_meeting
 from ._records.reader import RecordReader
 from ._records.writers import not_an_event, unusual
-from ._reports import report, say_refused
+from ._reports import say_refused
 from .errors import UnknownArgument
 
 _TABLES = (DeliveryOptions, RecordOptions)
@@ -56,6 +56,9 @@ class SegmentHandler(logging.Handler):
             not set, the region's host.
         region: region of the workspace: "us" or "eu".
         client: client to send with, instead of an HttpClient with these options.
+        broker: `amqp` or `amqps` URL of a broker to publish to, instead of sending to Segment;
+            `segment-logging relay` sends what it holds; `?queue=` names another queue than
+            `segment-logging`.
         flush_interval: how long a message may wait for others to fill its batch.
         max_queue_messages: maximum number of messages in the memory queue.
         max_queue_bytes: maximum size of the memory queue, in encoded bytes.
@@ -67,6 +70,10 @@ class SegmentHandler(logging.Handler):
             operating system), "interval" (0.1 s later) or "emit" (before the logging call returns).
         max_journal_bytes: maximum size of the journal; beyond it, messages go to the memory queue,
             and `overflow` applies when that is full.
+        journal_group: a group whose members may read and remove the journal's files, for a
+            `segment-logging deliver` that runs as another user; None means nobody else.
+        deliver: whether this process delivers; if False, messages are only written to the journal,
+            and `segment-logging deliver` delivers them.
         dead_letters: path of a JSON Lines file to which undeliverable messages are written, with
             the reason.
         max_dead_letter_bytes: maximum size of the dead-letter file and its predecessor,
@@ -134,8 +141,7 @@ class SegmentHandler(logging.Handler):
         self._mark = new_message_id()
         self._forget()
         _handlers.add(self)
-        if self._write_key is None:
-            report("no write key, so nothing is sent: pass write_key or set SEGMENT_WRITE_KEY")
+        report_doubts(self._options, self._write_key)
 
     def _forget(self) -> None:
         """Reset to the initial state: no pipeline, and all counts at zero."""
@@ -145,8 +151,6 @@ class SegmentHandler(logging.Handler):
         self._ignored = 0
         self._invalid = 0
         self._refusals = Refusals(self._own)
-
-    # Accepting records, in the caller's thread. -------------------------------------------------
 
     @override
     def handle(self, record: logging.LogRecord) -> bool:
@@ -240,8 +244,6 @@ class SegmentHandler(logging.Handler):
         self._enqueue, self._pid = pipeline.enqueue, pipeline.pid
         return self._enqueue
 
-    # Flushing, closing and counting. ------------------------------------------------------------
-
     @override
     def flush(self) -> None:
         """Send the waiting messages and wait until they are delivered or abandoned.
@@ -293,8 +295,5 @@ class SegmentHandler(logging.Handler):
     def __repr__(self) -> str:
         counts = self.counts()
         where = "nowhere, without a write key" if self._write_key is None else self._options.where
-        return (
-            f"<{type(self).__name__} to {where}: {counts.accepted} accepted, "
-            f"{counts.delivered} delivered, {counts.dead_lettered} dead letters, "
-            f"{counts.dropped} dropped, {counts.pending} pending, {counts.invalid} invalid>"
-        )
+        said = summary_of(counts, hands_over=not self._options.deliver)
+        return f"<{type(self).__name__} to {where}: {said}>"

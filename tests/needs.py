@@ -20,3 +20,9 @@ file_locks = unittest.skipIf(_IS_BROWSER, "needs file locks")
 
 a_limited_stack = unittest.skipIf(_IS_BROWSER, "needs Python's own limit on C recursion")
 """The test nests values so deeply that an encoder written in C fails."""
+
+a_real_disk = unittest.skipIf(_IS_BROWSER, "needs a real disk")
+"""The test depends on links, modes, pipes or inodes."""
+
+kombu = unittest.skipIf(_IS_BROWSER, "needs kombu")
+"""The test creates a client of a broker."""

@@ -23,9 +23,9 @@ from segment_logging._messages import calls
 from .builders import PACKAGE, a_track, run_python
 
 ORDER = (
-    "_version", "_public", "_clock", "errors", "_reports", "_files", "_process",
-    "_messages", "_client", "_options", "_identity", "_records",
-    "_queues", "_delivery",
+    "_version", "_public", "_clock", "errors", "_reports", "_trust", "_files", "_process",
+    "_messages", "_client", "_broker", "_options", "_identity", "_records",
+    "_queues", "_delivery", "_relay",
     "oauth", "_handlers", "handler", "logger", "formatter", "__init__",
     "testing", "pytest_plugin", "collector", "contrib", "compat", "cli", "__main__",
 )  # fmt: skip
@@ -41,6 +41,7 @@ LIBRARIES = {
     "pythonjsonlogger": {"formatter"},
     "orjson": {"_messages.encoding"},
     "jwt": {"_client.oauth"},
+    "kombu": {"_broker.connection"},
     "threading": {"_process.threads"},
     "fcntl": {"_files"},
 }

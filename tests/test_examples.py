@@ -14,6 +14,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from segment_logging.collector import Collector
+from tests.rabbitmq import SERVER, WHY_SKIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -45,7 +46,7 @@ class Examples(unittest.TestCase):
             cwd=self.directory,
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=150,
             check=False,
         )
 
@@ -135,6 +136,14 @@ class Examples(unittest.TestCase):
         self.assert_well(self.run_example("signup_app.py"))
         for message in self.collector.messages:
             self.assertEqual(message["context"]["app"]["name"], "signup-app")
+
+    @unittest.skipUnless(SERVER.exists(), WHY_SKIPPED)
+    def test_relay(self) -> None:
+        """relay/run.py sends all events through RabbitMQ, although a relay is killed."""
+        ended = self.run_example("relay/run.py")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn("110 of 110 events arrived", ended.stdout)
+        self.assertNotIn("Traceback", ended.stderr)
 
     def test_demo(self) -> None:
         """demo.py prints a row for every message and exits with 0."""

@@ -56,6 +56,13 @@ class TestShow(unittest.TestCase):
         one = Outcome(module="one", passed=3, skipped=1)
         self.assertEqual(self.shown(one, one), (0, "6 passed, 0 failed, 2 skipped"))
 
+    def test_missing(self) -> None:
+        """The line of a module says what this machine lacks for the tests that were skipped."""
+        one = Outcome(module="one", passed=1, skipped=2, missing=["needs RabbitMQ"])
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as stderr:
+            show([(one, "")])
+        self.assertIn("2 skipped  one (needs RabbitMQ)", stderr.getvalue())
+
     def test_status(self) -> None:
         """The exit status is 1 if a test failed, if no test ran, or if too few passed."""
         passed = Outcome(module="one", passed=3)

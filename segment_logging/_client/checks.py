@@ -10,9 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, DeliveryError
-
-Timeout = float | tuple[float, float] | list[float]
-"""Seconds to connect and seconds to wait for an answer, or one number for both."""
+from .client import Timeout
 
 
 def check_proxies(proxies: Mapping[str, str]) -> None:

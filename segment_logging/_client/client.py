@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from .._messages.message import Message
 from .._public import public_in
-from .answers import Answer
+
+if TYPE_CHECKING:
+    from .answers import Answer
+
+Timeout = float | tuple[float, float] | list[float]
+"""Seconds to connect and seconds to wait for an answer, or one number for both."""
 
 
 @public_in("segment_logging")

@@ -23,7 +23,8 @@ from .._clock import is_replaced
 from .._process.delivering import time_left
 from ..errors import Cause, DeliveryError
 from .answers import Answer
-from .checks import Timeout, check_certificates, check_proxies, pair_of
+from .checks import check_certificates, check_proxies, pair_of
+from .client import Timeout
 from .exchange import SOCKET_OPTIONS, Exchange, bound
 from .responses import answer_of
 

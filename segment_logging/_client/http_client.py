@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import quote
@@ -23,9 +23,9 @@ from .._messages.values import write_timestamp
 from .._public import public_in
 from .._version import __version__
 from ..errors import DeliveryError, InvalidMessage, MessageTooLarge, SegmentError
+from . import diverted
 from .answers import Answer, check_answer
-from .checks import Timeout
-from .client import Tokens
+from .client import Timeout, Tokens
 from .connections import Connections
 from .hosts import US_HOST, base_of
 
@@ -50,6 +50,7 @@ class HttpClient:
         gzip: whether to compress bodies, at level 1.
         proxies: proxy URLs by scheme, as in requests; None means those from the environment.
         oauth: a `segment_logging.oauth.OAuth`, which provides the tokens to authenticate with.
+        headers: more request headers. They cannot replace those that this client sets.
 
     Raises:
         ConfigurationError: the host has no scheme or no name, or a timeout is not a positive
@@ -65,11 +66,17 @@ class HttpClient:
         gzip: bool = False,
         proxies: Mapping[str, str] | None = None,
         oauth: Tokens | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._base = base_of(host)
         self._connections = Connections(session, timeout, proxies)
         self._gzip = gzip
         self._oauth = oauth
+        ours = {"content-type", "content-length", "content-encoding", "user-agent", "host",
+                "authorization", "x-retry-count", "transfer-encoding", "connection"}  # fmt: skip
+        self._headers = {
+            name: value for name, value in (headers or {}).items() if name.lower() not in ours
+        }
         # Whether the last token was refused, and no token has been accepted since.
         self._is_token_refused = False
         self._failed: dict[int, tuple[Message, int]] = {}  # by `id`, with the attempts made
@@ -83,9 +90,9 @@ class HttpClient:
                 Nothing was sent.
             InvalidMessage: `message` is not a message.
         """
-        if _instead is not None and isinstance(message, Message):
+        if diverted.instead is not None and isinstance(message, Message):
             del write_key
-            _instead(message)
+            diverted.instead(message)
             return
         error = self._error_of_attempt(write_key, message)
         # Debuggers, test runners and error trackers show the variables of the frames that an error
@@ -140,6 +147,7 @@ class HttpClient:
 
     def _post(self, write_key: str, message: Message, body: bytes, attempts: int) -> None:
         headers = {
+            **self._headers,
             "Content-Type": "application/json",
             "User-Agent": f"segment-logging/{__version__}",
         }
@@ -187,23 +195,6 @@ class HttpClient:
 
     def _post_form(self, url: str, form: Mapping[str, str]) -> Answer:
         return self._connections.post(url, form, {}, None)
-
-
-_instead: Callable[[Message], None] | None = None
-
-
-def divert_sending(instead: Callable[[Message], None] | None) -> Callable[[Message], None] | None:
-    """Make every `HttpClient` pass its messages to `instead` and send nothing, for tests.
-
-    Args:
-        instead: a function that receives the messages; None turns sending on again.
-
-    Returns:
-        The previous value of `instead`.
-    """
-    global _instead
-    before, _instead = _instead, instead
-    return before
 
 
 _TOKEN_REFUSED = (401, 403, 511)

@@ -97,8 +97,8 @@ def _readable_of(lines: Sequence[bytes]) -> Sequence[Message]:
 
 
 def _cannot_write(fault: OSError) -> str:
-    path = f" {fault.filename}" if fault.filename else ""
-    return f"dead letters cannot be written ({fault.strerror}): make the file{path} writable"
+    way_out = f": make the file {fault.filename} writable" if fault.filename else ""
+    return f"dead letters cannot be written ({fault.strerror}){way_out}"
 
 
 def _of_removed(size_bytes: int) -> str:

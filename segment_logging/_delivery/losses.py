@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._options.delivery import DeliveryOptions
-from .._queues.intake import Intake
+from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
 from .._reports import CountReports, counted, say, were
 from ..errors import SegmentError
@@ -18,7 +18,7 @@ class Losses:
         options: the handler's options.
     """
 
-    def __init__(self, queue: MessageQueue, intake: Intake, options: DeliveryOptions) -> None:
+    def __init__(self, queue: MessageQueue, intake: Admission, options: DeliveryOptions) -> None:
         self._queue = queue
         self._intake = intake
         self._options = options

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .._options.delivery import DeliveryOptions
 from .._process.forks import leave_parent
 from .._process.threads import new_rlock
-from .pipeline import Pipeline
+from .._reports import report
+
+if TYPE_CHECKING:
+    from .hand_over import HandOver
+    from .pipeline import Pipeline
 
 
 class OwnPipeline:
@@ -22,24 +28,34 @@ class OwnPipeline:
     def __init__(self, options: DeliveryOptions, write_key: str | None) -> None:
         self._options = options
         self._write_key = write_key
+        # Only one of them is imported, because a process that does not deliver needs no network.
+        self._new: Callable[[DeliveryOptions, str], Pipeline | HandOver]
+        if options.deliver:
+            from .pipeline import Pipeline  # noqa: PLC0415
+
+            self._new = Pipeline
+        else:
+            from .hand_over import HandOver  # noqa: PLC0415
+
+            self._new = HandOver
         self.forget()
 
     def forget(self) -> None:
         """Reset this object after a fork. A thread of the parent may have held the old lock."""
         self._opening = new_rlock()
-        self._pipeline: Pipeline | None = None
+        self._pipeline: Pipeline | HandOver | None = None
 
     @property
     def has_dead_letters(self) -> bool:
         """Whether messages that can never be delivered are written to a file."""
         return self._options.dead_letters_path is not None
 
-    def get(self) -> Pipeline | None:
+    def get(self) -> Pipeline | HandOver | None:
         """Return this process's pipeline, or None before the first event."""
         pipeline = self._pipeline
         return pipeline if pipeline is not None and pipeline.pid == os.getpid() else None
 
-    def open(self) -> Pipeline | None:
+    def open(self) -> Pipeline | HandOver | None:
         """Return this process's pipeline, created if necessary, or None without a write key."""
         if self._write_key is None:
             return None
@@ -47,7 +63,7 @@ class OwnPipeline:
         if pipeline is None:
             # This is done without our lock, because creating a pipeline takes logging's lock, and
             # the thread that holds logging's lock may be waiting for ours.
-            pipeline = Pipeline(self._options, self._write_key)
+            pipeline = self._new(self._options, self._write_key)
         with self._opening:
             if self._pipeline is not None and self._pipeline.pid != pipeline.pid:
                 leave_parent()  # the fork bypassed the interpreter, as in uWSGI
@@ -57,3 +73,14 @@ class OwnPipeline:
                 # A handler that is garbage-collected still delivers the messages it accepted.
                 weakref.finalize(self, pipeline.close, wait=False).atexit = False
             return self._pipeline
+
+
+def report_doubts(options: DeliveryOptions, write_key: str | None) -> None:
+    """Report what a handler with these options will not do, although its user may expect it."""
+    if write_key is None:
+        report("no write key, so nothing is sent: pass write_key or set SEGMENT_WRITE_KEY")
+    elif not options.deliver and (ignored := options.ignored_here):
+        report(
+            f"{', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect with "
+            "deliver=False: pass the options of `segment-logging deliver` instead"
+        )

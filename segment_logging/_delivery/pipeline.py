@@ -22,6 +22,7 @@ from .._process.shutdown import exit_clock
 from .._process.threads import is_daemon
 from .._queues.choice import queue_for
 from .._queues.intake import Intake
+from .._queues.message_queue import MessageQueue
 from .._reports import counted, report, say, were
 from ..errors import InvalidMessage
 from .attempts import Delivery
@@ -42,12 +43,15 @@ class Pipeline:
     Args:
         options: the handler's options.
         write_key: the Segment source's write key.
+        queue: the queue to deliver from. None means a new one for these options.
     """
 
-    def __init__(self, options: DeliveryOptions, write_key: str) -> None:
+    def __init__(
+        self, options: DeliveryOptions, write_key: str, queue: MessageQueue | None = None
+    ) -> None:
         self.pid = os.getpid()
         self._life = Life()
-        self._queue = queue_for(write_key, options)
+        self._queue = queue_for(write_key, options) if queue is None else queue
         # Messages in a journal are safe, so callers need not wait for all of them.
         self._patience = Patience(options.shutdown_timeout, renews=self._queue.kept_in is None)
         self._intake = Intake(
@@ -74,7 +78,9 @@ class Pipeline:
             chores=self._do_chores,
             on_acknowledged=self._on_acknowledged,
         )
-        self._overflowed = Overflowed(self._delivery.abandoned, ring=self._listener.wake)
+        self._overflowed: Overflowed = Overflowed(
+            self._delivery.abandoned, ring=self._listener.wake
+        )
         self._waiters = self._listener.waiters
         self.draining = Draining(
             self._queue,
@@ -92,6 +98,15 @@ class Pipeline:
         """Accept an encoded message. Thread-safe."""
         shutdown.add(self)
         warn_without_threads()
+
+    def start(self) -> None:
+        """Start the thread, to deliver from a queue that others fill."""
+        self._on_message()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a thread is delivering."""
+        return self._listener.is_running
 
     def _on_message(self) -> None:
         """Make sure that a thread delivers the message that was just put into the queue."""

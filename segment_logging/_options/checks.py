@@ -15,8 +15,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._files import NotOurs, own_path
+from .._files import own_path
 from .._messages.encoding import encode
+from .._trust import NotOurs
 from ..errors import ConfigurationError, InvalidMessage
 
 Check = Callable[[str, Any], Any]
@@ -133,6 +134,21 @@ def callable_or_none(name: str, value: Any) -> Any:
             f"{name} must be callable: in a dictConfig, write 'ext://package.function'"
         )
     return value
+
+
+def group_or_none(name: str, value: Any) -> str | None:
+    """Check that the value is the name of a group on this host, or None."""
+    group = text_or_none(name, value)
+    if group is not None:
+        try:
+            import grp  # noqa: PLC0415  # not available on Windows
+
+            grp.getgrnam(group)
+        except (ImportError, KeyError):
+            raise ConfigurationError(
+                f"{name} {group!r} is not a group on this host: create it, or omit the option"
+            ) from None
+    return group
 
 
 def directory_or_none(name: str, value: Any) -> str | None:

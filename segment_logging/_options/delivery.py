@@ -5,30 +5,35 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from typing_extensions import override
 
-from .._client.checks import Timeout
-from .._client.client import Client, Tokens
+from .._broker.address import address_of
+from .._broker.client import BrokerClient
+from .._client.client import Client, Timeout, Tokens
 from .._client.hosts import EU_HOST, host_of
-from .._client.http_client import HttpClient
 from .._messages.message import Message
 from ..errors import ConfigurationError, SegmentError
 from .checks import (
     callable_or_none,
     file_or_none,
+    group_or_none,
     journal_or_none,
     number,
     object_or_none,
     one_of,
+    plain,
     seconds,
     seconds_or_none,
     switch,
     text_or_none,
 )
 from .table import Options, option
+
+if TYPE_CHECKING:
+    from .._client.http_client import HttpClient
 
 OnError = Callable[[SegmentError, Sequence[Message]], object]
 """The type of `on_error`, which is called with the error and the abandoned messages."""
@@ -49,6 +54,13 @@ def _client_or_none(name: str, value: Any) -> Any:
             f"{name} must be an object with send(write_key, message) and close()"
         )
     return value
+
+
+def _broker_or_none(name: str, value: Any) -> str | None:
+    if text_or_none(name, value) is not None:
+        address_of(value, name=name)
+    url: str | None = value
+    return url
 
 
 def _proxies_or_none(name: str, value: Any) -> Mapping[str, str] | None:
@@ -78,6 +90,10 @@ class DeliveryOptions(Options):
         'region of the workspace: "us" or "eu"')
     client: Client | None = option(None, _client_or_none,
         "client to send with, instead of an HttpClient with these options")
+    broker: str | None = option(None, _broker_or_none,
+        "`amqp` or `amqps` URL of a broker to publish to, instead of sending to Segment; "
+        "`segment-logging relay` sends what it holds; `?queue=` names another queue than "
+        "`segment-logging`")
     flush_interval: float = option(1.0, seconds,
         "how long a message may wait for others to fill its batch")
     max_queue_messages: int = option(100_000, _count,
@@ -96,6 +112,12 @@ class DeliveryOptions(Options):
     max_journal_bytes: int = option(1_073_741_824, _count,
         "maximum size of the journal; beyond it, messages go to the memory queue, and `overflow` "
         "applies when that is full")
+    journal_group: str | None = option(None, group_or_none,
+        "a group whose members may read and remove the journal's files, for a `segment-logging "
+        "deliver` that runs as another user; None means nobody else")
+    deliver: bool = option(True, switch,
+        "whether this process delivers; if False, messages are only written to the journal, and "
+        "`segment-logging deliver` delivers them")
     dead_letters: str | None = option(None, file_or_none,
         "path of a JSON Lines file to which undeliverable messages are written, with the reason")
     max_dead_letter_bytes: int = option(268_435_456, _count,
@@ -125,7 +147,27 @@ class DeliveryOptions(Options):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.new_http_client()  # so that a wrong host, region, timeout or oauth fails at start-up
+        if self.broker is not None and self.client is not None:
+            raise ConfigurationError("client and broker exclude each other: pass one of them")
+        if self.deliver and self.broker is not None:
+            BrokerClient(self.broker)  # so that it is known at start-up if kombu is missing
+        elif self.deliver:
+            # So that a wrong host, region, timeout or oauth fails at start-up.
+            self.new_http_client()
+        elif self.journal is None:
+            raise ConfigurationError(
+                "deliver=False needs a journal: set journal to the directory that "
+                "`segment-logging deliver` reads"
+            )
+
+    @property
+    def ignored_here(self) -> list[str]:
+        """The names of options that are set, but have no meaning with `deliver=False`."""
+        return [
+            row.name
+            for row in fields(self)
+            if row.name in _OF_SENDING and getattr(self, row.name) != plain(row.name, row.default)
+        ]
 
     @property
     def keeps(self) -> bool:
@@ -142,16 +184,30 @@ class DeliveryOptions(Options):
     @property
     def where(self) -> str:
         """Where messages are sent, for use in reports."""
+        if not self.deliver:
+            return f"the journal {self.journal}"
         if self.client is not None:
             return getattr(self.client, "host", None) or type(self.client).__name__
+        if self.broker is not None:
+            return address_of(self.broker).shown
         return self.new_http_client().host
 
     def new_client(self) -> Client:
-        """Return the client that was given, or a new HTTP client."""
-        return self.new_http_client() if self.client is None else self.client
+        """Return the client that was given, or a new client of a broker or of HTTP."""
+        if self.client is not None:
+            return self.client
+        return self.new_http_client() if self.broker is None else BrokerClient(self.broker)
 
-    def new_http_client(self) -> HttpClient:
-        """Return a new HTTP client with these options."""
+    def new_http_client(self, headers: Mapping[str, str] | None = None) -> HttpClient:
+        """Return a new HTTP client with these options.
+
+        Args:
+            headers: more request headers.
+        """
+        # Imported here because a handler with deliver=False needs no client, and requests takes
+        # longer to import than the whole package.
+        from .._client.http_client import HttpClient  # noqa: PLC0415
+
         host = host_of(self.host, self.region)
         is_eu = self.region == "eu" or host.startswith(EU_HOST)
         return HttpClient(
@@ -160,7 +216,13 @@ class DeliveryOptions(Options):
             gzip=self.gzip,
             proxies=self.proxies,
             oauth=_oauth_of(self.oauth, is_eu=is_eu),
+            headers=headers,
         )
+
+
+_OF_SENDING = (
+    "host", "region", "client", "broker", "max_attempts", "timeout", "gzip", "proxies", "oauth",
+)  # fmt: skip
 
 
 class DeliveryKeywords(TypedDict, total=False):
@@ -169,6 +231,7 @@ class DeliveryKeywords(TypedDict, total=False):
     host: str | None
     region: str
     client: Client | None
+    broker: str | None
     flush_interval: float
     max_queue_messages: int
     max_queue_bytes: int
@@ -177,6 +240,8 @@ class DeliveryKeywords(TypedDict, total=False):
     journal: str | os.PathLike[str] | None
     journal_sync: str
     max_journal_bytes: int
+    journal_group: str | None
+    deliver: bool
     dead_letters: str | os.PathLike[str] | None
     max_dead_letter_bytes: int
     max_attempts: int

@@ -5,6 +5,8 @@
     segment-logging replay FILE…       send dead letters again
     segment-logging journal DIR        show what waits in a journal, or send it
     segment-logging check              find out why events do not arrive
+    segment-logging deliver DIR        send the messages that other processes write to a journal
+    segment-logging relay              send the messages in a broker's queue to Segment
     segment-logging collector          run a local endpoint that shows what arrives
     segment-logging completion SHELL   print a script that completes commands and options
 
@@ -25,9 +27,21 @@ from typing_extensions import override
 
 from .._version import __version__
 from ..errors import SegmentError
-from . import checking, collecting, completion, importing, journal, replaying, sending
+from . import (
+    checking,
+    collecting,
+    completion,
+    delivering,
+    importing,
+    journal,
+    relaying,
+    replaying,
+    sending,
+)
 
-COMMANDS = (sending, importing, replaying, journal, checking, collecting, completion)
+COMMANDS = (
+    sending, importing, replaying, journal, checking, delivering, relaying, collecting, completion,
+)  # fmt: skip
 """The modules of the commands."""
 
 

@@ -7,8 +7,9 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple
 
-from .._files import NotOurs, open_private
+from .._files import open_private
 from .._messages.encoding import decode, encode
+from .._trust import NotOurs
 from ..errors import SegmentError
 
 _MAX_BYTES = 4096

@@ -12,8 +12,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .._files import NotOurs, try_lock
+from .._files import try_lock
 from .._reports import counted, were
+from .._trust import NotOurs
 from ..errors import ConfigurationError
 from . import connection
 from .bookmark import Bookmark, ChangedFile, Place

@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 
-from .._files import NotOurs, own_path
+from .._files import own_path
 from .._process.threads import start_bare
+from .._trust import NotOurs
 from .findings import Finding
 
 _LITTLE_BYTES = 64 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from .._client.http_client import divert_sending
+from .._client.diverted import divert_sending
 from .._handlers import drain
 from .._messages.batch import Batch
 from .._messages.calls import Call
@@ -33,7 +33,7 @@ class SendingForbidden(AssertionError):
 
 @contextmanager
 def forbid_sending() -> Iterator[None]:
-    """Make it an error to send anything through an `HttpClient` inside a `with` block.
+    """Make it an error to send anything to Segment or to a broker inside a `with` block.
 
     If the code calls a client directly, the client raises immediately. A handler sends in a
     background thread, where an exception would go unnoticed. Leaving the block therefore waits

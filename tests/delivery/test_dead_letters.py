@@ -18,6 +18,7 @@ from typing_extensions import override
 from segment_logging import Batch, Counts, DeliveryError, Message, SegmentHandler, Track
 from segment_logging._delivery.dead_letters import DeadLetters
 from segment_logging.testing import FakeClient
+from tests import needs
 from tests.builders import a_record, run_python, syncs_counted
 
 ERROR = DeliveryError("answered 400: fix it", status=400)
@@ -277,6 +278,7 @@ class TestFullDisk(unittest.TestCase):
         self.assert_set_aside(client, self.deliver(client))
 
 
+@needs.a_real_disk
 class TestNotOurs(unittest.TestCase):
     """Nothing is written to a path that somebody else may have prepared."""
 
@@ -330,6 +332,7 @@ class TestNotOurs(unittest.TestCase):
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
 
+@needs.a_real_disk
 class TestLimit(unittest.TestCase):
     """The file and its predecessor are limited in size."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import io
 import json
 import logging
@@ -34,7 +35,7 @@ from .programs import SURROUNDINGS
 KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
 """The key that replaces YOUR_WRITE_KEY, which the package refuses."""
 
-RUN = ("python", "yaml", "sh", "toml", "json")
+RUN = ("python", "yaml", "sh", "toml", "json", "ini")
 NOT_RUN = {
     ("docs/design.md", "text"): "a diagram of the life of a message",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
@@ -178,10 +179,17 @@ class TestYaml(ProgramTest):
                 value = yaml.safe_load(block.text)
                 if "version" in value:
                     self.check_configuration(block.text)
+                elif "apiVersion" in value:
+                    self.check_pods(value["spec"].get("template", value)["spec"])
                 elif "sinks" in value:
                     self.check_vector(value["sinks"]["segment"])
                 else:
                     SegmentHandler(KEY, **value).close()
+
+    def check_pods(self, pod: Any) -> None:
+        """Assert that the containers of a pod run a command that exists, with its options."""
+        for container in pod.get("initContainers", pod.get("containers")):
+            check_command(self, container["command"])
 
     def check_configuration(self, text: str) -> None:
         """Assert that with this dictConfig, only events are sent or printed."""
@@ -225,6 +233,14 @@ class TestOthers(unittest.TestCase):
             handler.close()
             letter = json.loads(path.read_text(encoding="utf-8"))
         self.assertEqual(list(json.loads(block.text)), list(letter))
+
+    def test_ini(self) -> None:
+        """The command of each systemd unit exists and accepts the options that are passed."""
+        for block in blocks("ini"):
+            unit = configparser.ConfigParser(interpolation=None)
+            unit.read_string(block.text)
+            program, *words = shlex.split(unit["Service"]["ExecStart"])
+            check_command(self, [Path(program).name, *words])
 
     def test_toml(self) -> None:
         """The pytest plugin defines each documented pytest setting."""
@@ -274,7 +290,7 @@ def check_command(test: unittest.TestCase, words: list[str]) -> None:
     match words:
         case ["export", assignment]:
             name = assignment.partition("=")[0]
-            test.assertIn(name, ("SEGMENT_HOST", "SEGMENT_WRITE_KEY"))
+            test.assertIn(name, ("SEGMENT_BROKER", "SEGMENT_HOST", "SEGMENT_WRITE_KEY"))
         case ["pip", "install", requirement]:
             name, _, extra = requirement.rstrip("]").partition("[")
             project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))

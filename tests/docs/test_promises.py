@@ -87,6 +87,13 @@ PROMISES = {
         "delivery.test_overflowed.TestBounds.test_limits",
         "test_reports.TestCountReports.test_once_a_minute",
     ),
+    "with [`broker`](many-hosts.md)": (
+        "broker.test_client.TestHandler.test_stalled_broker",
+        "broker.test_client.TestPublishing.test_existing_queue",
+        "broker.test_client.TestPublishing.test_refused",
+        "broker.test_client.TestContract.test_no_server",
+        "faults.test_broker_storm.BrokerStormTest.test_no_event_is_lost",
+    ),
     "the process exits normally": (
         "faults.test_exits.TestExits.test_normal_end",
         "faults.test_exits.TestExits.test_sys_exit",

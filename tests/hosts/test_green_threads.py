@@ -110,6 +110,17 @@ class GreenTests(_Mixin):
         """An exit delivers all events from a journal."""
         self.assert_delivers_at_exit("after a delivery", "after a close", attach=WITH_JOURNAL)
 
+    def test_handing_over(self) -> None:
+        """With `deliver=False`, events are handed over, whenever it patches."""
+        for moment in ("before the import", "after an event"):
+            with self.subTest(moment):
+                done = self.run_green(
+                    "log('Event', 3)\nprint(handler.drain(10), handler.counts().pending)\n",
+                    moment,
+                    attach="handler = attach(journal='journal', deliver=False)\n",
+                )
+                self.assertEqual((done.stdout, done.stderr), ("True 0\n", ""))
+
     def test_many_greenlets(self) -> None:
         """With overflow="block", greenlets wait for room in the queue without blocking others."""
         done = self.run_green(

@@ -30,7 +30,7 @@ from tempfile import TemporaryDirectory
 from typing_extensions import override
 
 from segment_logging import Batch, DeliveryError, Message, SegmentHandler, cli
-from segment_logging._client.http_client import divert_sending
+from segment_logging._client.diverted import divert_sending
 from segment_logging._delivery.dead_letters import DeadLetters
 from segment_logging._queues.journal.place import Place
 from segment_logging._queues.journal.stored import MAX_STORED_BYTES

@@ -13,6 +13,7 @@ from typing import Any
 from typing_extensions import override
 
 from segment_logging import AutoBatcher, Batch, Batcher, HttpClient, SegmentHandler
+from segment_logging._broker.client import BrokerClient
 from segment_logging.testing import (
     FakeClient,
     SendingForbidden,
@@ -20,6 +21,7 @@ from segment_logging.testing import (
     capture_segment,
     forbid_sending,
 )
+from tests import needs
 from tests.builders import RecordingSession, a_track
 from tests.servers import ScriptedServer
 
@@ -59,6 +61,12 @@ class TestClient(unittest.TestCase):
         self.assertIn("capture_segment()", text)
         self.assertNotIn("key", text.replace("segment_events", ""))
         self.assertEqual(self.session.bodies, [])
+
+    @needs.kombu
+    def test_broker(self) -> None:
+        """A client of a broker raises, too."""
+        with self.assertRaises(SendingForbidden), forbid_sending():
+            BrokerClient("amqp://127.0.0.1:1").send("key", a_track())
 
     def test_is_a_failure(self) -> None:
         """SendingForbidden is an AssertionError, unlike the errors that sending code may expect."""

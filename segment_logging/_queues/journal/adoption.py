@@ -16,7 +16,7 @@ from functools import partial
 from ..._files import Folder, try_lock, unlock
 from ..._reports import Reporter, counted
 from ..outgoing import Portion
-from .directory import directory_names, file_names, is_owned, remove_directory
+from .directory import directory_names, file_names, is_being_delivered, is_owned, remove_directory
 from .place import Place
 from .quarantine import Quarantine
 from .stored import Adopted, Collection, StoredFile, is_message, is_passing
@@ -142,6 +142,9 @@ class Adoption:
             directory = self._current
             try:
                 with self._live.folder(directory.name) as folder:
+                    if is_being_delivered(folder, name):
+                        directory.files.clear()
+                        continue
                     lines, damaged = self._quarantine.lines_of(folder, name, is_message)
             except FileNotFoundError:
                 directory.files.popleft()

@@ -23,17 +23,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..._clock import seconds_since_epoch
-from ..._files import Folder, NotOurs, try_lock, unlock
+from ..._files import Folder, try_lock, unlock
 from ..._process.forks import in_forked_child
+from ..._trust import NotOurs
 from .place import Place
 
 OWNER_LOCK = "owner.lock"
 ROOM = "room"
 """A file that contains the size up to which the directory may grow."""
 
+HANDED_OVER = "-handed-over"
+"""How the name of a directory ends whose files are delivered by `segment-logging deliver`."""
+
 _SUFFIX = ".jsonl"
 _MAKING = ".making-"
 _MAKING_TRIES = 10
+_FILE_TRIES = 10
 _ABANDONED_AFTER = 3600.0  # seconds after which nobody is still making a directory
 
 _locks: dict[int, int] = {}  # descriptors of locks, with the process that opened them
@@ -90,8 +95,12 @@ class JournalDirectory:
         """How many of its files are not settled yet."""
 
     @classmethod
-    def make(cls, place: Place) -> JournalDirectory:
+    def make(cls, place: Place, suffix: str = "") -> JournalDirectory:
         """Return a new, empty directory.
+
+        Args:
+            place: where the journal is.
+            suffix: the end of its name.
 
         Raises:
             OSError: if it cannot be made.
@@ -99,12 +108,12 @@ class JournalDirectory:
         for _ in range(_MAKING_TRIES - 1):
             # Whoever removes the last directory removes `live` as well, maybe at this moment.
             with suppress(FileNotFoundError):
-                return cls._make(place)
-        return cls._make(place)
+                return cls._make(place, suffix)
+        return cls._make(place, suffix)
 
     @classmethod
-    def _make(cls, place: Place) -> JournalDirectory:
-        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
+    def _make(cls, place: Place, suffix: str) -> JournalDirectory:
+        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
         with place.live(make=True) as live:
             folder = live.folder(_MAKING + name, make=True)
             lock = -1
@@ -144,14 +153,21 @@ class JournalDirectory:
         Raises:
             OSError: if it cannot be made.
         """
-        self._number += 1
-        name = f"{self._number:08d}{_SUFFIX}"
-        descriptor = self.folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-        # Until it is locked, somebody who judges this directory by its files may remove it.
-        if try_lock(descriptor) and os.fstat(descriptor).st_nlink == 1:
-            self.unsettled += 1
-            return JournalFile(self.folder, name, descriptor)
-        os.close(descriptor)
+        for _ in range(_FILE_TRIES):
+            self._number += 1
+            name = f"{self._number:08d}{_SUFFIX}"
+            try:
+                descriptor = self.folder.open(
+                    name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+                )
+            except FileExistsError:
+                continue
+            # Until it is locked, somebody may lock it to find out whether it is sealed, or remove
+            # it because it is empty.
+            if try_lock(descriptor) and os.fstat(descriptor).st_nlink == 1:
+                self.unsettled += 1
+                return JournalFile(self.folder, name, descriptor)
+            os.close(descriptor)
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
 
     def give_up(self) -> None:
@@ -182,16 +198,17 @@ def is_owned(folder: Folder) -> bool:
         OSError: if that cannot be found out.
     """
     try:
-        lock = folder.open(OWNER_LOCK, os.O_RDWR)
+        lock = folder.open(OWNER_LOCK, os.O_RDONLY)
     except FileNotFoundError:
-        return any(_is_locked(folder, name) for name in reversed(file_names(folder)))
+        return any(is_locked(folder, name) for name in reversed(file_names(folder)))
     try:
         return not try_lock(lock)
     finally:
         os.close(lock)
 
 
-def _is_locked(folder: Folder, name: str) -> bool:
+def is_locked(folder: Folder, name: str) -> bool:
+    """Return whether somebody holds the lock of a file."""
     try:
         file = folder.open(name, os.O_RDONLY)
     except NotOurs:
@@ -200,6 +217,11 @@ def _is_locked(folder: Folder, name: str) -> bool:
         return not try_lock(file)
     finally:
         os.close(file)
+
+
+def is_being_delivered(folder: Folder, name: str) -> bool:
+    """Return whether `segment-logging deliver` is sending a file of a dead process."""
+    return os.path.basename(folder.path).endswith(HANDED_OVER) and is_locked(folder, name)
 
 
 def remove_directory(live: Folder, folder: Folder) -> None:

@@ -5,6 +5,7 @@ DIR/u<uid>/                            in its place, if others may write in DIR
     <12 hex digits of sha256(write key)>/
         live/                          one directory for each handler in each process
         adopting.lock                  held by the process that delivers what the dead left
+        deliver.lock                   held by the `segment-logging deliver` that delivers
         space.lock                     held while room is reserved
     quarantine/
     dead-letters.jsonl
@@ -12,11 +13,13 @@ DIR/u<uid>/                            in its place, if others may write in DIR
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 
+from ..._broker.bundles import key_name_of
 from ..._files import Folder, own_path
+from ..._trust import PRIVATE, Trust
 
 
 class Place:
@@ -25,17 +28,19 @@ class Place:
     Args:
         root: the directory given as `journal`.
         write_key: of the Segment source. Each has its own directories.
+        trust: who else may own it or write in it.
     """
 
-    def __init__(self, root: str, write_key: str) -> None:
+    def __init__(self, root: str, write_key: str, trust: Trust = PRIVATE) -> None:
         self._root = os.path.abspath(root)
-        self.key_name = hashlib.sha256(write_key.encode()).hexdigest()[:12]
+        self._trust = trust
+        self.key_name = key_name_of(write_key)
 
     @property
     def path(self) -> str:
         """The directory that is used, for reports."""
         try:
-            return own_path(self._root)
+            return own_path(self._root, self._trust)
         except OSError:
             return self._root
 
@@ -51,7 +56,7 @@ class Place:
             FileNotFoundError: if it does not exist, unless it is to be made.
             OSError: if it cannot be opened, or is not ours.
         """
-        folder = Folder.own(self._root, make=make)
+        folder = Folder.own(self._root, self._trust, make=make)
         for name in names:
             with folder as outer:
                 folder = outer.folder(name, make=make)
@@ -74,3 +79,16 @@ class Place:
                     folder.unlink(name)
         with suppress(OSError), self.folder() as folder:
             folder.rmdir(self.key_name)
+
+
+def trust_in(group: str | None, owners: Iterable[int] = ()) -> Trust:
+    """Return whom to trust, given the name of a group and the ids of users.
+
+    Raises:
+        KeyError: there is no such group.
+    """
+    if group is None:
+        return Trust(owners=frozenset(owners))
+    import grp  # noqa: PLC0415  # not available on Windows
+
+    return Trust(grp.getgrnam(group).gr_gid, frozenset(owners))

@@ -2,8 +2,10 @@
 
 `max_journal_bytes` applies to the files of all processes that share a write key, so each would have
 to look at all of them before it writes. Instead, a process reserves some room at a time, and notes
-in its directory up to which size that may grow. Only when the room is used up does it look again,
-under a lock, and at most once a second if it finds none. What it delivers makes room at once.
+in its directory up to which size that may grow. The sum of what all have reserved is in
+`space.lock`, so that a short-lived process need not look at the directories of thousands of others.
+The sum is never too small. Only if it leaves no room are all directories measured again, under a
+lock, and at most once a second if there is none. Delivered messages make room at once.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from ..._clock import seconds_since_epoch
 from ..._files import Folder, try_lock
 from ..._process.threads import sleep
 from .directory import ROOM, JournalDirectory, directory_names
@@ -22,6 +25,7 @@ _SHARE = 100  # a process reserves this part of the limit at a time
 _LEAST_BYTES = 65_536  # or this much, which is at least one message
 _RETRY_PAUSE = 1.0  # seconds until the next look, if there was no room
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.001  # seconds
+_SUM_LASTS = 600.0  # seconds until all directories are measured again, in case others wrote to them
 
 
 class Space:
@@ -53,18 +57,32 @@ class Space:
         """
         if self._clock() < self._not_before:
             return False
+        # The first share is small, because a short-lived process never gives back what it reserved.
+        share = (
+            max(self._max_bytes // _SHARE, _LEAST_BYTES) if self.reserved_bytes else _LEAST_BYTES
+        )
+        wanted = needed_bytes + share
         with self._place.key_folder(make=True) as folder:
             lock = folder.open("space.lock", os.O_RDWR | os.O_CREAT)
             try:
-                _lock_soon(lock)
-                free = self._max_bytes - self._used_by_others(directory)
-                wanted = needed_bytes + max(self._max_bytes // _SHARE, _LEAST_BYTES)
-                reserved = min(wanted, free)
-                if reserved >= needed_bytes:
-                    self._note(directory, reserved)
-                    return True
+                is_locked = _lock_soon(lock)
+                total, counted_at = _read_sum(lock)
+                others = total - self.reserved_bytes
+                if seconds_since_epoch() - counted_at < _SUM_LASTS and (
+                    others + wanted <= self._max_bytes
+                ):
+                    self._note(directory, wanted)
+                else:
+                    others, counted_at = self._used_by_others(directory), seconds_since_epoch()
+                    reserved = min(wanted, self._max_bytes - others)
+                    if reserved >= needed_bytes:
+                        self._note(directory, reserved)
+                if is_locked:
+                    _write_sum(lock, others + self.reserved_bytes, counted_at)
             finally:
                 os.close(lock)
+        if self.reserved_bytes >= needed_bytes:
+            return True
         self._not_before = self._clock() + _RETRY_PAUSE
         return False
 
@@ -96,7 +114,20 @@ class Space:
         return used
 
 
-def _lock_soon(lock: int) -> None:
+def _read_sum(file: int) -> tuple[int, float]:
+    """Return what all processes have reserved, and when that was counted, since the epoch."""
+    with suppress(OSError, ValueError):
+        total, counted_at = os.pread(file, 100, 0).split()
+        return int(total), int(counted_at)
+    return 0, 0.0
+
+
+def _write_sum(file: int, total: int, counted_at: float) -> None:
+    with suppress(OSError):  # the disk is full: all directories are measured next time
+        os.pwrite(file, b"%020d %020d" % (total, counted_at), 0)
+
+
+def _lock_soon(lock: int) -> bool:
     """Lock a file, which another process holds for a millisecond, unless it was stopped.
 
     Without the lock, two processes may reserve the same room. The journal may then exceed its limit
@@ -104,8 +135,9 @@ def _lock_soon(lock: int) -> None:
     """
     for _ in range(_LOCK_TRIES):
         if try_lock(lock):
-            return
+            return True
         sleep(_LOCK_PAUSE)
+    return False
 
 
 def _size_bytes_of(folder: Folder, *, may_grow: bool) -> int:

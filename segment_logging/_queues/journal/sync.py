@@ -32,6 +32,14 @@ class Sync(Protocol):
     def done_with(self, file: JournalFile) -> None:
         """Close `file`, which will not be written to again."""
 
+    def catch_up(self, *, at_most: float | None = None) -> None:
+        """Sync what was written.
+
+        Args:
+            at_most: how many seconds to wait for another thread that is syncing; then only the
+                file that was written last is synced. None means that everything is synced.
+        """
+
     def finish(self) -> None:
         """Finish all pending work. Nothing more is written for now."""
 
@@ -57,6 +65,9 @@ class NoSync:
     def done_with(self, file: JournalFile) -> None:
         """Close the file."""
         file.close()
+
+    def catch_up(self, *, at_most: float | None = None) -> None:
+        """Do nothing."""
 
     def finish(self) -> None:
         """Do nothing."""
@@ -111,6 +122,19 @@ class SyncSoon:
         """Close the file once it is synced."""
         self._done.append(file)
         self.wrote(file)
+
+    def catch_up(self, *, at_most: float | None = None) -> None:
+        """Sync everything, or the last file, in the calling thread."""
+        if at_most is None:
+            self._sync()
+        elif self._syncing.acquire(timeout=at_most):
+            try:
+                for file in list(self._written)[-1:]:
+                    del self._written[file]
+                    with suppress(OSError):
+                        sync_data(file.descriptor)
+            finally:
+                self._syncing.release()
 
     def finish(self) -> None:
         """Sync and close everything in the calling thread, and end the sync thread."""

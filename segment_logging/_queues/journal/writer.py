@@ -39,6 +39,8 @@ class Writer:
         trouble: why the last line could not be written, or None if it could.
     """
 
+    _suffix = ""  # of its directory's name
+
     def __init__(
         self, place: Place, sync: Sync, *, max_bytes: int, clock: Callable[[], float]
     ) -> None:
@@ -92,6 +94,7 @@ class Writer:
         needed_bytes = self.size_bytes + size_bytes
         if needed_bytes > self._space.reserved_bytes:
             assert directory is not None
+            needed_bytes = self._measured() + size_bytes
             if not self._space.reserve(directory, needed_bytes):
                 self.trouble = OSError(errno.EDQUOT, "max_journal_bytes is reached")
                 return False
@@ -99,6 +102,7 @@ class Writer:
             assert directory is not None
             file = self._file = directory.new_file()
             self._sync.made_file_in(directory.path)
+            self._began_file()
         written = os.write(file.descriptor, line)
         if written != size_bytes:  # a full disk takes as much as fits, and reports no error
             self._undo(file, written)
@@ -131,11 +135,18 @@ class Writer:
             self._directory = directory = None
             self._close_former()
         if directory is None:
-            directory = JournalDirectory.make(self._place)
+            directory = JournalDirectory.make(self._place, self._suffix)
             self._space.forget()
             self._sync.made_file_in(os.path.dirname(directory.path))
         self._directory = directory
         return directory
+
+    def _measured(self) -> int:
+        """Return the size of this handler's files, before more room is reserved."""
+        return self.size_bytes
+
+    def _began_file(self) -> None:
+        """Note that there is a new file."""
 
     def _undo(self, file: JournalFile, written: int) -> None:
         """Remove a line that was half written or, if that fails, write nothing after it."""

@@ -14,6 +14,7 @@ from ..._client.client import Client
 from ..._delivery import diversion
 from ..._delivery.counts import Counts
 from ..._delivery.diversion import Enqueue
+from ..._delivery.hand_over import HandOver
 from ..._delivery.pipeline import Pipeline
 from ..._identity.binding import current_identity, only_identity
 from ..._identity.who import NOBODY
@@ -70,7 +71,7 @@ class ClientHandler(SegmentHandler):
         pipeline = self._own.open()
         return None if pipeline is None else partial(self._put, record, pipeline)
 
-    def _put(self, record: CallRecord, pipeline: Pipeline, line: bytes) -> None:
+    def _put(self, record: CallRecord, pipeline: Pipeline | HandOver, line: bytes) -> None:
         """Queue a message, and find out whether it was dropped because the queue is full."""
         with self._accepting:  # so that only this call can change the count
             pipeline.enqueue(line)

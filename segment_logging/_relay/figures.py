@@ -1,0 +1,81 @@
+"""The figures of a relay: for a line per minute, and for the liveness file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+
+from .._messages.encoding import encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The totals of a relay since its start.
+
+    Attributes:
+        received: messages that the broker delivered, including those that it delivered again.
+        delivered: messages that Segment accepted.
+        dead_lettered: messages that were moved to the dead-letter queue.
+        batches: requests that Segment accepted.
+        retried: attempts after the first.
+        unacknowledged: bundles that are not settled yet.
+        is_connected: whether there is a connection to the broker.
+    """
+
+    received: int = 0
+    delivered: int = 0
+    dead_lettered: int = 0
+    batches: int = 0
+    retried: int = 0
+    unacknowledged: int = 0
+    is_connected: bool = False
+
+    def __add__(self, other: Figures) -> Figures:
+        """Return the sums of the totals, with the present state of `other`."""
+        return Figures(
+            received=self.received + other.received,
+            delivered=self.delivered + other.delivered,
+            dead_lettered=self.dead_lettered + other.dead_lettered,
+            batches=self.batches + other.batches,
+            retried=self.retried + other.retried,
+            unacknowledged=other.unacknowledged,
+            is_connected=other.is_connected,
+        )
+
+    def line(self) -> str:
+        """Return the figures as a line for people."""
+        state = "" if self.is_connected else ", not connected"
+        return (
+            f"{self.received:,} received, {self.delivered:,} delivered in {self.batches:,} "
+            f"batches, {self.dead_lettered:,} dead letters, {self.retried:,} retries, "
+            f"{self.unacknowledged:,} bundles in progress{state}"
+        )
+
+    def json(self) -> str:
+        """Return the figures as a JSON object."""
+        return encode({name: getattr(self, name) for name in _NAMES}).decode()
+
+
+_NAMES = tuple(Figures.__dataclass_fields__)
+
+
+def write_liveness(path: str, figures: Figures) -> None:
+    """Replace a file with the figures. Its time of modification shows that the relay lives.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    written = f"{path}.new"
+    file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        os.write(file, f"{figures.json()}\n".encode())
+    finally:
+        os.close(file)
+    os.replace(written, path)
+
+
+def remove_liveness(path: str) -> None:
+    """Remove the file, because the relay ends."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,60 @@
+"""Who may own our files and directories, or write in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class NotOurs(OSError):
+    """A file or directory that is not used, because somebody else may have prepared it."""
+
+    def __init__(self, why: str, path: str) -> None:
+        super().__init__(errno.EPERM, why, path)
+
+
+class Trust(NamedTuple):
+    """Who else may own our files and directories, or write in them.
+
+    Attributes:
+        group: the id of a group. Its members may read files, and write in directories that belong
+            to it. Directories of root are then used as well, because root prepares them.
+        owners: the ids of other users whose files are used.
+    """
+
+    group: int | None = None
+    owners: frozenset[int] = frozenset()
+
+    def check_owner(self, found: os.stat_result, path: str) -> None:
+        """Raise NotOurs if a file or directory belongs to a user whom we do not trust."""
+        if hasattr(os, "geteuid") and found.st_uid not in (os.geteuid(), *self.owners):
+            is_prepared = self.group is not None and stat.S_ISDIR(found.st_mode)
+            if not (is_prepared and found.st_uid == 0):
+                raise NotOurs("it belongs to another user", path)
+
+    def may_others_write(self, found: os.stat_result) -> bool:
+        """Return whether users whom we do not trust may write in a directory."""
+        others = _OTHERS_MAY_WRITE
+        if found.st_gid == self.group:
+            others &= ~stat.S_IWGRP
+        return bool(found.st_mode & others)
+
+    def share(self, descriptor: int, mode: int) -> None:
+        """Give the group access to a file or directory of ours."""
+        found = os.fstat(descriptor)
+        if self.group is not None and found.st_uid == os.geteuid():
+            if found.st_gid != self.group:
+                os.fchown(descriptor, -1, self.group)
+            if stat.S_IMODE(found.st_mode) != mode or found.st_gid != self.group:
+                os.fchmod(descriptor, mode)
+
+
+PRIVATE = Trust()
+"""Trusts nobody else."""
+
+SHARED_DIRECTORY = 0o2770
+"""The mode of a directory that a group may write in. What is made in it belongs to the group."""

@@ -1,0 +1,94 @@
+"""The delivery of one write key's messages from a journal that other processes fill."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from .._delivery.pipeline import Pipeline
+from .._options.delivery import DeliveryOptions
+from .._queues.journal.inbox import Inbox
+from .._queues.journal.place import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was delivered since the start, and what is waiting.
+
+    Attributes:
+        key: the first 12 hex digits of the SHA-256 of the write key.
+        is_delivering: whether this process delivers. If not, it stands by.
+        delivered: messages that were answered with a 2xx.
+        dead_lettered: messages that can never be delivered.
+        damaged: lines that were not messages.
+        requests: requests that were answered with a 2xx.
+        retried: attempts after the first.
+        pending: messages that were read and are not settled.
+        lag_seconds: how long ago the oldest of them was written.
+    """
+
+    key: str
+    is_delivering: bool
+    delivered: int
+    dead_lettered: int
+    damaged: int
+    requests: int
+    retried: int
+    pending: int
+    lag_seconds: float
+
+
+class Deliverer:
+    """Delivers from one write key's part of a journal, in a thread.
+
+    Args:
+        place: where the journal is.
+        write_key: the Segment source's write key.
+        options: how to deliver.
+        rate: how many messages to send per second at most, or None for no limit.
+    """
+
+    def __init__(
+        self, place: Place, write_key: str, options: DeliveryOptions, *, rate: float | None
+    ) -> None:
+        self.place = place
+        self._inbox = Inbox(place, max_kept_bytes=options.max_journal_bytes // 10, rate=rate)
+        self._pipeline = Pipeline(options, write_key, self._inbox)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._pipeline.start()
+
+    def stop(self) -> None:
+        """Take no more files. The request under way is finished or dropped, but no message is."""
+        self._inbox.is_stopping = True
+        self._pipeline.close(wait=False)
+
+    def join(self) -> None:
+        """Wait until the thread has ended, for a few seconds at most."""
+        self._pipeline.close()
+
+    @property
+    def tended_at(self) -> float:
+        """When the thread was last active, as monotonic time in seconds."""
+        return self._inbox.tended_at
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no process writes any more and everything is sent, or another delivers."""
+        return self._inbox.is_done or not self._inbox.is_delivering
+
+    def figures(self) -> Figures:
+        """Return the figures of this moment."""
+        counts, oldest = self._pipeline.count(), self._inbox.oldest
+        return Figures(
+            key=self.place.key_name,
+            is_delivering=self._inbox.is_delivering,
+            delivered=counts.delivered,
+            dead_lettered=counts.dead_lettered,
+            damaged=counts.invalid,
+            requests=counts.batches,
+            retried=counts.retried,
+            pending=max(0, counts.pending),
+            lag_seconds=0.0 if oldest is None else max(0.0, time.time() - oldest),
+        )

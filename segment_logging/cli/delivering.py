@@ -1,0 +1,287 @@
+"""`segment-logging deliver DIR`: send the messages that other processes write to a journal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .._broker.client import BrokerClient
+from .._files import own_path
+from .._options.delivery import DeliveryOptions, write_key_of
+from .._queues.journal.place import Place, trust_in
+from .._reports import counted
+from .._trust import Trust
+from ..errors import ConfigurationError
+from .deliverer import Deliverer
+from .service import Service
+
+NAME = "deliver"
+SUMMARY = "send the messages that other processes write to a journal"
+
+_MAX_KEY_FILE_BYTES = 65_536
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = (
+        "Send the messages that handlers with deliver=False write to a journal, and those that "
+        "dead processes left in it. Several of these commands may run: one delivers, and the "
+        "others stand by. SIGTERM and Ctrl-C end it with exit code 0."
+    )
+    parser.add_argument("directory", metavar="DIR", help="the directory that is the journal")
+    parser.add_argument(
+        "--write-key-file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a file with one write key on each line; may be given several times (default: the "
+        "write key in SEGMENT_WRITE_KEY)",
+    )
+    parser.add_argument(
+        "--linger",
+        type=_seconds,
+        metavar="SECONDS",
+        default=0.0,
+        help="after SIGTERM, continue until no process writes any more and everything is sent, "
+        "for at most this long (default: 0)",
+    )
+    _add_sending_options(parser)
+    _add_options_of_place(parser)
+    _add_options_of_watching(parser)
+
+
+def _add_sending_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sending")
+    group.add_argument(
+        "--broker",
+        metavar="URL",
+        help="publish to this broker, for `segment-logging relay`, instead of sending to Segment",
+    )
+    group.add_argument("--host", metavar="URL", help="default: SEGMENT_HOST, or the region's host")
+    group.add_argument(
+        "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
+    )
+    group.add_argument("--gzip", action="store_true", help="compress request bodies")
+    group.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="one more request header; may be given several times",
+    )
+    group.add_argument(
+        "--proxy", metavar="URL", help="the proxy for all requests (default: the environment's)"
+    )
+    group.add_argument(
+        "--max-attempts",
+        type=_whole,
+        metavar="N",
+        default=11,
+        help="attempts per batch before it is kept for a minute (default: 11)",
+    )
+    group.add_argument(
+        "--rate",
+        type=_positive,
+        metavar="N",
+        help="the largest number of messages to send per second (default: no limit)",
+    )
+    group.add_argument(
+        "--dead-letters",
+        metavar="FILE",
+        help="where to write messages that can never be delivered, with the reason (default: "
+        "dead-letters.jsonl in the journal)",
+    )
+    oauth = parser.add_argument_group("OAuth (all three, or none)")
+    oauth.add_argument("--oauth-client-id", metavar="ID", help="the application's id")
+    oauth.add_argument("--oauth-key-id", metavar="ID", help="the id of its key")
+    oauth.add_argument("--oauth-private-key", metavar="FILE", help="the key, as a PEM file")
+    oauth.add_argument("--oauth-server", metavar="URL", help="default: the region's")
+    oauth.add_argument("--oauth-scope", metavar="SCOPE", help="default: tracking_api:write")
+
+
+def _add_options_of_place(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("who may write to the journal")
+    group.add_argument(
+        "--prepare",
+        action="store_true",
+        help="make the directories of the journal, and end; with --group, run it as root",
+    )
+    group.add_argument(
+        "--group",
+        metavar="NAME",
+        help="the group that the programs and this command share, as in their journal_group",
+    )
+    group.add_argument(
+        "--owner",
+        type=_user_id,
+        metavar="UID",
+        action="append",
+        default=[],
+        help="another user, by number or name, whose files are sent; may be given several times",
+    )
+
+
+def _add_options_of_watching(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("watching it")
+    group.add_argument(
+        "--liveness-file",
+        metavar="FILE",
+        help="a file whose time is set every second while the command works",
+    )
+    group.add_argument(
+        "--json", action="store_true", help="print the figures of each minute as JSON"
+    )
+    group.add_argument("--quiet", action="store_true", help="print no figures each minute")
+    group.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics; 0 picks a port",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command, and return its exit code."""
+    write_keys = write_keys_of(options.write_key_file)
+    trust = _trust_of(options)
+    own_path(options.directory, trust)  # raises if it belongs to another user
+    places = [Place(options.directory, write_key, trust) for write_key in write_keys]
+    if options.prepare:
+        for place in places:
+            place.live(make=True).close()
+        print(f"{places[0].path} is ready for {counted(len(places), 'write key')}")
+        return 0
+    deliverers = [
+        Deliverer(place, write_key, _options_of(options, place), rate=options.rate)
+        for place, write_key in zip(places, write_keys, strict=True)
+    ]
+    service = Service(
+        deliverers,
+        linger=options.linger,
+        as_json=options.json,
+        is_quiet=options.quiet,
+        liveness_path=options.liveness_file,
+        metrics_port=options.metrics_port,
+    )
+    service.run()
+    return 0
+
+
+def write_keys_of(paths: Sequence[str]) -> list[str]:
+    """Return the write keys in some files, or else the environment's.
+
+    Raises:
+        ConfigurationError: there is none, or one cannot be a write key.
+        OSError: a file cannot be read.
+    """
+    found = list(dict.fromkeys(key for path in paths for key in _keys_in(path)))
+    if not paths and (key := write_key_of(None)) is not None:
+        found = [key]
+    if not found:
+        raise ConfigurationError("no write key: set SEGMENT_WRITE_KEY, or pass --write-key-file")
+    return found
+
+
+def _keys_in(path: str) -> Iterator[str]:
+    with open(path, "rb") as file:
+        content = file.read(_MAX_KEY_FILE_BYTES + 1)
+    lines = content.decode(errors="replace").split("\n")
+    keys = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    if not keys or len(content) > _MAX_KEY_FILE_BYTES:
+        raise ConfigurationError(
+            f"{path} does not contain write keys: write one on each line, and nothing else"
+        )
+    for key in keys:
+        yield str(write_key_of(key))
+
+
+def _trust_of(options: argparse.Namespace) -> Trust:
+    try:
+        return trust_in(options.group, options.owner)
+    except (KeyError, ImportError):
+        raise ConfigurationError(
+            f"--group {options.group!r} is not a group on this host: create it, or omit the option"
+        ) from None
+
+
+def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
+    made = DeliveryOptions(
+        host=options.host,
+        region=options.region,
+        journal=options.directory,
+        gzip=options.gzip,
+        max_attempts=options.max_attempts,
+        proxies=None if options.proxy is None else dict.fromkeys(("http", "https"), options.proxy),
+        oauth=_oauth_of(options),
+        flush_interval=0.5,
+        dead_letters=options.dead_letters or os.path.join(place.path, "dead-letters.jsonl"),
+    )
+    if options.broker is None:
+        made.client = made.new_http_client(dict(map(_header, options.header)))
+    else:
+        made.client = BrokerClient(options.broker)
+    return made
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not text.isprintable():
+        raise ConfigurationError("--header must be like 'X-Strict-Mode: 1'")
+    return name.strip(), value.strip()
+
+
+def _oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
+    parts: dict[str, Any] = {
+        "client_id": options.oauth_client_id,
+        "key_id": options.oauth_key_id,
+        "private_key": options.oauth_private_key,
+        "server": options.oauth_server,
+        "scope": options.oauth_scope,
+    }
+    given = {name: value for name, value in parts.items() if value is not None}
+    return given or None
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _seconds(text: str) -> float:
+    return 0.0 if float(text) == 0 else _positive(text)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65_536:
+        raise ValueError
+    return number
+
+
+def _user_id(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    import pwd  # noqa: PLC0415  # not available on Windows
+
+    try:
+        return pwd.getpwnam(text).pw_uid
+    except KeyError:
+        raise ValueError from None
+
+
+# argparse shows these names: "invalid whole number value".
+_whole.__name__ = "whole number"
+_positive.__name__ = _seconds.__name__ = "number"
+_port.__name__ = "port"
+_user_id.__name__ = "user"

@@ -1,0 +1,79 @@
+"""Figures for Prometheus, at http://127.0.0.1:PORT/metrics, in its text format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from typing_extensions import override
+
+from .._process.threads import start_daemon
+from .deliverer import Figures
+
+_METRICS = {
+    "delivered": ("counter", "Messages that were answered with a 2xx."),
+    "dead_lettered": ("counter", "Messages that can never be delivered."),
+    "damaged": ("counter", "Lines that were not messages."),
+    "requests": ("counter", "Requests that were answered with a 2xx."),
+    "retried": ("counter", "Attempts after the first."),
+    "pending": ("gauge", "Messages that were read and are not settled."),
+    "lag_seconds": ("gauge", "How long ago the oldest pending message was written."),
+    "is_delivering": ("gauge", "1 if this process delivers, 0 if it stands by."),
+}
+
+
+def metrics_of(figures: Sequence[Figures]) -> str:
+    """Return the figures in Prometheus's text format, version 0.0.4.
+
+    Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    lines = []
+    for name, (kind, help_text) in _METRICS.items():
+        metric = f"segment_logging_{name}{'_total' if kind == 'counter' else ''}"
+        lines += [f"# HELP {metric} {help_text}", f"# TYPE {metric} {kind}"]
+        lines += [
+            f'{metric}{{key="{one.key}"}} {float(getattr(one, name)):.15g}' for one in figures
+        ]
+    return "\n".join(lines) + "\n"
+
+
+class MetricsServer:
+    """Answers Prometheus's requests on loopback, in a thread of its own.
+
+    Args:
+        port: the port to listen on; 0 picks one.
+        figures: returns the current figures.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+
+    def __init__(self, port: int, figures: Callable[[], Sequence[Figures]]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+
+            def do_GET(self) -> None:
+                is_found = self.path.partition("?")[0] == "/metrics"
+                body = metrics_of(figures()).encode() if is_found else b"see /metrics\n"
+                self.send_response(200 if is_found else 404)
+                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            @override
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/metrics"
+        """Where the figures are."""
+
+    def __enter__(self) -> MetricsServer:
+        start_daemon(self._server.serve_forever, "segment_logging metrics")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

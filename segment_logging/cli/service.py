@@ -1,0 +1,203 @@
+"""A command that runs until it is stopped: signals, figures, a liveness file, and metrics."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from types import FrameType
+from typing import Any
+
+from .._clock import monotonic
+from .._files import Folder
+from .._process.bell import Bell
+from .._reports import Reporter, counted, report
+from .deliverer import Deliverer, Figures
+from .metrics import MetricsServer
+
+_LOOK_EVERY = 1.0  # seconds
+_FIGURES_EVERY = 60.0  # seconds
+_STUCK_AFTER = 300.0
+"""Seconds after which a thread counts as stuck. A request takes at most half of that."""
+
+_KEY = re.compile(r"[0-9a-f]{12}")
+
+
+class Service:
+    """Runs deliverers until SIGTERM or Ctrl-C.
+
+    Args:
+        deliverers: one for each write key of a journal.
+        linger: how many seconds to continue after the signal, while there is something to send.
+        as_json: whether figures are printed as JSON.
+        is_quiet: whether no figures are printed.
+        liveness_path: a file whose time is set while all threads work, or None.
+        metrics_port: a port on loopback for Prometheus, or None.
+    """
+
+    def __init__(
+        self,
+        deliverers: Sequence[Deliverer],
+        *,
+        linger: float,
+        as_json: bool,
+        is_quiet: bool,
+        liveness_path: str | None,
+        metrics_port: int | None,
+    ) -> None:
+        self._deliverers = deliverers
+        self._linger = linger
+        self._as_json = as_json
+        self._is_quiet = is_quiet
+        self._liveness_path = liveness_path
+        self._metrics_port = metrics_port
+        self._reporter = Reporter()
+        self._bell = Bell()
+        self._signals = 0
+        self._before: dict[str, Figures] = {}
+        self._strangers: set[str] = set()
+
+    def run(self) -> None:
+        """Deliver until a signal arrives."""
+        _allow_many_files()
+        with self._signals_caught(), self._metrics_served():
+            self._look_for_strangers()
+            for one in self._deliverers:
+                one.start()
+            _print(
+                f"delivering from {self._deliverers[0].place.path} for "
+                f"{counted(len(self._deliverers), 'write key')}"
+            )
+            self._watch(lambda: self._signals > 0)
+            if self._linger:
+                until = monotonic() + self._linger
+                self._watch(lambda: self._signals > 1 or self._is_done or monotonic() >= until)
+            for one in self._deliverers:
+                one.stop()
+            for one in self._deliverers:
+                one.join()
+        self._tell_figures()
+
+    @property
+    def _is_done(self) -> bool:
+        return all(one.is_done for one in self._deliverers)
+
+    def _watch(self, is_over: Callable[[], bool]) -> None:
+        """Do the periodic work until it is over."""
+        next_figures = monotonic() + _FIGURES_EVERY
+        while not is_over():
+            now = monotonic()
+            self._set_liveness(now)
+            if now >= next_figures:
+                next_figures = now + _FIGURES_EVERY
+                self._tell_figures()
+                self._look_for_strangers()
+            self._bell.wait(_LOOK_EVERY)
+
+    @contextmanager
+    def _signals_caught(self) -> Iterator[None]:
+        caught = (signal.SIGTERM, signal.SIGINT)
+        before = {one: signal.signal(one, self._on_signal) for one in caught}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, signal.SIG_DFL if handler is None else handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        self._bell.ring()
+
+    @contextmanager
+    def _metrics_served(self) -> Iterator[None]:
+        if self._metrics_port is None:
+            yield
+            return
+        figures = lambda: [one.figures() for one in self._deliverers]  # noqa: E731
+        with MetricsServer(self._metrics_port, figures) as server:
+            _print(f"metrics are at {server.url}")
+            yield
+
+    def _set_liveness(self, now: float) -> None:
+        """Set the time of the liveness file, unless a thread seems to be stuck."""
+        if self._liveness_path is None:
+            return
+        if any(now - one.tended_at > _STUCK_AFTER for one in self._deliverers):
+            return
+        try:
+            with suppress(FileNotFoundError):
+                os.utime(self._liveness_path)
+                return
+            os.close(os.open(self._liveness_path, os.O_WRONLY | os.O_CREAT, 0o644))
+            self._reporter.over("liveness")
+        except OSError as error:
+            self._reporter.once(
+                "liveness", f"the liveness file cannot be written ({error.strerror}): check "
+                f"{self._liveness_path}",
+            )  # fmt: skip
+
+    def _tell_figures(self) -> None:
+        """Print the figures since the last time."""
+        for one in self._deliverers:
+            figures = one.figures()
+            before, self._before[figures.key] = self._before.get(figures.key), figures
+            if not self._is_quiet:
+                line = json.dumps(asdict(figures)) if self._as_json else text_of(figures, before)
+                _print(line)
+
+    def _look_for_strangers(self) -> None:
+        """Report once which other write keys have messages in the journal."""
+        own = {one.place.key_name for one in self._deliverers}
+        with suppress(OSError), self._deliverers[0].place.folder() as folder:
+            found = {name for name in folder.names() if _KEY.fullmatch(name)} - own
+            new = sorted(name for name in found - self._strangers if _has_messages(folder, name))
+            self._strangers.update(new)
+            if new:
+                report(
+                    f"the journal has messages of {counted(len(new), 'other write key')} "
+                    f"({', '.join(new[:5])}, the beginnings of their SHA-256), which stay there: "
+                    "pass all keys with --write-key-file"
+                )
+
+
+def _has_messages(folder: Folder, key: str) -> bool:
+    with suppress(OSError), folder.folder(key) as own, own.folder("live") as live:
+        return bool(live.names())
+    return False
+
+
+def text_of(figures: Figures, before: Figures | None) -> str:
+    """Return one line with the figures since another time, or since the start."""
+    since: dict[str, Any] = asdict(figures)
+    if before is not None:
+        since = {
+            name: value - getattr(before, name) if isinstance(value, int) else value
+            for name, value in since.items()
+        }
+    if not figures.is_delivering and not since["delivered"]:
+        return f"{figures.key}: standing by, because another process delivers"
+    return (
+        f"{figures.key}: {counted(since['delivered'], 'message')} delivered in "
+        f"{counted(since['requests'], 'request')}, "
+        f"{counted(since['dead_lettered'], 'dead letter')}, {since['retried']} retried, "
+        f"{figures.pending} pending, the oldest for {figures.lag_seconds:.1f} s"
+    )
+
+
+def _print(line: str) -> None:
+    """Print a line, unless nobody reads it any more, which must not end the service."""
+    with suppress(OSError, ValueError):
+        print(line, flush=True)
+
+
+def _allow_many_files() -> None:
+    """Allow as many open files as this user may have: each file of a batch is open and locked."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415  # not available on Windows
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,1 @@
+"""Tests for the publishing half of the broker, with a real RabbitMQ."""
