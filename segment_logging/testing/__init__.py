@@ -8,6 +8,7 @@
 With pytest, use the `segment_events` fixture. With any other framework, use `capture_segment()`.
 """
 
+from .._client import http_client as _http_client  # noqa: F401  # before a test forks or is timed
 from .captured import Captured
 from .capturing import capture_segment
 from .case import SegmentTestCase
