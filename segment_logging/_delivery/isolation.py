@@ -37,13 +37,16 @@ def outcome_of_stuck(
     queue.hold()
     batch = queue.take()
     if batch is not None:
+        delivered = delivery.tally.batches
         others = delivery.attempts_at(batch)
         outcome = others.make()
-        if isinstance(outcome, Answered) and delivery.trouble is None:
+        if isinstance(outcome, Answered):  # delivered, refused by the server, or some of each
             acknowledge(outcome)
+        if not others.are_over:
+            delivery.resume_later(others)
+        if delivery.tally.batches > delivered:
             stuck.suspect()
             return SetBack()
-        others.break_off()
     queue.put_back()
     queue.take()  # the batch that was held
     return stuck.give_in()
