@@ -267,7 +267,6 @@ class Listener(Pauses, QueueListener):
                 case SetBack():
                     self._delivery.resume_later(attempts)
                     self._messages.set_back()
-                    self._messages.put_back()  # what is left of the other batch that was tried
                     return True
                 case Halved():
                     continue

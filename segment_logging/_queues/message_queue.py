@@ -51,7 +51,10 @@ class MessageQueue(Protocol):
         """
 
     def set_back(self) -> None:
-        """Move the batch that is held, or else the last one, behind all waiting messages."""
+        """Move the batch that is held, or else the last one, behind all waiting messages.
+
+        If one is held, what is left of the last one is put back.
+        """
 
     def tend(self, now: float) -> float | None:
         """Do periodic work. Return when to call this again, or None if it is not needed.

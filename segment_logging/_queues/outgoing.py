@@ -129,14 +129,17 @@ class Outgoing:
     def set_back(self, accepted: int) -> None:
         """Move a batch behind everything that is waiting: the one that is held, else the last one.
 
+        If one is held, what is left of the last one is put back.
+
         Args:
             accepted: how many messages were accepted in all lanes.
         """
-        if self._held is not None:
-            portion, self._held = self._held, None
-        else:
-            assert self._taken is not None
+        portion = self._held
+        if portion is None:
             portion, self._taken = self._taken, None
+        assert portion is not None
+        self._held = None
+        self.put_back()
         self._later.append((accepted, portion))
 
     def forget(self) -> int:

@@ -121,4 +121,3 @@ class TestNextBatch(unittest.TestCase):
         self.assertIsInstance(outcome, SetBack)
         self.delivery.resume_later(attempts)
         self.queue.set_back()
-        self.queue.put_back()
