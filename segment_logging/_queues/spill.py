@@ -59,8 +59,10 @@ class SpillingQueue:
         self._held_in = self._first
 
     def set_back(self) -> None:
-        (self._held_in or self._first).set_back()
-        self._held_in = None
+        held_in, self._held_in = self._held_in or self._first, None
+        held_in.set_back()
+        if held_in is not self._first:
+            self._first.put_back()  # what is left of the batch that was tried meanwhile
 
     def tend(self, now: float) -> float | None:
         return self._journal.tend(now)

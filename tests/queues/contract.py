@@ -97,6 +97,46 @@ class Contract(_Mixin):
         acknowledge(self.queue)
         self.assertEqual(taken_from(self.queue), [a_line(2)])
 
+    def test_held_is_next_again(self) -> None:
+        """A batch that is held and put back is the next one, before the one that was tried."""
+        self.put(a_line(1))
+        held = self.queue.take()
+        self.queue.hold()
+        self.put(a_line(2))
+        other = self.queue.take()
+        self.queue.put_back()
+        self.assertIs(self.queue.take(), held)
+        acknowledge(self.queue)
+        self.assertIs(self.queue.take(), other)
+        acknowledge(self.queue)
+        self.assertEqual(acknowledged(self.queue), 2)
+
+    def test_set_back(self) -> None:
+        """A batch that is held and set back comes after everything that was waiting."""
+        self.put(a_line(1), a_line(2))
+        self.queue.take()
+        self.queue.hold()
+        self.put(a_line(3))
+        self.queue.take()
+        self.queue.acknowledge(1)
+        self.put(a_line(4))
+        self.queue.set_back()
+        self.assertEqual(taken_from(self.queue), [a_line(4), a_line(1), a_line(2)])
+        self.assertEqual(acknowledged(self.queue), 4)
+
+    def test_set_back_with_a_part_of_another(self) -> None:
+        """What is left of the batch that was tried meanwhile is not lost."""
+        self.put(a_line(1))
+        self.queue.take()
+        self.queue.hold()
+        self.put(a_line(2), a_line(3))
+        self.queue.take()
+        self.queue.acknowledge(1)
+        self.queue.set_back()
+        self.assertEqual(taken_from(self.queue), [a_line(3), a_line(1)])
+        self.assertEqual(acknowledged(self.queue), 3)
+        self.assertTrue(self.queue.is_empty)
+
     def test_is_empty(self) -> None:
         """A queue is empty before the first put and after the last batch is taken, but not after
         that batch is put back."""

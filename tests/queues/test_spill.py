@@ -52,6 +52,21 @@ class SpillingQueueTest(Contract, JournalCase):
         self.assertEqual((queue.accepted, queue.perishable), (2, 1))
         self.assertEqual(sorted(taken_from(queue)), [a_line(1), a_line(2)])
 
+    def test_a_part_in_the_other_queue(self) -> None:
+        """What is left of a batch in memory is not lost when a batch in the journal is set back."""
+        queue = SpillingQueue(a_journal(self.root, max_bytes=100), a_memory_queue())
+        queue.put(a_line(1, size_bytes=40))
+        queue.take()
+        queue.hold()
+        rest = [a_line(number, size_bytes=101) for number in (2, 3)]  # never fit into the journal
+        for line in rest:
+            queue.put(line)
+        queue.take()
+        queue.acknowledge(1)
+        queue.set_back()
+        self.assertEqual(sorted(taken_from(queue)), sorted([a_line(1, size_bytes=40), rest[1]]))
+        self.assertEqual((acknowledged(queue), queue.perishable), (3, 0))
+
     def test_refuses_when_both_are_full(self) -> None:
         """A message is refused only if neither queue has room."""
         queue = SpillingQueue(a_journal(self.root, max_bytes=100), a_memory_queue(max_messages=1))
