@@ -221,10 +221,21 @@ class Sealing:
         return self.drain(0.0)
 
     @contextmanager
-    def watching(self, until: Callable[[], float]) -> Iterator[Callable[[], bool]]:
-        """Seal everything, and yield a function that returns whether it is sealed."""
+    def watching(
+        self, until: Callable[[], float], bell: object = None
+    ) -> Iterator[Callable[[], bool]]:
+        """Seal everything, and yield a function that returns whether it is sealed.
+
+        Args:
+            until: has no meaning here.
+            bell: has no meaning here, because no thread rings it.
+        """
         is_sealed = self._outbox.hand_over()
         yield lambda: is_sealed or self._outbox.hand_over()
+
+    def keep_going(self, until: Callable[[], float]) -> bool:
+        """Return False, because no thread tells when the disk takes messages again."""
+        return False
 
     def begin(self) -> Callable[[], float]:
         """Return a function that returns the time at which to stop waiting, which is now."""

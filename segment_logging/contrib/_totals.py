@@ -16,7 +16,7 @@ from .._delivery.counts import Counts
 from .._handlers import live_handlers
 from .._process.threads import new_rlock
 
-OUTCOMES = ("delivered", "dead_lettered", "dropped", "invalid")
+OUTCOMES = ("delivered", "handed_over", "dead_lettered", "dropped", "invalid")
 """The counts of messages that have an outcome. Each message has exactly one."""
 
 MAX_HANDLERS = 20

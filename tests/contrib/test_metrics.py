@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import unittest
 from typing import Any
 from unittest import mock
@@ -75,6 +76,7 @@ class TestPrometheus(MetricsTest):
             self.values(),
             {
                 ("segment_logging_messages_total", "delivered"): 2,
+                ("segment_logging_messages_total", "handed_over"): 0,
                 ("segment_logging_messages_total", "dead_lettered"): 1,
                 ("segment_logging_messages_total", "dropped"): 0,
                 ("segment_logging_messages_total", "invalid"): 0,
@@ -85,6 +87,17 @@ class TestPrometheus(MetricsTest):
                 ("segment_logging_retries_total",): 0,
             },
         )
+
+    def test_handed_over(self) -> None:
+        """Messages that another process delivers are counted as handed over."""
+        with tempfile.TemporaryDirectory() as journal:
+            handler = SegmentHandler("a-key", journal=journal, deliver=False)
+            self.addCleanup(handler.close)
+            handler.handle(a_record("Signup", extra={"user_id": "u-17"}))
+            self.assertTrue(handler.drain(10))
+            values = self.values()
+        self.assertEqual(values["segment_logging_messages_total", "handed_over"], 1)
+        self.assertEqual(values["segment_logging_messages_pending",], 0)
 
     def test_types(self) -> None:
         """Totals are counters, and what goes up and down is a gauge."""
@@ -166,6 +179,7 @@ class TestOpenTelemetry(MetricsTest):
             self.values(),
             {
                 ("segment_logging.messages", "delivered"): 2,
+                ("segment_logging.messages", "handed_over"): 0,
                 ("segment_logging.messages", "dead_lettered"): 0,
                 ("segment_logging.messages", "dropped"): 0,
                 ("segment_logging.messages", "invalid"): 0,

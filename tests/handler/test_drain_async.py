@@ -8,11 +8,13 @@ import threading
 import unittest
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import trio
 
 from segment_logging import DeliveryError, Message, SegmentHandler, drain_async
+from segment_logging._handlers import drain_at_end
 from segment_logging.testing import FakeClient
 
 from .. import needs
@@ -317,3 +319,23 @@ print(json.dumps([before, "{other}" in sys.modules]))
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class TestHandOver(unittest.TestCase):
+    """With `deliver=False`, there is nothing to wait for, whatever runs the coroutine."""
+
+    def test_sealed(self) -> None:
+        """Messages count as settled once they are in the journal."""
+        for run in (run_asyncio, run_trio):
+            with self.subTest(run.__name__), TemporaryDirectory() as journal:
+                handler = SegmentHandler("a-key", journal=journal, deliver=False)
+                self.addCleanup(handler.close)
+
+                async def main(handler: SegmentHandler = handler) -> None:
+                    handler.handle(a_record(extra={"user_id": "u-17"}))
+                    self.assertTrue(await drain_async(FOREVER))
+                    self.assertTrue(await drain_async(0))
+                    await drain_at_end()
+
+                run(main)
+                self.assertEqual(handler.counts().handed_over, 1)
