@@ -77,6 +77,18 @@ values = st.recursive(
     ),
     max_leaves=4,
 )
+pages = _rare(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "url": st.sampled_from(["https://h/a?token=1&utm_source=2", "https://h/", "/a?q=1"]),
+            "search": st.sampled_from(["?token=1", "q=1&gclid=2"]),
+            "referrer": st.sampled_from(["https://n:p@h/?code=1#a=b", "https://h/"]),
+            "path": st.just("/"),
+        },
+    ),
+    *ODD,
+)
 objects = _rare(
     st.dictionaries(
         st.sampled_from(["pin", "note", "card", "library", "app", "message", "plan", "traits"]),
@@ -88,10 +100,11 @@ objects = _rare(
 moments = _rare(
     st.sampled_from([datetime(2026, 11, 23, tzinfo=UTC), "2026-11-23T08:00:00Z", 1e9]), *ODD
 )
+contexts_of_events = objects | st.builds(lambda page: {"page": page}, pages)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "user_id": ids, "anonymous_id": ids, "group_id": ids, "previous_id": ids, "message_id": ids,
     "event": _rare(words, Plan.PRO, *ODD), "category": _rare(words, *ODD), "properties": objects,
-    "traits": objects, "context": objects, "integrations": objects, "timestamp": moments,
+    "traits": objects, "context": contexts_of_events, "integrations": objects, "timestamp": moments,
     "type": _rare(st.sampled_from(["track", "identify", "page", "screen", "group", "alias"]), *ODD),
 }  # fmt: skip
 LOOSE: dict[str, st.SearchStrategy[Any]] = {
@@ -149,7 +162,14 @@ options = st.fixed_dictionaries(
     {},
     optional={
         "capture": st.just("all"),
-        "context": st.sampled_from([{"app": {"name": "shop"}}, {"at": date(2026, 11, 23)}]),
+        "context": st.sampled_from(
+            [
+                {"app": {"name": "shop"}},
+                {"at": date(2026, 11, 23)},
+                {"page": {"search": "?token=1", "path": "/"}},
+            ]
+        ),
+        "page_query": st.sampled_from(["all", ["q"]]),
         "integrations": st.just({"All": True}),
         "include_extras": st.just(False),
         "exclude_extras": st.just(["note"]),
@@ -165,7 +185,8 @@ options = st.fixed_dictionaries(
 ).map(lambda chosen: RecordOptions(**dict(list(chosen.items())[-3:])))
 contexts = st.sampled_from(
     [None, {}, {"ip": "192.0.2.1", "pin": 1}, {"traits": {"email": "e"}, "app": {"version": "1"}},
-     {"library": {"name": "other"}}, {"at": date(2026, 11, 23)}]
+     {"library": {"name": "other"}}, {"at": date(2026, 11, 23)},
+     {"page": {"url": "https://h/?token=1", "referrer": "https://h/?gclid=1"}}]
 )  # fmt: skip
 whoever = st.fixed_dictionaries({"user_id": ids, "anonymous_id": ids, "context": contexts})
 bindings = st.none() | st.tuples(st.sampled_from(["known", "visitor", "over a visitor"]), whoever)
