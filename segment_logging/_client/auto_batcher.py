@@ -12,7 +12,7 @@ from .._messages.calls import Call
 from .._messages.ids import new_message_id
 from .._messages.message import Message
 from .._public import public_in
-from ..errors import MessageTooLarge
+from ..errors import DeliveryError, MessageTooLarge
 
 
 class _Sender(Protocol):
@@ -70,7 +70,8 @@ class AutoBatcher:
 
         Raises:
             DeliveryError: a batch could not be sent. All unsent messages are kept for the next
-                `flush`.
+                `flush`. If the server refused some messages of a batch, these are in `refused`, the
+                others were delivered, and none of them is kept.
         """
         self._send_full()
         if self._batcher.is_empty:
@@ -80,6 +81,10 @@ class AutoBatcher:
         except MessageTooLarge:
             self._full.append(self._batcher.take())
             self._send_full()
+        except DeliveryError as error:
+            if error.refused:
+                self._batcher.take()
+            raise
         else:
             self._batcher.take()  # only now, so that a failed send leaves the batch in place
 
@@ -92,6 +97,10 @@ class AutoBatcher:
                 if len(batch) == 1:
                     raise
                 self._full[:1] = batch.halves()
+            except DeliveryError as error:
+                if error.refused:
+                    del self._full[0]
+                raise
             else:
                 del self._full[0]  # only now, as above
 

@@ -98,6 +98,23 @@ class TestAutoBatcher(unittest.TestCase):
         self.assertEqual([len(batch) for batch in client.batches], [2])
         self.assertTrue(batcher.is_empty)
 
+    def test_refused_in_part(self) -> None:
+        """A batch of which the server refused some messages is not sent again."""
+        for fills in (False, True):
+            with self.subTest(fills=fills):
+                refusal = DeliveryError("answered 207", status=207, refused={"m-1": "too old"})
+                client = FakeClient([refusal])
+                auto = AutoBatcher(client, Batcher(), "key")
+                auto.push(a_track("0"))
+                with self.assertRaises(DeliveryError) as caught:
+                    if fills:
+                        while True:
+                            auto.push(a_track("0", properties={"x": "y" * 30_000}))
+                    auto.flush()
+                self.assertEqual(caught.exception.refused, {"m-1": "too old"})
+                auto.flush()
+                self.assertEqual(len(client.batches), 1 if fills else 0)
+
     def test_largest_message(self) -> None:
         """The largest allowed message can be pushed, and gets no id if there is no room."""
         auto = AutoBatcher(FakeClient(), Batcher(auto_timestamp=False), "key")
