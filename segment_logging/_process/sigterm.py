@@ -180,6 +180,10 @@ def exit_on_sigterm() -> None:
         )
     else:
         if _installed is None and hasattr(os, "register_at_fork"):
+            # It has a function that runs in forked children. Those that are registered later than
+            # ours can be interrupted by a signal, and Python then prints the exception.
+            import random  # noqa: F401, PLC0415
+
             os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_unblock)
         _installed = on_sigterm
 
