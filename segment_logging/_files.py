@@ -4,9 +4,6 @@ Directories have mode 0700 and files 0600, because they contain personal data. A
 without following links, and used only if it is a regular file with a single name that belongs to
 the user of this process. Otherwise a link, a pipe or a file in a directory that others may write
 could have us append to a file of theirs, or wait forever.
-
-Locks are POSIX `flock`, which the operating system releases when their owner dies. They work on
-local file systems only.
 """
 
 from __future__ import annotations
@@ -18,11 +15,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from ._trust import PRIVATE, SHARED_DIRECTORY, NotOurs, Trust
-
-try:
-    import fcntl
-except ImportError:  # Windows: everything works there except a journal
-    fcntl = None  # type: ignore[assignment]
 
 sync_data = getattr(os, "fdatasync", os.fsync)
 """Write a file's content to the disk, given its descriptor."""
@@ -131,15 +123,20 @@ class Folder:
         if path != root:
             with cls.at(root, trust, is_ours=False) as outer:
                 return outer.folder(os.path.basename(path), make=make)
-        if make:
-            make_private(root)
+        if make:  # a group must be able to reach it
+            make_private(root, parents=0o700 if trust.group is None else 0o755)
         folder = cls.at(root, trust)
         if make:
             trust.share(folder.descriptor, SHARED_DIRECTORY)
         return folder
 
-    def folder(self, name: str, *, make: bool = False) -> Folder:
+    def folder(self, name: str, *, make: bool = False, is_ours: bool = True) -> Folder:
         """Open a directory in this one.
+
+        Args:
+            name: its name.
+            make: whether to make it.
+            is_ours: whether it must belong to us, or to those that we trust.
 
         Raises:
             OSError: if it cannot be opened, or is not ours.
@@ -152,7 +149,8 @@ class Folder:
         path = os.path.join(self.path, name)
         try:
             flags = os.O_RDONLY | _O_DIRECTORY | _CAREFULLY
-            folder = Folder(path, os.open(name, flags, dir_fd=self.descriptor), self.trust)
+            descriptor = os.open(name, flags, dir_fd=self.descriptor)
+            folder = Folder(path, descriptor, self.trust, is_ours=is_ours)
             if is_new:
                 self.trust.share(folder.descriptor, SHARED_DIRECTORY)
             return folder
@@ -260,32 +258,17 @@ def sync_entry(directory: str) -> None:
             os.close(file)
 
 
-def try_lock(file: int) -> bool:
-    """Lock an open file until it is closed. Return False if somebody else holds the lock.
+def make_private(path: str, *, parents: int = 0o700) -> None:
+    """Make a directory with mode 0700, and those above it.
 
-    Raises:
-        OSError: if the file system has no locks.
+    Args:
+        path: the directory.
+        parents: the mode of those above it.
     """
-    if fcntl is None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def unlock(file: int) -> None:
-    """Release the lock of an open file, also for children that were forked while it was held."""
-    if fcntl is not None:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def make_private(path: str) -> None:
-    """Make a directory and those above it, each with mode 0700."""
     parent = os.path.dirname(path)
     if parent and not os.path.isdir(parent):
-        make_private(parent)
+        make_private(parent, parents=parents)
+        if parents != 0o700:
+            os.chmod(parent, parents)
     with suppress(FileExistsError):
         os.mkdir(path, mode=0o700)

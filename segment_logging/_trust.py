@@ -21,8 +21,9 @@ class Trust(NamedTuple):
     """Who else may own our files and directories, or write in them.
 
     Attributes:
-        group: the id of a group. Its members may read files, and write in directories that belong
-            to it. Directories of root are then used as well, because root prepares them.
+        group: the id of a group. Its members may read files, write in directories that belong to
+            it, and share its lock files. Directories of root are then used as well, because root
+            prepares them.
         owners: the ids of other users whose files are used.
     """
 
@@ -32,8 +33,11 @@ class Trust(NamedTuple):
     def check_owner(self, found: os.stat_result, path: str) -> None:
         """Raise NotOurs if a file or directory belongs to a user whom we do not trust."""
         if hasattr(os, "geteuid") and found.st_uid not in (os.geteuid(), *self.owners):
-            is_prepared = self.group is not None and stat.S_ISDIR(found.st_mode)
-            if not (is_prepared and found.st_uid == 0):
+            is_shared = self.group is not None and (
+                (stat.S_ISDIR(found.st_mode) and found.st_uid == 0)
+                or (path.endswith(".lock") and found.st_gid == self.group)
+            )
+            if not is_shared:
                 raise NotOurs("it belongs to another user", path)
 
     def may_others_write(self, found: os.stat_result) -> bool:

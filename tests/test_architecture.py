@@ -23,7 +23,7 @@ from segment_logging._messages import calls
 from .builders import PACKAGE, a_track, run_python
 
 ORDER = (
-    "_version", "_public", "_clock", "errors", "_reports", "_trust", "_files", "_process",
+    "_version", "_public", "_clock", "errors", "_reports", "_trust", "_locks", "_files", "_process",
     "_messages", "_client", "_broker", "_options", "_identity", "_records",
     "_queues", "_delivery", "_relay",
     "oauth", "_handlers", "handler", "logger", "formatter", "__init__",
@@ -43,7 +43,7 @@ LIBRARIES = {
     "jwt": {"_client.oauth"},
     "kombu": {"_broker.connection"},
     "threading": {"_process.threads"},
-    "fcntl": {"_files"},
+    "fcntl": {"_locks"},
 }
 """Libraries, with the only files that may import them."""
 

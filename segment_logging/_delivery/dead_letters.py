@@ -23,9 +23,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from .._files import Folder, make_private, open_private, try_lock
+from .._files import Folder, make_private, open_private
+from .._locks import try_lock
 from .._messages.encoding import encode
 from .._messages.values import write_timestamp
+from .._options.delivery import DeliveryOptions
+from .._queues.journal.place import trust_in
+from .._trust import PRIVATE, Trust
 from ..errors import InvalidMessage, SegmentError
 
 _MAX_MESSAGE_BYTES = 262_144  # eight times what Segment takes
@@ -38,6 +42,7 @@ class DeadLetters:
     Args:
         path: the file's path. The first dead letter creates the file, with mode 0600.
         in_journal: whether the file's directory is a journal, in which other users may have theirs.
+        trust: who else may use that journal.
         max_bytes: the limit on the size of this file and its predecessor together, in bytes. None
             means that there is no limit.
         clock: returns the time in seconds since the epoch.
@@ -48,12 +53,14 @@ class DeadLetters:
         path: str,
         *,
         in_journal: bool = False,
+        trust: Trust = PRIVATE,
         max_bytes: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = os.path.abspath(path)
         self._directory, self._name = os.path.split(self.path)
         self._in_journal = in_journal
+        self._trust = trust
         self._max_bytes = max_bytes
         self._clock = clock
 
@@ -93,13 +100,16 @@ class DeadLetters:
                     os.fsync(file)
                     if is_new:
                         folder.sync()
+                is_gone = os.fstat(file).st_nlink == 0
             finally:
                 os.close(file)
+        if is_gone:  # somebody has just sent its letters again and removed it
+            return self.write(messages, error, sync=sync)
         return removed
 
     def _folder(self) -> Folder:
         if self._in_journal:
-            return Folder.own(self._directory, make=True)
+            return Folder.own(self._directory, self._trust, make=True)
         make_private(self._directory)
         if os.open not in os.supports_dir_fd:
             return _ByPath(self._directory)
@@ -133,6 +143,20 @@ class DeadLetters:
             return 0 if previous is None else previous.st_size
         finally:
             os.close(file)
+
+
+def letters_of(options: DeliveryOptions) -> DeadLetters | None:
+    """Return where a handler writes its dead letters, or None."""
+    path = options.dead_letters_path
+    if path is None:
+        return None
+    in_journal = options.dead_letters is None
+    return DeadLetters(
+        path,
+        in_journal=in_journal,
+        trust=trust_in(options.journal_group) if in_journal else PRIVATE,
+        max_bytes=options.max_dead_letter_bytes,
+    )
 
 
 class _ByPath(Folder):

@@ -24,7 +24,7 @@ from .._reports import CountReports, Reporter, counted, say, were
 from ..errors import InvalidMessage
 from .abandoned import Abandoned
 from .counts import Counts
-from .dead_letters import DeadLetters
+from .dead_letters import letters_of
 from .overflowed import Overflowed
 
 _IDLE_SECONDS = 10.0
@@ -42,7 +42,7 @@ class HandOver:
     """
 
     def __init__(self, options: DeliveryOptions, write_key: str) -> None:
-        assert options.journal is not None and options.dead_letters_path is not None
+        assert options.journal is not None
         self.pid = os.getpid()
         self._bell = Bell()
         self._one = OneThread(self._run, on_end=lambda: None)
@@ -56,8 +56,7 @@ class HandOver:
             wake=self._wake,
         )
         self._reporter = Reporter()
-        letters = DeadLetters(options.dead_letters_path, max_bytes=options.max_dead_letter_bytes)
-        self._abandoned = Abandoned(letters, options.on_error, self._reporter)
+        self._abandoned = Abandoned(letters_of(options), options.on_error, self._reporter)
         self._overflowed = Overflowed(self._abandoned, ring=self._wake)
         self._admission = Admission(
             self._outbox.put,

@@ -27,7 +27,7 @@ from .._reports import counted, report, say, were
 from ..errors import InvalidMessage
 from .attempts import Delivery
 from .counts import Counts
-from .dead_letters import DeadLetters
+from .dead_letters import letters_of
 from .draining import Draining
 from .listener import Listener
 from .losses import Losses
@@ -66,7 +66,7 @@ class Pipeline:
             write_key,
             policy=RetryPolicy(max_attempts=options.max_attempts),
             kept_in=self._queue.kept_in,
-            dead_letters=_letters_of(options),
+            dead_letters=letters_of(options),
             on_error=options.on_error,
         )
         self._listener = Listener(
@@ -183,6 +183,20 @@ class Pipeline:
         if action is Action.TELL_LOSSES:
             self._losses.tell(self._pending, self._delivery.trouble, at_last=True)
 
+    def end_by(self, moment: float) -> None:
+        """End the thread by a moment, even in the middle of a request. Does not wait for it.
+
+        Args:
+            moment: the monotonic time in seconds.
+        """
+        self.close(wait=False)
+        self._life.put_off(moment)
+        self._listener.wake()
+
+    def wait_until_ended(self, until: float) -> bool:
+        """Wait until the thread has ended. Return False if the time ran out first."""
+        return self._waiters.wait_until_ended(lambda: until)
+
     def _wait_until_closed(self) -> None:
         began, until = monotonic(), self.draining.begin()
         accepted = self._queue.accepted
@@ -270,14 +284,3 @@ class Pipeline:
     @property
     def _pending(self) -> int:
         return self.count().pending
-
-
-def _letters_of(options: DeliveryOptions) -> DeadLetters | None:
-    path = options.dead_letters_path
-    if path is None:
-        return None
-    return DeadLetters(
-        path,
-        in_journal=options.dead_letters is None,
-        max_bytes=options.max_dead_letter_bytes,
-    )

@@ -178,7 +178,9 @@ class DeliveryOptions(Options):
     def dead_letters_path(self) -> str | None:
         """The path of the dead-letter file, or None. By default, a journal has its own file."""
         if self.dead_letters is None and self.journal is not None:
-            return os.path.join(self.journal, "dead-letters.jsonl")
+            # Of several users who share a journal, each has a file of their own.
+            user = "" if self.journal_group is None else f"-u{os.geteuid()}"
+            return os.path.join(self.journal, f"dead-letters{user}.jsonl")
         return self.dead_letters
 
     @property

@@ -24,5 +24,6 @@ def queue_for(write_key: str, options: DeliveryOptions) -> MessageQueue:
         write_key,
         max_bytes=options.max_journal_bytes,
         sync=options.journal_sync,
+        group=options.journal_group,
     )
     return SpillingQueue(journal, memory)

@@ -20,7 +20,8 @@ from contextlib import suppress
 from typing import Any
 
 from .._delivery.dead_letters import DeadLetters
-from .._files import open_private, sync_entry, try_lock
+from .._files import open_private, sync_entry
+from .._locks import try_lock
 from ..errors import ConfigurationError, SegmentError
 from .bookmark import Bookmark, Place
 from .importer import Refused

@@ -54,19 +54,25 @@ class Deliverer:
         self.place = place
         self._inbox = Inbox(place, max_kept_bytes=options.max_journal_bytes // 10, rate=rate)
         self._pipeline = Pipeline(options, write_key, self._inbox)
+        self._was_delivering = False  # when it was stopped
 
     def start(self) -> None:
         """Start the thread."""
         self._pipeline.start()
 
-    def stop(self) -> None:
-        """Take no more files. The request under way is finished or dropped, but no message is."""
-        self._inbox.is_stopping = True
-        self._pipeline.close(wait=False)
+    def stop(self, until: float) -> None:
+        """Take no more files. The request under way is finished or dropped, but no message is.
 
-    def join(self) -> None:
-        """Wait until the thread has ended, for a few seconds at most."""
-        self._pipeline.close()
+        Args:
+            until: when it is dropped, as monotonic time in seconds.
+        """
+        self._was_delivering = self._inbox.is_delivering
+        self._inbox.is_stopping = True
+        self._pipeline.end_by(until)
+
+    def join(self, until: float) -> None:
+        """Wait until the thread has ended."""
+        self._pipeline.wait_until_ended(until)
 
     @property
     def tended_at(self) -> float:
@@ -83,7 +89,7 @@ class Deliverer:
         counts, oldest = self._pipeline.count(), self._inbox.oldest
         return Figures(
             key=self.place.key_name,
-            is_delivering=self._inbox.is_delivering,
+            is_delivering=self._inbox.is_delivering or self._was_delivering,
             delivered=counts.delivered,
             dead_lettered=counts.dead_lettered,
             damaged=counts.invalid,

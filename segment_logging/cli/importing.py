@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .._files import try_lock
+from .._locks import try_lock
 from .._reports import counted, were
 from .._trust import NotOurs
 from ..errors import ConfigurationError

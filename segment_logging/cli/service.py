@@ -21,6 +21,7 @@ from .metrics import MetricsServer
 
 _LOOK_EVERY = 1.0  # seconds
 _FIGURES_EVERY = 60.0  # seconds
+_STOP_SECONDS = 5.0  # until the requests under way are dropped
 _STUCK_AFTER = 300.0
 """Seconds after which a thread counts as stuck. A request takes at most half of that."""
 
@@ -76,10 +77,11 @@ class Service:
             if self._linger:
                 until = monotonic() + self._linger
                 self._watch(lambda: self._signals > 1 or self._is_done or monotonic() >= until)
+            until = monotonic() + _STOP_SECONDS
             for one in self._deliverers:
-                one.stop()
+                one.stop(until)
             for one in self._deliverers:
-                one.join()
+                one.join(until + 1)
         self._tell_figures()
 
     @property

@@ -37,13 +37,29 @@ class TestSeveral(HandOverCase):
         """While one delivers, another stands by."""
         url = self.collector.url
         with (
-            Deliverer(self.journal, "--host", url),
+            Deliverer(self.journal, "--host", url) as first,
             Deliverer(self.journal, "--host", url) as second,
         ):
             self.run_script()
             wait_until(lambda: len(self.collector.messages) == 10)
-            second.end()
-            self.assertIn("standing by", second.stdout)
+            both = (first, second)
+            for one in both:
+                one.process.send_signal(signal.SIGSTOP)  # so that neither takes over
+            for one in both:
+                one.process.send_signal(signal.SIGTERM)
+            for one in both:
+                one.process.send_signal(signal.SIGCONT)
+                one.process.wait(60)
+            self.assertEqual(sorted("standing by" in one.stdout for one in both), [False, True])
+
+    def test_alone_and_idle(self) -> None:
+        """One that had nothing to do does not say that another process delivered."""
+        with Deliverer(self.journal, "--host", self.collector.url) as one:
+            self.run_script()
+            wait_until(lambda: len(self.collector.messages) == 10)
+            self.assertEqual(one.end(), 0)
+            self.assertNotIn("standing by", one.stdout)
+            self.assertIn("10 messages delivered", one.stdout)
 
     def test_one_connection_and_full_batches(self) -> None:
         """What many processes left is sent in as few requests as full batches need."""

@@ -13,7 +13,8 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 
-from ..._files import Folder, try_lock, unlock
+from ..._files import Folder
+from ..._locks import is_locked, try_lock, unlock
 from ..._reports import Reporter, counted
 from ..outgoing import Portion
 from .directory import directory_names, file_names, is_being_delivered, is_owned, remove_directory
@@ -122,7 +123,7 @@ class Adoption:
         with self._place.key_folder() as folder:
             again = folder.open("adopting.lock", os.O_RDWR | os.O_CREAT)
         try:
-            if os.path.samestat(os.fstat(lock), os.fstat(again)) and not try_lock(again):
+            if os.path.samestat(os.fstat(lock), os.fstat(again)) and is_locked(again):
                 return
         finally:
             os.close(again)

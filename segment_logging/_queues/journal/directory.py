@@ -23,7 +23,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..._clock import seconds_since_epoch
-from ..._files import Folder, try_lock, unlock
+from ..._files import Folder
+from ..._locks import is_locked as is_file_locked
+from ..._locks import try_lock, unlock
 from ..._process.forks import in_forked_child
 from ..._trust import NotOurs
 from .place import Place
@@ -202,7 +204,7 @@ def is_owned(folder: Folder) -> bool:
     except FileNotFoundError:
         return any(is_locked(folder, name) for name in reversed(file_names(folder)))
     try:
-        return not try_lock(lock)
+        return is_file_locked(lock)
     finally:
         os.close(lock)
 
@@ -214,7 +216,7 @@ def is_locked(folder: Folder, name: str) -> bool:
     except NotOurs:
         return False
     try:
-        return not try_lock(file)
+        return is_file_locked(file)
     finally:
         os.close(file)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from ..._clock import monotonic
@@ -22,11 +23,17 @@ from .sealed import Directory
 from .sources import Sources
 from .stored import Collection, StoredFile, looks_whole
 
+try:
+    import resource
+except ImportError:  # Windows, where there are no journals
+    resource = None  # type: ignore[assignment]
+
 POLL_EVERY = 0.25
 """Seconds between two looks for sealed files."""
 
 _STAND_BY = 1.0  # seconds between two tries whether it is our turn
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
+_OTHER_FILES = 48  # that this process may have open
 
 
 class Inbox:
@@ -59,6 +66,7 @@ class Inbox:
         self._sources = Sources(place, self._reporter)
         self._collected = Collection(0)
         self._is_cut = False  # the batch is sent as it is, because no more files can be opened
+        self._held_files = 0
         self._outgoing = Outgoing()
         self._next_poll = 0.0
         self._not_before = 0.0  # because of the rate
@@ -124,7 +132,8 @@ class Inbox:
                         "check its owner and permissions; trying again",
                     )
         if self._sources.is_ours:
-            self._fill()
+            with suppress(OSError):  # `take` reports it
+                self._fill()
         return min(self._next_poll, self._not_before) if self._not_before > now else self._next_poll
 
     def release(self) -> None:
@@ -140,6 +149,7 @@ class Inbox:
         self._outgoing.forget()
         self.accepted = self._outgoing.acknowledged[0]
         self._collected = Collection(0)
+        self._held_files = 0
         self._sources.release()
         self._next_poll = 0.0
 
@@ -172,11 +182,12 @@ class Inbox:
             name = directory.files.popleft()
             try:
                 if directory.take(folder, name):
+                    self._held_files += 1
                     self._add(folder, directory, name)
             except FileNotFoundError:
-                directory.release(name)
+                self._let_go(directory, name)
             except OSError as error:
-                directory.release(name)
+                self._let_go(directory, name)
                 if error.errno in _TOO_MANY:
                     directory.files.appendleft(name)
                     self._sources.wait(directory)
@@ -205,11 +216,16 @@ class Inbox:
         except OSError as error:
             directory.left.add(name)
             self._sources.skip(directory, name, "removed", error)
-        directory.release(name)
+        self._let_go(directory, name)
+
+    def _let_go(self, directory: Directory, name: str) -> None:
+        if name in directory.taken:
+            self._held_files -= 1
+            directory.release(name)
 
     @property
     def _is_full(self) -> bool:
-        return self._is_cut or self._collected.is_full
+        return self._is_cut or self._collected.is_full or self._held_files >= _most_files()
 
     # Waiting messages. ----------------------------------------------------------------------------
 
@@ -246,3 +262,10 @@ class Inbox:
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
         return ((self.accepted, self._outgoing.settled[0]),)
+
+
+def _most_files() -> int:
+    """Return how many files may be held at a time. Some are left for connections and others."""
+    if resource is None:
+        return _OTHER_FILES
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)

@@ -21,7 +21,7 @@ from ..._reports import Reporter, counted
 from ..outgoing import Outgoing, Portion
 from .adoption import Adoption
 from .directory import JournalFile
-from .place import Place
+from .place import Place, trust_in
 from .quarantine import Quarantine
 from .stored import Collection, StoredFile, is_passing, looks_whole
 from .sync import sync_of
@@ -42,6 +42,7 @@ class Journal:
         write_key: of the Segment source. Each has its own directories.
         max_bytes: the limit on what all processes keep for this write key.
         sync: "off", "interval" or "emit".
+        group: the name of a group that shares the directory, or None.
         clock: returns the monotonic time in seconds.
     """
 
@@ -54,10 +55,11 @@ class Journal:
         *,
         max_bytes: int,
         sync: str,
+        group: str | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.kept_in = f"the journal {root}"
-        self.place = Place(root, write_key)
+        self.place = Place(root, write_key, trust_in(group))
         self._reporter = Reporter()
         self._quarantine = Quarantine(self.place, max_bytes // 10, self._reporter)
         self.adoption = Adoption(self.place, self._quarantine, self._reporter)

@@ -76,12 +76,15 @@ class Outbox:
         return True
 
     def _keep(self, line: bytes) -> bool:
+        if self._waiting:
+            self._move()  # the disk may accept them again
         messages, size_bytes = self._max_waiting
         if len(self._waiting) >= messages or self._waiting_bytes + len(line) > size_bytes:
             return False
         self._waiting_bytes += len(line)
         self._waiting.append(line)
-        self._move()
+        if len(self._waiting) == 1:
+            self._move()
         if self._waiting:
             self._wake()
         return True

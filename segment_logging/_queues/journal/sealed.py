@@ -11,7 +11,8 @@ from collections import deque
 from contextlib import suppress
 
 from ..._clock import seconds_since_epoch
-from ..._files import Folder, try_lock, unlock
+from ..._files import Folder
+from ..._locks import is_locked, try_lock, unlock
 from .directory import HANDED_OVER, file_names, is_owned
 
 _CERTAIN_AFTER_NS = 2_000_000_000
@@ -92,8 +93,10 @@ class Directory:
                 return False
             found = os.fstat(file)
             if not found.st_nlink:
+                unlock(file)
                 return False
             if not found.st_size:  # its maker has not locked it yet, or was killed before that
+                unlock(file)  # or its own lock would look like that of a living owner
                 with suppress(OSError):
                     if not is_owned(folder):
                         folder.unlink(name)
@@ -129,6 +132,6 @@ def _is_locked(live: Folder, path: str) -> bool:
     except OSError:
         return False
     try:
-        return not try_lock(file)
+        return is_locked(file)
     finally:
         os.close(file)

@@ -79,12 +79,14 @@ class Sources:
     def look(self, now: float) -> None:
         """Look for directories with something new in them."""
         live = self._live_in_place()
-        if live is None:
-            return
-        names = set(directory_names(live))
+        names = set() if live is None else set(directory_names(live))
         for name in self.known.keys() - names:
             if not self.known[name].taken:
                 self.known.pop(name).files.clear()
+        if live is None:
+            self._fresh.clear()
+            self._old.clear()
+            return
         for name in sorted(names):
             directory = self.known.get(name)
             if directory is None:

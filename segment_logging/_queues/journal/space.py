@@ -15,7 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..._clock import seconds_since_epoch
-from ..._files import Folder, try_lock
+from ..._files import Folder
+from ..._locks import try_lock, unlock
 from ..._process.threads import sleep
 from .directory import ROOM, JournalDirectory, directory_names
 from .place import Place
@@ -80,6 +81,7 @@ class Space:
                 if is_locked:
                     _write_sum(lock, others + self.reserved_bytes, counted_at)
             finally:
+                unlock(lock)  # also for children that were forked meanwhile
                 os.close(lock)
         if self.reserved_bytes >= needed_bytes:
             return True
@@ -109,7 +111,7 @@ class Space:
         with self._place.live() as live:
             for name in directory_names(live):
                 if name != name_of_own:
-                    with suppress(OSError), live.folder(name) as folder:
+                    with suppress(OSError), live.folder(name, is_ours=False) as folder:
                         used += _size_bytes_of(folder, may_grow=_is_alive(name))
         return used
 

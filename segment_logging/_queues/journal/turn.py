@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
-from ..._files import try_lock, unlock
+from ..._locks import is_locked, try_lock, unlock
 from ..._reports import Reporter
 from .place import Place
 
@@ -52,7 +51,7 @@ class Turn:
     def _excludes(self, again: int) -> bool:
         """Return whether our lock keeps others out. If it does not, that is reported."""
         try:
-            works = not try_lock(again)
+            works = is_locked(again)
         finally:
             os.close(again)
         if works:
@@ -69,10 +68,14 @@ class Turn:
         """Return whether the lock is held, and other processes try the same file."""
         if self._lock < 0:
             return False
-        with suppress(OSError), self._place.key_folder() as folder:
-            found = os.stat(self._name, dir_fd=folder.descriptor, follow_symlinks=False)
-            return os.path.samestat(found, os.fstat(self._lock))
-        return False
+        try:
+            with self._place.key_folder() as folder:
+                found = os.stat(self._name, dir_fd=folder.descriptor, follow_symlinks=False)
+                return os.path.samestat(found, os.fstat(self._lock))
+        except FileNotFoundError:
+            return False
+        except OSError:  # too many open files, for example: that says nothing about the lock
+            return True
 
     def release(self) -> None:
         """Let another process take its turn."""

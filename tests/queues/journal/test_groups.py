@@ -61,8 +61,19 @@ def read(owners):
     inbox.release()
     return len(lines)
 
+def refuse():
+    handler = SegmentHandler("key", journal=root, deliver=False, journal_group=group)
+    logger = logging.Logger("app")
+    logger.addHandler(handler)
+    logger.info("Event", extra={"user_id": ""})
+    return logger.info("Event", extra={"user_id": "u-17"}) or handler.drain(0)
+
 place = Place(root, "key", trust_in(group))
 place.live(make=True).close()
+if len(sys.argv) > 2:
+    print(json.dumps([as_user(writer, refuse), as_user(reader, refuse),
+                      sorted(name for name in os.listdir(root) if name.startswith("dead"))]))
+    sys.exit()
 written = as_user(writer, write)
 modes = [oct(os.stat(os.path.join(path, name)).st_mode & 0o7777)
          for path, _, names in os.walk(place.live_path) for name in names if name[-1] == "l"]
@@ -83,6 +94,25 @@ class TestUsers(unittest.TestCase):
             given = [f"{directory}/journal", group.gr_name, group.gr_gid, WRITER, READER]
             program = PROGRAM.replace("sys.argv[1]", repr(str(given).replace("'", '"')))
             self.assertEqual(run_python(program), [True, ["0o640"], 0, 1, 0])
+
+    def test_two_writers(self) -> None:
+        """Two users write to one journal, and each has a file of dead letters."""
+        group = grp.getgrall()[-1]
+        with TemporaryDirectory() as directory:
+            Path(directory).chmod(0o755)
+            given = [f"{directory}/journal", group.gr_name, group.gr_gid, WRITER, READER]
+            program = PROGRAM.replace("sys.argv[1]", repr(str(given).replace("'", '"')))
+            letters = [f"dead-letters-u{user}.jsonl" for user in (WRITER, READER)]
+            found = run_python("import sys; sys.argv += ['', '']\n" + program)
+            self.assertEqual(found, [True, True, letters])
+
+    def test_parents_of_a_shared_place(self) -> None:
+        """Directories that are made above a shared one can be passed by the group."""
+        with TemporaryDirectory() as directory:
+            root = Path(directory) / "a" / "b" / "journal"
+            Folder.own(str(root), Trust(group=os.getegid()), make=True).close()
+            modes = [stat.S_IMODE(path.stat().st_mode) for path in (root, *root.parents[:2])]
+            self.assertEqual(modes, [0o2770, 0o755, 0o755])
 
 
 class TestTrust(unittest.TestCase):

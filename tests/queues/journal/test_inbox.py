@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +16,7 @@ from segment_logging._queues.journal.inbox import Inbox
 from segment_logging._queues.journal.outbox import Outbox
 from segment_logging._queues.journal.place import Place
 from tests import needs
+from tests.builders import run_python
 from tests.queues.cases import KEY, JournalCase, a_journal, a_line, acknowledge, taken_from
 
 
@@ -57,6 +59,57 @@ class InboxCase(JournalCase):
     def leave(self, name: str, *contents: bytes) -> Path:
         """Leave files of a process that is dead and had handed its messages over."""
         return self.leave_behind(*(one + b"\n" for one in contents), name=f"{name}-handed-over")
+
+
+class TestLeftovers(InboxCase):
+    def test_an_empty_file_without_an_owner(self) -> None:
+        """An empty file in a directory that has lost its `owner.lock` is removed with it."""
+        directory = self.leave("1-1-a", a_line(1))
+        (directory / "owner.lock").unlink(missing_ok=True)
+        (directory / "00000009.jsonl").touch(0o600)
+        self.assertEqual(self.found(), [a_line(1)])
+        for _ in range(3):
+            self.found()
+        self.assertFalse(directory.exists())
+        self.assertTrue(self.inbox.is_done)
+
+    def test_nothing_is_there_any_more(self) -> None:
+        """If all directories are removed by others, nothing is left to wait for."""
+        directory = self.leave("1-1-a", a_line(1))
+        self.now += 10.0
+        self.inbox.tend(self.now)
+        self.assertFalse(self.inbox.is_done)
+        self.inbox.release()
+        self.inbox.tend(self.now)
+        shutil.rmtree(directory.parent)
+        self.found()
+        self.found()
+        self.assertTrue(self.inbox.is_done)
+        self.assertTrue(self.inbox.is_empty)
+
+    def test_many_small_files(self) -> None:
+        """No more files are held than leave some for connections, and all are taken in turn."""
+        told = run_python(
+            f"""
+import json, os, resource
+from segment_logging._queues.journal.inbox import Inbox
+from segment_logging._queues.journal.place import Place
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (70, hard))
+inbox = Inbox(Place({str(self.root)!r}, {KEY!r}), max_kept_bytes=1 << 20)
+directory = {str(self.leave("1-1-a", *(a_line(number) for number in range(100))))!r}
+inbox.tend(1e9)
+held, sizes = len(os.listdir("/proc/self/fd")), []
+while (batch := inbox.take()) is not None:
+    inbox.acknowledge(len(batch))
+    sizes.append(len(batch))
+    inbox.tend(1e9 + len(sizes))
+print(json.dumps([held, sum(sizes)]))
+"""
+        )
+        held, taken = told
+        self.assertLess(held, 60)
+        self.assertEqual(taken, 100)
 
 
 class TestSealed(InboxCase):

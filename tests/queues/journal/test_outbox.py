@@ -142,6 +142,18 @@ class TestTrouble(OutboxCase):
         self.restore = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
         self.addCleanup(self.restore)
 
+    def test_full_memory(self) -> None:
+        """Once the disk accepts messages again, there is room, even if no thread looks."""
+        outbox = self.an_outbox(max_waiting_messages=2)
+        self.full()
+        self.assertEqual([outbox.put(a_line(number)) for number in (1, 2, 3)], [True, True, False])
+        self.restore()
+        self.now += 2.0  # a disk that has failed is left alone for a moment
+        self.assertTrue(outbox.put(a_line(4)))
+        self.assertEqual(outbox.waiting, 0)
+        outbox.hand_over()
+        self.assertEqual(self.contents(), [[a_line(1), a_line(2), a_line(4)]])
+
     def test_what_the_disk_refuses_waits(self) -> None:
         """Messages wait in memory while the disk is full, and keep their order after that."""
         outbox = self.an_outbox()
