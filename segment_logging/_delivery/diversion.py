@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-Enqueue = Callable[[bytes], None]
+Enqueue = Callable[[bytes], object]
 """A function that accepts an encoded message."""
 
 

@@ -68,8 +68,8 @@ class HandOver:
         self._said_lost = 0
         self.draining = Sealing(self._outbox, self.count)
         """Used by callers that wait."""
-        self.enqueue: Callable[[bytes], None] = self._admission.enqueue
-        """Accept an encoded message. Thread-safe."""
+        self.enqueue: Callable[[bytes], bool] = self._admission.enqueue
+        """Accept an encoded message, or return False if it was dropped. Thread-safe."""
         shutdown.add(self)
 
     # The thread, which seals files. -------------------------------------------------------------

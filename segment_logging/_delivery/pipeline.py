@@ -94,8 +94,8 @@ class Pipeline:
         self._awaited = self._waiters.accepted  # what to wait for at exit
         self._ends_at: Until = lambda: math.inf
         self._losses = Losses(self._queue, self._intake, options)
-        self.enqueue: Callable[[bytes], None] = self._intake.enqueue
-        """Accept an encoded message. Thread-safe."""
+        self.enqueue: Callable[[bytes], bool] = self._intake.enqueue
+        """Accept an encoded message, or return False if it was dropped. Thread-safe."""
         shutdown.add(self)
         warn_without_threads()
 

@@ -39,12 +39,18 @@ class Admission:
         self.dropped = 0
         """Number of messages that were dropped because there was no room."""
 
-    def enqueue(self, record: Any) -> None:
-        """Put an encoded message into the queue. If there is no room, wait or drop the message."""
-        if not self._put(record) and not self._put_later(record):
-            with self._counting:
-                self.dropped += 1
-            self._on_drop(record)
+    def enqueue(self, record: Any) -> bool:
+        """Put an encoded message into the queue. If there is no room, wait or drop the message.
+
+        Returns:
+            False if the message was dropped.
+        """
+        if self._put(record) or self._put_later(record):
+            return True
+        with self._counting:
+            self.dropped += 1
+        self._on_drop(record)
+        return False
 
     def _put_later(self, line: bytes) -> bool:
         end = monotonic() + self.block_timeout

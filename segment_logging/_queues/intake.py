@@ -15,7 +15,7 @@ from .admission import Admission
 from .message_queue import MessageQueue
 
 
-class Intake(Admission, QueueHandler):
+class Intake(Admission, QueueHandler):  # type: ignore[misc]  # `enqueue` also returns a bool
     """Puts encoded messages into the queue, and blocks or drops them if it is full.
 
     Args:

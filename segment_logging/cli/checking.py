@@ -101,14 +101,19 @@ def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> 
         yield _NO_KEY
     else:
         yield check_write_key(write_key)
+    if not chosen.deliver:
+        yield Finding("note", "delivery", "this handler only writes to its journal: check that "
+                      "`segment-logging deliver` runs on this host")  # fmt: skip
+        return
     client = chosen.new_client()
     with closing(client):
-        if chosen.client is None:
+        if chosen.client is None and chosen.broker is None:
             base = chosen.where
             yield from check_region(base, chosen.region)
             yield from check_connection(base, chosen.proxies)
         if write_key is not None and not options.no_event:
-            yield send_test_event(client, write_key)
+            into = None if chosen.broker is None else chosen.where
+            yield send_test_event(client, write_key, into=into)
 
 
 def _checks_of_options(options: argparse.Namespace) -> Iterator[Finding]:

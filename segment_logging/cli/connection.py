@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from .._delivery.retries import RetryPolicy
 from .._options.delivery import write_key_of
 from ..errors import ConfigurationError
 
-_MAX_KEY_BYTES = 4096
+_MAX_KEY_FILE_BYTES = 65_536
 
 
 def add_key_options(parser: argparse.ArgumentParser) -> None:
@@ -76,22 +76,52 @@ def key_of(options: argparse.Namespace) -> str:
         ConfigurationError: there is none, or it cannot be one.
         OSError: the file with it cannot be read.
     """
-    given = options.write_key
-    if given is None and options.write_key_file is not None:
-        with open(options.write_key_file, "rb") as file:
-            found = file.read(_MAX_KEY_BYTES + 1)
-        given = found.decode(errors="replace").strip()
-        if not given or len(found) > _MAX_KEY_BYTES:
+    if options.write_key is None and options.write_key_file is not None:
+        found = write_keys_in(options.write_key_file)
+        if len(found) > 1:
             raise ConfigurationError(
-                f"{options.write_key_file} does not contain a write key: "
-                "write nothing but the write key into it"
+                f"{options.write_key_file} contains {len(found)} write keys: pass a file with one"
             )
-    write_key = write_key_of(given)
+        return found[0]
+    write_key = write_key_of(options.write_key)
     if write_key is None:
         raise ConfigurationError(
             "no write key: set SEGMENT_WRITE_KEY, or pass --write-key-file or --write-key"
         )
     return write_key
+
+
+def write_keys_of(paths: Sequence[str]) -> list[str]:
+    """Return the write keys in some files, or else the environment's.
+
+    Raises:
+        ConfigurationError: there is none, or one cannot be a write key.
+        OSError: a file cannot be read.
+    """
+    found = list(dict.fromkeys(key for path in paths for key in write_keys_in(path)))
+    if not paths and (key := write_key_of(None)) is not None:
+        found = [key]
+    if not found:
+        raise ConfigurationError("no write key: set SEGMENT_WRITE_KEY, or pass --write-key-file")
+    return found
+
+
+def write_keys_in(path: str) -> list[str]:
+    """Return the write keys in a file, at least one. Lines that begin with `#` are comments.
+
+    Raises:
+        ConfigurationError: there is none, or one cannot be a write key.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        content = file.read(_MAX_KEY_FILE_BYTES + 1)
+    lines = map(str.strip, content.decode(errors="replace").split("\n"))
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not keys or len(content) > _MAX_KEY_FILE_BYTES:
+        raise ConfigurationError(
+            f"{path} does not contain write keys: write one on each line, and nothing else"
+        )
+    return [str(write_key_of(key)) for key in keys]
 
 
 @contextmanager

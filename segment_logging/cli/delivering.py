@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._broker.client import BrokerClient
 from .._files import own_path
-from .._options.delivery import DeliveryOptions, write_key_of
+from .._options.delivery import DeliveryOptions
 from .._queues.journal.place import Place, trust_in
 from .._reports import counted
 from .._trust import Trust
 from ..errors import ConfigurationError
+from .connection import positive_number, whole_number, write_keys_of
 from .deliverer import Deliverer
 from .service import Service
 
 NAME = "deliver"
 SUMMARY = "send the messages that other processes write to a journal"
-
-_MAX_KEY_FILE_BYTES = 65_536
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,14 +74,14 @@ def _add_sending_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-attempts",
-        type=_whole,
+        type=whole_number,
         metavar="N",
         default=11,
         help="attempts per batch before it is kept for a minute (default: 11)",
     )
     group.add_argument(
         "--rate",
-        type=_positive,
+        type=positive_number,
         metavar="N",
         help="the largest number of messages to send per second (default: no limit)",
     )
@@ -169,34 +167,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_keys_of(paths: Sequence[str]) -> list[str]:
-    """Return the write keys in some files, or else the environment's.
-
-    Raises:
-        ConfigurationError: there is none, or one cannot be a write key.
-        OSError: a file cannot be read.
-    """
-    found = list(dict.fromkeys(key for path in paths for key in _keys_in(path)))
-    if not paths and (key := write_key_of(None)) is not None:
-        found = [key]
-    if not found:
-        raise ConfigurationError("no write key: set SEGMENT_WRITE_KEY, or pass --write-key-file")
-    return found
-
-
-def _keys_in(path: str) -> Iterator[str]:
-    with open(path, "rb") as file:
-        content = file.read(_MAX_KEY_FILE_BYTES + 1)
-    lines = content.decode(errors="replace").split("\n")
-    keys = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-    if not keys or len(content) > _MAX_KEY_FILE_BYTES:
-        raise ConfigurationError(
-            f"{path} does not contain write keys: write one on each line, and nothing else"
-        )
-    for key in keys:
-        yield str(write_key_of(key))
-
-
 def _trust_of(options: argparse.Namespace) -> Trust:
     try:
         return trust_in(options.group, options.owner)
@@ -244,22 +214,8 @@ def _oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
     return given or None
 
 
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
-
-
 def _seconds(text: str) -> float:
-    return 0.0 if float(text) == 0 else _positive(text)
+    return 0.0 if float(text) == 0 else positive_number(text)
 
 
 def _port(text: str) -> int:
@@ -280,8 +236,7 @@ def _user_id(text: str) -> int:
         raise ValueError from None
 
 
-# argparse shows these names: "invalid whole number value".
-_whole.__name__ = "whole number"
-_positive.__name__ = _seconds.__name__ = "number"
+# argparse shows this name: "invalid number value".
+_seconds.__name__ = "number"
 _port.__name__ = "port"
 _user_id.__name__ = "user"

@@ -124,8 +124,14 @@ def _check_clock(base: str, date: str | None) -> Iterator[Finding]:
                   f"{base}: set it, for example with NTP, since events have its time")  # fmt: skip
 
 
-def send_test_event(client: Client, write_key: str) -> Finding:
-    """Send one event, and return what came of it."""
+def send_test_event(client: Client, write_key: str, *, into: str | None = None) -> Finding:
+    """Send one event, and return what came of it.
+
+    Args:
+        client: sends it.
+        write_key: the Segment source's write key.
+        into: the broker's queue, or None if the event is sent to Segment.
+    """
     event = Track(
         user=User(anonymous_id=_CHECKER), event="segment-logging check", message_id=new_message_id()
     )
@@ -135,6 +141,8 @@ def send_test_event(client: Client, write_key: str) -> Finding:
         return Finding("problem", "test event", str(error))
     except Exception as error:
         return Finding("problem", "test event", f"the client raised {type(error).__name__}")
+    if into is not None:
+        return Finding("ok", "test event", f"stored in {into}: `segment-logging relay` sends it")
     return Finding("ok", "test event", f"accepted: look for the anonymous id {_CHECKER} in the "
                    "source's debugger, as a wrong write key gets the same answer")  # fmt: skip
 

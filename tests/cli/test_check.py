@@ -106,6 +106,20 @@ class TestLogging(CheckCase):
         self.assertEqual(message["anonymousId"], "segment-logging-check")
         self.assertEqual(self.collector.dropped, [])
 
+    def test_another_process_delivers(self) -> None:
+        """A handler that only writes to a journal needs no network, and sends no test event."""
+        place = str(self.directory / "journal")
+        program = f"log.addHandler(SegmentHandler('key', journal={place!r}, deliver=False))"
+        self.assertEqual(self.problems_of_app(f"del handler\n{program}"), [])
+        self.assertEqual(self.collector.messages, [])
+
+    def test_broker(self) -> None:
+        """A broker that cannot be reached is one problem, and not one of Segment's host."""
+        url = dead_host().replace("http", "amqp")
+        program = f"log.addHandler(SegmentHandler('key', broker={url!r}))"
+        found = self.problems_of_app(f"del handler\n{program}")
+        self.assertFinds(found, "test event", "127.0.0.1")
+
     def test_loggers(self) -> None:
         """Each mistake with loggers and handlers is found, with what to do."""
         cases = []

@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from segment_logging import ConfigurationError
 from segment_logging.cli import main
+from segment_logging.cli.connection import write_keys_of
 from segment_logging.cli.deliverer import Figures
-from segment_logging.cli.delivering import write_keys_of
 from segment_logging.cli.metrics import metrics_of
 from segment_logging.cli.service import text_of
 from tests.docs.pages import rows_under

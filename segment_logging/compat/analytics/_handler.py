@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,8 +15,6 @@ from ..._client.client import Client
 from ..._delivery import diversion
 from ..._delivery.counts import Counts
 from ..._delivery.diversion import Enqueue
-from ..._delivery.hand_over import HandOver
-from ..._delivery.pipeline import Pipeline
 from ..._identity.binding import current_identity, only_identity
 from ..._identity.who import NOBODY
 from ..._messages.batch import Batch
@@ -38,7 +37,6 @@ class ClientHandler(SegmentHandler):
         super()._forget()
         self._accepting = new_rlock()  # a thread of the parent process may have held the old one
         self._sync = Counts()
-        self._dropped = 0
 
     def take(self, record: CallRecord) -> None:
         """Handle a call's record. It is about the ids that were passed, not about a bound user."""
@@ -69,15 +67,7 @@ class ClientHandler(SegmentHandler):
         if record.is_sync:
             return partial(self._send_now, record)
         pipeline = self._own.open()
-        return None if pipeline is None else partial(self._put, record, pipeline)
-
-    def _put(self, record: CallRecord, pipeline: Pipeline | HandOver, line: bytes) -> None:
-        """Queue a message, and find out whether it was dropped because the queue is full."""
-        with self._accepting:  # so that only this call can change the count
-            pipeline.enqueue(line)
-            dropped = pipeline.count().dropped
-            record.is_accepted = dropped == self._dropped
-            self._dropped = dropped
+        return None if pipeline is None else partial(_put, record, pipeline.enqueue)
 
     def _send_now(self, record: CallRecord, line: bytes) -> None:
         """Send a message in the calling thread, once."""
@@ -145,6 +135,10 @@ class Queue:
     def join(self) -> None:
         """Do what the client's `flush` does."""
         self._handler.flush()
+
+
+def _put(record: CallRecord, enqueue: Callable[[bytes], bool], line: bytes) -> None:
+    record.is_accepted = enqueue(line)  # False if the queue is full
 
 
 def _accept(record: CallRecord, accept: Enqueue, line: bytes) -> None:
