@@ -146,6 +146,20 @@ class TestButtons(PageTest):
         self.run_js("await page.click('#pause')")
         self.wait_for_names(["B", "A"])
 
+    def test_pause_in_a_burst(self) -> None:
+        """Good messages that arrive during a pause do not push out one that was dropped."""
+        self.open()
+        send(self.collector, track("A"))
+        self.wait_for_names(["A"])
+        self.run_js("await page.keyboard.press('p')")
+        send(self.collector, track("Dropped", userId=...))
+        for number in range(42):
+            send(self.collector, *(track(f"Good {number}") for _ in range(500)))
+        self.run_js("await page.locator('#count-all', { hasText: '21,002' }).waitFor()")
+        self.run_js("await page.click('#pause')")
+        self.run_js("await page.click('[data-tab=dropped]')")
+        self.wait_for_names(["Dropped"])
+
     def test_export(self) -> None:
         """Export saves the selected calls as JSON lines, the oldest first."""
         calls = [track("A"), track("B"), track("C", userId=...)]

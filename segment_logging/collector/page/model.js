@@ -36,20 +36,38 @@ export class Model {
   #sizes = { good: [0, 0], warned: [0, 0], dropped: [0, 0] };
   #test = () => true;
   #job = 0;
+  #later = null; // rows of the view that are shown only after a pause, while it lasts
 
   /** Add a row, the newest of all. */
   add(row) {
     this.rows.push(row);
     if (row.source) this.sources.add(row.source);
-    if (this.#test(row)) {
-      this.view.push(row);
-      this.added += 1;
-    }
+    if (this.#test(row)) this.#show(row);
     const size = this.#sizes[row.kind];
     if (!size) return;
     size[0] += 1;
     size[1] += row.raw.length;
     if (size[0] > MAX_ROWS + 500 || size[1] > MAX_TEXT) this.#trim(row.kind, size);
+  }
+
+  #show(row) {
+    if (this.#later) {
+      this.#later.push(row);
+    } else {
+      this.view.push(row);
+      this.added += 1;
+    }
+  }
+
+  /** Keep the view as it is until `resume`. What arrives is kept, within the usual limits. */
+  pause() {
+    this.#later = [];
+  }
+
+  resume() {
+    const later = this.#later;
+    this.#later = null;
+    for (const row of later) this.#show(row);
   }
 
   #trim(kind, size) {
@@ -62,6 +80,7 @@ export class Model {
     }
     this.rows = this.rows.filter((row) => !row.gone);
     this.view = this.view.filter((row) => !row.gone);
+    if (this.#later) this.#later = this.#later.filter((row) => !row.gone);
   }
 
   /** Remove all rows. */
@@ -69,6 +88,7 @@ export class Model {
     this.#job += 1;
     this.rows = [];
     this.view = [];
+    if (this.#later) this.#later = [];
     for (const kind in this.#sizes) this.#sizes[kind] = [0, 0];
   }
 
@@ -97,6 +117,7 @@ export class Model {
       if (test(this.rows[index])) view.push(this.rows[index]);
     }
     this.view = view.filter((row) => !row.gone);
+    if (this.#later) this.#later = []; // a new filter shows everything that has arrived
     done();
   }
 }

@@ -10,7 +10,6 @@ import { connect } from "./stream.js";
 import { clock, make } from "./text.js";
 import { fillWays } from "./ways.js";
 
-const MAX_HELD = 20_000; // lines that wait while the page is paused
 const STATUS_MS = 5_000;
 
 const $ = (id) => document.getElementById(id);
@@ -23,8 +22,7 @@ const events = new Events((item) => {
 });
 const tabs = [...document.querySelectorAll("[data-tab]")];
 let counts = { accepted: 0, dropped: 0, refused: 0, warned: 0, requests: 0 };
-let held = null; // while the page is paused: [lines, run] of each event
-let heldCount = 0;
+let held = null; // how many messages have arrived while the page is paused
 let linked = null; // the message of a link, until it has arrived
 
 // What arrives. ----------------------------------------------------------------------------------
@@ -42,14 +40,11 @@ connect({
     list.render();
   },
   lines(lines, run) {
-    if (held) {
-      held.push([lines, run]);
-      heldCount += lines.length;
-      while (heldCount > MAX_HELD) heldCount -= held.shift()[0].length;
-      $("pause").textContent = `Resume (${heldCount.toLocaleString("en")})`;
-    } else {
-      take(lines, run);
+    if (held !== null) {
+      held += lines.length;
+      $("pause").textContent = `Resume (${held.toLocaleString("en")})`;
     }
+    take(lines, run);
   },
   counts: (now) => setCounts(now),
   skipped(count) {
@@ -59,7 +54,7 @@ connect({
   },
   cleared(now) {
     model.clear();
-    if (held) [held, heldCount] = [[], 0];
+    if (held !== null) held = 0;
     closePanel();
     setCounts(now, true);
     showParts();
@@ -211,18 +206,16 @@ function findLinked() {
 
 function pause() {
   const isPaused = held === null;
-  const waiting = held;
-  held = isPaused ? [] : null;
-  heldCount = 0;
+  held = isPaused ? 0 : null;
   $("pause").textContent = isPaused ? "Resume" : "Pause";
   $("pause").setAttribute("aria-pressed", isPaused);
-  const next = () => {
-    const one = waiting?.shift();
-    if (!one) return;
-    take(...one);
-    setTimeout(next);
-  };
-  next();
+  if (isPaused) {
+    model.pause();
+  } else {
+    model.resume();
+    showParts();
+    list.render();
+  }
 }
 
 function exportRows() {
