@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from typing_extensions import override
 
-from .._broker.address import address_of
-from .._broker.client import BrokerClient
 from .._client.client import Client, Timeout, Tokens
 from .._client.hosts import EU_HOST, host_of
 from .._messages.message import Message
@@ -58,9 +56,10 @@ def _client_or_none(name: str, value: Any) -> Any:
 
 def _broker_or_none(name: str, value: Any) -> str | None:
     if text_or_none(name, value) is not None:
+        from .._broker.address import address_of  # noqa: PLC0415  # few handlers need it
+
         address_of(value, name=name)
-    url: str | None = value
-    return url
+    return value  # type: ignore[no-any-return]
 
 
 def _proxies_or_none(name: str, value: Any) -> Mapping[str, str] | None:
@@ -150,7 +149,7 @@ class DeliveryOptions(Options):
         if self.broker is not None and self.client is not None:
             raise ConfigurationError("client and broker exclude each other: pass one of them")
         if self.deliver and self.broker is not None:
-            BrokerClient(self.broker)  # so that it is known at start-up if kombu is missing
+            self.new_client()  # so that it is known at start-up if kombu is missing
         elif self.deliver:
             # So that a wrong host, region, timeout or oauth fails at start-up.
             self.new_http_client()
@@ -191,14 +190,18 @@ class DeliveryOptions(Options):
         if self.client is not None:
             return getattr(self.client, "host", None) or type(self.client).__name__
         if self.broker is not None:
-            return address_of(self.broker).shown
+            return str(getattr(self.new_client(), "host", None))
         return self.new_http_client().host
 
     def new_client(self) -> Client:
         """Return the client that was given, or a new client of a broker or of HTTP."""
         if self.client is not None:
             return self.client
-        return self.new_http_client() if self.broker is None else BrokerClient(self.broker)
+        if self.broker is None:
+            return self.new_http_client()
+        from .._broker.client import BrokerClient  # noqa: PLC0415  # few handlers need it
+
+        return BrokerClient(self.broker)
 
     def new_http_client(self, headers: Mapping[str, str] | None = None) -> HttpClient:
         """Return a new HTTP client with these options.
@@ -206,8 +209,7 @@ class DeliveryOptions(Options):
         Args:
             headers: more request headers.
         """
-        # Imported here because a handler with deliver=False needs no client, and requests takes
-        # longer to import than the whole package.
+        # Not needed with deliver=False, and requests takes as long to import as this package.
         from .._client.http_client import HttpClient  # noqa: PLC0415
 
         host = host_of(self.host, self.region)

@@ -78,6 +78,7 @@ PROMISES = {
         "records.test_reader.TestRecords.test_too_large",
         "handler.test_records.TestRecords.test_bad_ones_among_good_ones",
         "handler.test_records.TestRecords.test_raise_exceptions",
+        "handler.test_refusals.TestBounds.test_many_large_values",
     ),
     "the queue is full": (
         "handler.test_life.TestOverflow.test_drop",
@@ -86,6 +87,10 @@ PROMISES = {
         "delivery.test_overflowed.TestOverflow.test_all_that_was_dropped",
         "delivery.test_overflowed.TestBounds.test_limits",
         "test_reports.TestCountReports.test_once_a_minute",
+    ),
+    "the disk is full, or `max_journal_bytes`": (
+        "queues.test_spill.SpillingQueueTest.test_memory_takes_over_from_a_full_journal",
+        "faults.test_hand_over.TestFullDisk.test_until_there_is_room",
     ),
     "with [`broker`](many-hosts.md)": (
         "broker.test_client.TestHandler.test_stalled_broker",
@@ -115,6 +120,16 @@ PROMISES = {
         "hosts.test_batch_jobs.TestCtrlC.test_once",
         "process.test_shutdown.TestLimit.test_starts_once",
         "delivery.test_patience.TestAcknowledged.test_failed_attempts",
+    ),
+    "with [`deliver=False`](one-host.md), the process": (
+        "faults.test_hand_over.TestScript.test_arrives",
+        "faults.test_hand_over.TestScript.test_no_waiting",
+        "faults.test_hand_over.TestScript.test_no_network",
+    ),
+    "`segment-logging deliver` dies": (
+        "faults.test_deliverers.TestSeveral.test_one_takes_over",
+        "faults.test_deliverers.TestSignals.test_a_request_without_an_answer_is_dropped",
+        "faults.test_hand_over.TestStorm.test_nothing_is_lost",
     ),
     "SIGTERM ends the process": (
         "faults.test_exits.TestExits.test_sigterm",
