@@ -82,6 +82,9 @@ class DeliveryError(SegmentError):
             is no status.
         refused: the server's words by message id, if the server accepted a batch but refused these
             messages in it. All others are delivered.
+        delivered: how many messages, from the start of the batch, were delivered although the
+            attempt failed. The handler sends only the others again. If it is above 0, `refused`
+            applies to these messages only.
         cause: why there was no answer, as far as is known.
     """
 
@@ -93,6 +96,7 @@ class DeliveryError(SegmentError):
         retry_after: float | None = None,
         retryable: bool = True,
         refused: Mapping[str, str] = MappingProxyType({}),
+        delivered: int = 0,
         cause: Cause = Cause.OTHER,
     ) -> None:
         super().__init__(text)
@@ -100,6 +104,7 @@ class DeliveryError(SegmentError):
         self.retry_after = retry_after
         self.retryable = retryable
         self.refused = dict(refused)
+        self.delivered = delivered
         self.cause = cause
 
 

@@ -10,7 +10,6 @@ import os
 import time
 
 from .._client import diverted
-from .._messages.batch import Batch
 from .._messages.message import Message
 from .._process.delivering import time_left
 from .._reports import where
@@ -26,7 +25,8 @@ class BrokerClient:
     """Publishes each batch as bundles of JSON Lines, and waits for the broker's confirmations.
 
     The connection is made by the first `send`, in the thread that calls it. A forked child makes
-    its own. If a batch was confirmed in part, its next attempt publishes only the rest.
+    its own. If a batch was confirmed in part, the error's `delivered` is the number of confirmed
+    messages.
 
     Args:
         url: an `amqp` or `amqps` URL, optionally with `?queue=`.
@@ -42,7 +42,6 @@ class BrokerClient:
         check_installed()
         self._connection: Connection | None = None
         self._pid = -1
-        self._partly: tuple[Batch, int] | None = None  # a batch, and its confirmed messages
 
     @property
     def host(self) -> str:
@@ -53,7 +52,7 @@ class BrokerClient:
         """Publish a call or a batch, and return once the broker has stored all of it.
 
         Raises:
-            DeliveryError: it was not confirmed, or not all of it.
+            DeliveryError: it was not confirmed, or not all of it (see its `delivered`).
             MessageTooLarge: a message is above 32,000 bytes. Nothing was published.
             InvalidMessage: `message` is not a message.
         """
@@ -67,10 +66,10 @@ class BrokerClient:
             raise error
 
     def _error_of_attempt(self, write_key: str, message: Message) -> SegmentError | None:
-        partly, self._partly = self._partly, None
-        confirmed = partly[1] if partly is not None and partly[0] is message else 0
+        confirmed = 0
+        failure: SegmentError
         try:
-            lines = lines_of(message, now=time.time())[confirmed:]
+            lines = lines_of(message, now=time.time())
             headers = {KEY_HEADER: key_name_of(write_key)}
             for bundle in bundles_of(lines):
                 left = time_left()
@@ -87,14 +86,12 @@ class BrokerClient:
             failure = error
         except Exception as error:
             self._drop()
-            failure = failure_of(error, self._address)
+            failure = failure_of(error, self._address, delivered=confirmed)
         except BaseException:  # Ctrl-C, when a caller's thread delivers
             self._drop()
             raise
         else:
             return None
-        if confirmed and isinstance(message, Batch):
-            self._partly = (message, confirmed)
         failure.__cause__ = failure.__context__ = None
         return failure.with_traceback(None)
 
@@ -126,9 +123,16 @@ class BrokerClient:
             connection.drop()
 
 
-def failure_of(error: Exception, address: Address) -> DeliveryError:
-    """Return what an exception of kombu means. It contains no text of the exception's own."""
-    return DeliveryError(f"{address.shown} {_what_happened(error)}", cause=Cause.CONNECTION)
+def failure_of(error: Exception, address: Address, *, delivered: int = 0) -> DeliveryError:
+    """Return what an exception of kombu means. It contains no text of the exception's own.
+
+    Args:
+        error: the exception.
+        address: the queue.
+        delivered: how many messages were confirmed before it.
+    """
+    text = f"{address.shown} {_what_happened(error)}"
+    return DeliveryError(text, cause=Cause.CONNECTION, delivered=delivered)
 
 
 def _what_happened(error: Exception) -> str:

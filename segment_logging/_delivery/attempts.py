@@ -97,6 +97,7 @@ class Attempts:
         self._is_suspect = False  # whether it may be to blame for its failure
         self._is_proven = False  # whether others were delivered while it kept failing
         self._error: SegmentError | None = None  # the last one
+        self._failed: _Part | None = None  # by the last attempt, which delivered what came before
 
     @property
     def are_over(self) -> bool:
@@ -109,16 +110,21 @@ class Attempts:
         return len(batch) == left and batch.lines[0] == self._parts[0].batch.lines[0]
 
     def make(self) -> Outcome:
-        """Make the next attempt and return its outcome."""
-        part = self._next_part()
-        if self._is_retry:
-            self._delivery.count(retried=1)
-        self._error = error = self._delivery.send(part.batch)
-        if error is None:
-            self._delivery.count(delivered=len(part.batch), batches=1)
-            return self._settle(part)
-        if isinstance(error, DeliveryError) and error.refused:
-            return self._settle_partly(part, error)
+        """Make the next attempt and return its outcome.
+
+        An attempt that delivered only the first messages has two outcomes, one for each call.
+        """
+        part, self._failed, error = self._failed, None, self._error
+        if part is None or error is None:
+            part = self._next_part()
+            if self._is_retry:
+                self._delivery.count(retried=1)
+            self._error = error = self._delivery.send(part.batch)
+            if error is None:
+                self._delivery.count(delivered=len(part.batch), batches=1)
+                return self._settle(part)
+            if isinstance(error, DeliveryError) and (error.refused or error.delivered > 0):
+                return self._settle_partly(part, error)
         fault = _whose_fault(error)
         if (fault is Fault.MESSAGE or _is_too_slow(error)) and len(part.batch) > 1:
             self._halve(part)
@@ -174,10 +180,8 @@ class Attempts:
         if self._delivery.keep(error):
             return Kept()
         answers = [self._give_up(part, error) for part in self._left()]
-        return Answered(
-            messages=sum(answer.messages for answer in answers),
-            is_set_aside=any(answer.is_set_aside for answer in answers),
-        )
+        is_set_aside = any(answer.is_set_aside for answer in answers)
+        return Answered(messages=sum(one.messages for one in answers), is_set_aside=is_set_aside)
 
     def _next_part(self) -> _Part:
         """Return the first part that is not settled, or another that has not failed yet."""
@@ -205,8 +209,13 @@ class Attempts:
         return Answered(messages=messages, is_set_aside=is_set_aside)
 
     def _settle_partly(self, part: _Part, error: DeliveryError) -> Outcome:
-        """Make dead letters of the messages that the server refused. The others were delivered."""
-        is_set_aside = False
+        """Settle messages that were delivered or refused. The rest is a part that has failed."""
+        is_set_aside, progress = False, self._progress
+        rest = part.batch.without(error.delivered) if error.delivered > 0 else None
+        if rest is not None:
+            first = _Part(Batch.of_lines(part.batch.lines[: error.delivered]))
+            self._parts.insert(self._parts.index(part), first)
+            part.batch, self._failed, part = rest, part, first
         refused = 0
         for words, lines in _refused_lines(part.batch, error).items():
             reason = DeliveryError(
@@ -217,7 +226,10 @@ class Attempts:
             is_set_aside |= self._delivery.give_up(Batch.of_lines(lines), reason)
             refused += len(lines)
         self._delivery.count(dead_lettered=refused, delivered=len(part.batch) - refused, batches=1)
-        return self._settle(part, is_set_aside=is_set_aside)
+        answer = self._settle(part, is_set_aside=is_set_aside)
+        if rest is not None:
+            self._progress = progress  # the attempts at the whole are also attempts at the rest
+        return answer
 
     def _give_up(self, part: _Part, error: SegmentError) -> Answered:
         is_set_aside = self._delivery.give_up(part.batch, error)
@@ -262,10 +274,7 @@ def _is_too_slow(error: SegmentError) -> bool:
 
 
 def _may_be_to_blame(error: SegmentError) -> bool:
-    """Return whether an attempt may have failed because of what the batch contains.
-
-    Not if the server was not reached, or asked to wait.
-    """
+    """Return False if the server was not reached, or asked to wait. The batch is not to blame."""
     if not isinstance(error, DeliveryError):
         return True
     return error.cause is not Cause.CONNECTION and error.status != 429 and not error.retry_after

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import unittest
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
@@ -77,28 +79,51 @@ class TestPublishing(BrokerCase):
 
     def test_existing_queue(self) -> None:
         """A queue that exists is used as it is. If it is full, messages are kept and sent later,
-        and those that were confirmed are not sent again."""
+        and the error counts those that were confirmed."""
         self.broker.declare(self.queue, max_length=2)
         client = self.a_client()
         lines = [
             encode(a_track(f"E{number}", properties={"pad": "x" * 30_000}).to_dict())
             for number in range(12)
         ]
-        batch = Batch.of_lines(lines)
+        batch: Batch | None = Batch.of_lines(lines)
         events: list[str] = []
         failures = 0
         for _ in range(20):
+            assert batch is not None
             try:
                 client.send(KEY, batch)
             except DeliveryError as error:
                 failures += 1
                 self.assertIn("it is full", str(error))
+                batch = batch.without(error.delivered)
                 events += [call["event"] for call in self.calls()]
             else:
                 break
         events += [call["event"] for call in self.calls()]
         self.assertEqual(events, [f"E{number}" for number in range(12)])
         self.assertGreater(failures, 0)
+
+    def test_confirmed_messages_are_delivered(self) -> None:
+        """When the attempts at a full queue are used up, confirmed messages count as delivered,
+        and only the others become dead letters."""
+        self.broker.declare(self.queue, max_length=2)
+        letters = self.enterContext(TemporaryDirectory()) + "/letters.jsonl"
+        handler = SegmentHandler(KEY, broker=self.url, dead_letters=letters, max_attempts=1)
+        with self.assertLogs("segment_logging"):
+            for number in range(12):
+                extra = {"user_id": "u", "pad": "x" * 30_000}
+                handler.handle(a_record(f"E{number}", extra=extra))
+            self.assertTrue(handler.drain(30))
+            handler.close()
+        published = {call["event"] for call in self.calls()}
+        text = Path(letters).read_text(encoding="utf-8")
+        dead = [json.loads(line)["message"]["event"] for line in text.splitlines()]
+        self.assertTrue(published and dead)
+        self.assertEqual(published & set(dead), set())
+        self.assertEqual(published | set(dead), {f"E{number}" for number in range(12)})
+        counts = handler.counts()
+        self.assertEqual((counts.delivered, counts.dead_lettered), (len(published), len(dead)))
 
     def test_removed_queue(self) -> None:
         """If the queue was removed, the next message is not confirmed, and declares it again."""

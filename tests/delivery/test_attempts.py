@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from segment_logging import MessageTooLarge, SegmentError
+from segment_logging import DeliveryError, MessageTooLarge, SegmentError
 from segment_logging._delivery.outcomes import Tally
 from segment_logging._delivery.retries import RetryPolicy
 from segment_logging._messages.batch import Batch
+from segment_logging._messages.encoding import encode
 from segment_logging._messages.message import Message
+from segment_logging.errors import Cause
 from segment_logging.testing import FakeClient
+from tests.builders import a_track
 from tests.delivery.cases import (
     Case,
     End,
@@ -237,6 +240,92 @@ class ConfigurationFaultTest(Case):
             deliver(self.a_delivery(FakeClient([401])), a_batch("Secret event"), self.waits)
         self.assertNotIn("Secret", reports.output[0])
         self.assertNotIn("u-17", reports.output[0])
+
+
+class DeliveredInPartTest(Case):
+    """Attempts that failed after the first messages were delivered."""
+
+    def script(self, *failures: DeliveryError) -> Callable[[Message], DeliveryError | int]:
+        """Return a script of failures, after which everything succeeds. It notes what is sent."""
+        self.sent: list[list[str]] = []
+        left = list(failures)
+
+        def answer(message: Message) -> DeliveryError | int:
+            self.sent.append(events_of(message))
+            return left.pop(0) if left else 200
+
+        return answer
+
+    def test_rest_is_tried_again(self) -> None:
+        """Delivered messages are settled, and only the rest is sent again after the pause."""
+        failures = [DeliveryError("full", delivered=2), DeliveryError("full", delivered=1)]
+        end, tally, _ = self.deliver(self.script(*failures), *"ABCDEF")
+        self.assertEqual(self.sent, [list("ABCDEF"), list("CDEF"), list("DEF")])
+        self.assertEqual((end, tally), (End.ANSWERED, Tally(delivered=6, batches=3, retried=2)))
+        self.assertEqual(self.waits.seconds, [0.0, 0.5])
+
+    def test_settled_at_once(self) -> None:
+        """Delivered messages are acknowledged before the pause, and the rest is kept."""
+        self.waits = Waits(until=0)
+        delivery = self.a_delivery(FakeClient([DeliveryError("full", delivered=4)]))
+        end, tally, rest = deliver(delivery, a_batch(*"ABCDEF"), self.waits)
+        self.assertEqual((end, tally), (End.KEPT, Tally(delivered=4, batches=1)))
+        assert rest is not None
+        self.assertEqual(events_of(rest), ["E", "F"])
+
+    def test_no_dead_letters_of_them(self) -> None:
+        """When the attempts are used up, or never help, only the rest becomes dead letters."""
+        failures = [
+            DeliveryError("full", delivered=4, cause=Cause.CONNECTION),
+            DeliveryError("forbidden", delivered=4, status=403),
+            DeliveryError("wrong", delivered=4, retryable=False),
+        ]
+        for failure in failures:
+            with self.subTest(failure=failure), self.reports() as reports:
+                self.letters = Letters()
+                script = self.script(*[failure] * (1 + (not failure.retryable)))
+                end, tally, _ = self.deliver(script, *"ABCDEF", policy=RetryPolicy(max_attempts=1))
+                self.assertEqual(end, End.ANSWERED)
+                self.assertEqual((tally.delivered, tally.dead_lettered), (4, 2))
+                self.assertEqual(self.letters.events, ["E", "F"])
+                self.assertEqual(len(reports.output), 1)
+
+    def test_attempts_are_counted_on(self) -> None:
+        """The attempts at the whole batch are also attempts at its rest."""
+        failures = [DeliveryError("full", delivered=1, cause=Cause.CONNECTION)] * 3
+        with self.reports():
+            _, tally, _ = self.deliver(
+                self.script(*failures), *"ABCDEF", policy=RetryPolicy(max_attempts=3)
+            )
+        self.assertEqual(self.sent, [list("ABCDEF"), list("BCDEF"), list("CDEF")])
+        self.assertEqual((tally.delivered, tally.dead_lettered), (3, 3))
+
+    def test_in_a_half(self) -> None:
+        """A half of a batch can be delivered in part as well. Messages are settled in order."""
+        failures = [DeliveryError("unreadable", status=400), DeliveryError("full", delivered=1)]
+        _, tally, _ = self.deliver(self.script(*failures), *"ABCDEF")
+        self.assertEqual(self.sent, [list("ABCDEF"), list("ABC"), list("BC"), list("DEF")])
+        self.assertEqual((tally.delivered, tally.dead_lettered), (6, 0))
+
+    def test_all(self) -> None:
+        """If all messages were delivered all the same, nothing is left to send."""
+        for delivered in (3, 4):
+            failure = DeliveryError("closed", delivered=delivered)
+            end, tally, _ = self.deliver(self.script(failure), *"ABC")
+            self.assertEqual((end, tally), (End.ANSWERED, Tally(delivered=3, batches=1)))
+            self.assertEqual(len(self.sent), 1)
+
+    def test_some_refused(self) -> None:
+        """Of the messages before the rest, those that the server refused become dead letters."""
+        calls = [a_track(event, message_id=f"id-{event}") for event in "ABCD"]
+        batch = Batch.of_lines([encode(call.to_dict()) for call in calls])
+        failure = DeliveryError("down", delivered=2, refused={"id-B": "no"})
+        client = FakeClient(self.script(failure))
+        with self.reports():
+            _, tally, _ = deliver(self.a_delivery(client), batch, self.waits)
+        self.assertEqual(self.sent, [list("ABCD"), list("CD")])
+        self.assertEqual(self.letters.events, ["B"])
+        self.assertEqual((tally.delivered, tally.dead_lettered), (3, 1))
 
 
 class AttemptsUsedUpTest(Case):
