@@ -17,7 +17,7 @@ demo: $(VENV)/.installed ## Run a small application against a local collector
 	@$(RUN) examples/demo.py
 
 test: $(VENV)/.installed-dev ## Run all tests
-	$(RUN) -W error -m tests
+	$(RUN) -W error -m tests --rerun
 
 test-fast: $(VENV)/.installed-dev ## Run the tests that start no process and no server
 	$(RUN) -W error -m tests --fast

@@ -3,6 +3,10 @@
 A pattern selects the tests whose dotted name contains it. A pattern with a `*` must match the whole
 name. The last line of output shows the counts. The exit status is 1 if a test failed, if no test
 ran, or if fewer tests passed than `--at-least`.
+
+With `--rerun`, a module with a failed test runs again after all others, when the machine is quiet,
+and the second attempt counts. The first failure is printed all the same: a test that passes only at
+its second attempt should be mended.
 """
 
 from __future__ import annotations
@@ -26,6 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--fast", action="store_true", help="skip tests that start a process or server"
     )
+    parser.add_argument(
+        "--rerun", action="store_true", help="give modules that failed a second attempt"
+    )
     parser.add_argument("--at-least", type=int, default=0, help="tests that must pass")
     parser.add_argument(workers.SERVE, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -33,19 +40,22 @@ def main(arguments: Sequence[str]) -> int:
         _prepare(options)
         workers.serve(partial(suite.run, patterns=options.patterns))
         return 0
-    return suite.show(_run(options), at_least=options.at_least)
+    outcomes = _run(options, suite.modules())
+    if options.rerun:
+        outcomes = suite.with_second_attempts(outcomes, lambda module: _run(options, [module]))
+    return suite.show(outcomes, at_least=options.at_least)
 
 
-def _run(options: argparse.Namespace) -> Iterator[tuple[Outcome, str]]:
+def _run(options: argparse.Namespace, modules: Sequence[str]) -> Iterator[tuple[Outcome, str]]:
     jobs = options.jobs or _default_jobs()
     if jobs == 1:
         _prepare(options)
-        for module in suite.modules():
+        for module in modules:
             yield suite.run(module, options.patterns), ""
         logging.shutdown()  # its output, if any, must come before the last line
         return
     own = ["--fast"] * options.fast
-    yield from workers.run_in_workers(suite.modules(), [*own, *options.patterns], jobs=jobs)
+    yield from workers.run_in_workers(modules, [*own, *options.patterns], jobs=jobs)
 
 
 def _prepare(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 import unittest
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -109,6 +109,34 @@ def run(module: str, patterns: Sequence[str] = ()) -> Outcome:
         seconds=time.perf_counter() - began,
         missing=sorted(result.missing),
     )
+
+
+def with_second_attempts(
+    outcomes: Iterable[tuple[Outcome, str]],
+    run_again: Callable[[str], Iterable[tuple[Outcome, str]]],
+) -> Iterator[tuple[Outcome, str]]:
+    """Yield the outcomes, with those of second attempts in place of the first few failures.
+
+    The failure of a first attempt is printed, but does not count.
+
+    Args:
+        outcomes: the outcomes of first attempts, each with the output of the module's tests.
+        run_again: the function that runs the module with a given name again.
+    """
+    failed = []
+    for outcome, written in outcomes:
+        if outcome.failed and len(failed) < _MOST_SECOND_ATTEMPTS:
+            print(f"{written}{outcome.report}", file=sys.stderr, flush=True)
+            failed.append(outcome.module)
+        else:
+            yield outcome, written
+    for module in failed:
+        print(f"second attempt: {module}", file=sys.stderr, flush=True)
+        yield from run_again(module)
+
+
+_MOST_SECOND_ATTEMPTS = 5
+"""If more modules failed, a busy machine is hardly the cause."""
 
 
 def show(outcomes: Iterable[tuple[Outcome, str]], *, at_least: int = 0) -> int:

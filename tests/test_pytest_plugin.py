@@ -78,7 +78,7 @@ def test_sending_unseen():
 WITHOUT_SENDING = "not sending"
 
 
-@unittest.skipUnless(find_spec("pytest"), "pytest is not installed")
+@unittest.skipUnless(find_spec("pytest"), "needs pytest")
 class TestPlugin(unittest.TestCase):
     @override
     def setUp(self) -> None:
@@ -99,7 +99,7 @@ class TestPlugin(unittest.TestCase):
         """
         other = [str(Path(sys.prefix, version))] if version else []
         if other and not Path(other[0]).is_dir():
-            self.skipTest(f"{version} is not installed: run make test")
+            self.skipTest(f"needs {version}: run make test")
         (self.directory / "test_app.py").write_text(tests, encoding="utf-8")
         (self.directory / "pytest.ini").write_text(f"[pytest]\n{ini}\n", encoding="utf-8")
         done = subprocess.run(

@@ -6,7 +6,7 @@ import io
 import unittest
 from contextlib import redirect_stderr, redirect_stdout
 
-from .suite import Outcome, modules, run, show
+from .suite import Outcome, modules, run, show, with_second_attempts
 from .workers import run_in_workers
 
 SAMPLES = "tests.samples"
@@ -70,6 +70,39 @@ class TestShow(unittest.TestCase):
         self.assertEqual(self.shown(Outcome(module="none"))[0], 1)
         self.assertEqual(self.shown(passed, at_least=4)[0], 1)
         self.assertEqual(self.shown(passed, at_least=3)[0], 0)
+
+
+class TestSecondAttempts(unittest.TestCase):
+    def counted(self, count: int, second: Outcome) -> tuple[list[Outcome], str]:
+        """Return what counts if `count` modules failed at first, and what was printed."""
+        first = [Outcome(module="good", passed=2)]
+        first += [
+            Outcome(module=f"bad{number}", passed=1, failed=1, report="why it failed")
+            for number in range(count)
+        ]
+        with redirect_stderr(io.StringIO()) as stderr:
+            outcomes = with_second_attempts(
+                [(outcome, "") for outcome in first], lambda module: [(second, "")]
+            )
+            return [outcome for outcome, _ in outcomes], stderr.getvalue()
+
+    def test_passes(self) -> None:
+        """A module that passes at its second attempt has passed; why it failed is printed."""
+        second = Outcome(module="bad0", passed=2)
+        outcomes, printed = self.counted(1, second)
+        self.assertEqual([outcome.failed for outcome in outcomes], [0, 0])
+        self.assertIs(outcomes[1], second)
+        self.assertIn("why it failed", printed)
+
+    def test_fails_again(self) -> None:
+        """A module that fails twice has failed."""
+        outcomes, _ = self.counted(1, Outcome(module="bad0", passed=1, failed=1))
+        self.assertEqual([outcome.failed for outcome in outcomes], [0, 1])
+
+    def test_many(self) -> None:
+        """If many modules fail, the later ones have failed at their first attempt."""
+        outcomes, _ = self.counted(9, Outcome(module="again", passed=2))
+        self.assertEqual(sum(outcome.failed for outcome in outcomes), 4)
 
 
 class TestWorkers(unittest.TestCase):

@@ -112,6 +112,7 @@ class _Worker:
         """Stop the worker, and return how it exited, with its remaining output."""
         self._requests.close()
         if self._process.wait(60):
+            self._module = f"the end of the process of {self._module}"
             return self._died("a process failed at its end"), self._read()
         return Outcome(module="the end of a process"), self._read()
 

@@ -125,7 +125,7 @@ class TestPython(ProgramTest):
                     ("track", "Signup", "u-17", {"plan": "pro"}),
                 )
 
-    @unittest.skipUnless(find_spec("pytest"), "pytest is not installed")
+    @unittest.skipUnless(find_spec("pytest"), "needs pytest")
     def test_pytest(self) -> None:
         """The example for pytest passes."""
         (example,) = (block for block in blocks("python") if "segment_events" in block.text)

@@ -203,7 +203,7 @@ class TestRq(RedisTest):
         for worker in ("Worker", "SimpleWorker", "SpawnWorker"):
             with self.subTest(worker):
                 if not hasattr(rq.worker, worker):
-                    self.skipTest(f"rq has no {worker}")
+                    self.skipTest(f"needs rq's {worker}")
                 self.start_over()
                 self.assert_all_arrive(RQ_JOBS + RQ_CONNECT.format(""), worker)
 

@@ -24,7 +24,7 @@ class LoguruCase(unittest.TestCase):
     @override
     def setUpClass(cls) -> None:
         if not find_spec("loguru"):
-            raise unittest.SkipTest("loguru is not installed")
+            raise unittest.SkipTest("needs loguru")
         logger.remove()  # loguru's default sink on stderr
 
     @override

@@ -36,7 +36,7 @@ class StructlogCase(unittest.TestCase):
     @override
     def setUpClass(cls) -> None:
         if not find_spec("structlog"):
-            raise unittest.SkipTest("structlog is not installed")
+            raise unittest.SkipTest("needs structlog")
 
     @override
     def setUp(self) -> None:
@@ -312,7 +312,7 @@ class TestToKeywords(StructlogCase):
         """`render_to_log_args_and_kwargs` leaves the template to logging."""
         render = getattr(structlog.stdlib, "render_to_log_args_and_kwargs", None)
         if render is None:
-            self.skipTest("this structlog is older than 25.1")
+            self.skipTest("needs structlog 25.1")
         logger, captured = self.configure(*usual()[:5], render), self.capture()
         logger.info("Paid %s", 7, user_id="u")
         self.assertEqual(captured.assert_tracked("Paid %s").properties, {"message": "Paid 7"})

@@ -208,7 +208,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual([message.to_dict()["event"] for message in client.messages], ["Signup"])
 
 
-@unittest.skipUnless(find_spec("django"), "Django is not installed")
+@unittest.skipUnless(find_spec("django"), "needs Django")
 class TestDjango(unittest.TestCase):
     def test_case(self) -> None:
         """It works with Django's test cases, whichever base class comes first."""

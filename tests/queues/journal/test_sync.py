@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import unittest
 
-from segment_logging._queues.journal import sync
 from segment_logging._queues.journal.journal import Journal
+from segment_logging._queues.journal.sync import INTERVAL
 from tests import needs
 from tests.builders import PROJECT, syncs_counted
 from tests.queues.cases import (
@@ -40,7 +40,7 @@ class SyncTest(JournalCase):
         """The interval is as short as the documentation says."""
         for page in ("docs/delivery.md", "README.md"):
             text = (PROJECT / page).read_text(encoding="utf-8")
-            self.assertIn(f"about the last {sync.INTERVAL} s", text)
+            self.assertIn(f"about the last {INTERVAL} s", text)
 
     def test_interval_syncs_soon_and_not_each_message(self) -> None:
         """With "interval", one later sync covers all messages until then."""
