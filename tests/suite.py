@@ -55,10 +55,14 @@ class Outcome:
 
 
 def modules() -> list[str]:
-    """Return the names of all test modules, with those that start many processes first."""
+    """Return the names of all test modules, with those that take longest first."""
     paths = [path.relative_to(HERE.parent) for path in HERE.rglob("test_*.py")]
     names = sorted(".".join(path.with_suffix("").parts) for path in paths)
-    return sorted(names, key=lambda name: not name.startswith(("tests.hosts.", "tests.faults.")))
+    return sorted(names, key=lambda name: not name.startswith(_TAKE_LONGEST))
+
+
+_TAKE_LONGEST = ("tests.broker.", "tests.browser.", "tests.faults.", "tests.hosts.", "tests.relay.")
+"""Their tests start many processes."""
 
 
 _NEED_AN_OPERATING_SYSTEM = (
