@@ -31,6 +31,19 @@ PROPERTIES = {
 }
 """The properties of the event that all benchmarks send. The encoded event has about 560 bytes."""
 
+VISITOR = {
+    "ip": "203.0.113.9",
+    "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "locale": "de-DE",
+    "page": {
+        "path": "/checkout",
+        "referrer": "https://shop.example/cart",
+        "search": "?step=3",
+        "url": "https://shop.example/checkout?step=3",
+    },
+}
+"""The context of an event in a request, which a program has to pass to the SDK itself."""
+
 LABELS = {
     "nothing": "a handler that does nothing",
     "stock": "logging.handlers.QueueHandler",
@@ -42,6 +55,7 @@ LABELS = {
     "journal-plain": "segment-logging, journal",
     "journal-off": "segment-logging[speed], journal, sync off",
     "segment": "segment-analytics-python",
+    "segment-request": "segment-analytics-python, in a request",
     "posthog": "posthog",
     "rudder": "rudder-sdk-python",
 }
@@ -110,7 +124,7 @@ def open_subject(
         upload_interval: how long an SDK waits for more messages. The SDKs' default is 0.5.
     """
     properties = PROPERTIES if properties is None else properties
-    if name in SDKS:
+    if name in SDKS or name == "segment-request":
         return _open_sdk(name, url, properties, as_shipped, upload_interval)
     if name == "nothing":
         return _through_logging(name, Nothing(), properties, lambda: None)
@@ -179,15 +193,16 @@ def _open_sdk(
         options["flush_interval" if name == "posthog" else "upload_interval"] = upload_interval
     if name == "posthog":
         return _open_posthog(options, properties)
-    if name == "segment":
+    if name.startswith("segment"):
         from segment.analytics.client import Client  # noqa: PLC0415
     else:
         from rudderstack.analytics.client import Client  # noqa: PLC0415
     client = Client("bench", **options)
     track = client.track
+    more = {"context": VISITOR} if name == "segment-request" else {}
 
     def call() -> None:
-        track(USER, NAME, properties)
+        track(USER, NAME, properties, **more)
 
     return Subject(call, client.flush)
 

@@ -127,7 +127,7 @@ def with_second_attempts(
         outcomes: the outcomes of first attempts, each with the output of the module's tests.
         run_again: the function that runs the module with a given name again.
     """
-    failed = []
+    failed: list[str] = []
     for outcome, written in outcomes:
         if outcome.failed and len(failed) < _MOST_SECOND_ATTEMPTS:
             print(f"{written}{outcome.report}", file=sys.stderr, flush=True)
