@@ -156,9 +156,12 @@ class TestOutage(PoisonCase):
         """A 429, a refused connection or an unknown name never makes a batch suspect."""
         for fault in (429, (500, 1.5), DeliveryError("refused", cause=Cause.CONNECTION)):
             sizes: list[int] = []
+            down = [True]
 
-            def answer(message: Message, fault: Any = fault, sizes: Any = sizes) -> Any:
-                if "bad" in events_in(message):
+            def answer(
+                message: Message, fault: Any = fault, sizes: Any = sizes, down: Any = down
+            ) -> Any:
+                if down and "bad" in events_in(message):
                     sizes.append(len(events_in(message)))
                     return fault
                 return 200
@@ -172,6 +175,9 @@ class TestOutage(PoisonCase):
                 self.assertEqual(set(sizes), {2})
                 self.assertEqual(handler.counts().dead_lettered, 0)
                 handler.close()
+            down.clear()
+            self.log(handler, "last")
+            self.assertTrue(handler.drain(20))  # so that nothing writes to the journal any more
             self.setUp()
 
 
