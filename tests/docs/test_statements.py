@@ -14,7 +14,7 @@ from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._queues.choice import queue_for
 
 from ..builders import PROJECT
-from .pages import PAGES, rows_under
+from .pages import PAGES, README, rows_under
 
 KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
 
@@ -59,12 +59,13 @@ class TestQueue(unittest.TestCase):
         self.assertEqual(options.max_dead_letter_bytes, 256 << 20)
         self.assertIn("`max_dead_letter_bytes`, which is 256 MiB", self.text)
 
-    def test_troubleshooting(self) -> None:
-        """docs/troubleshooting.md gives the same size."""
-        self.assertIn(
-            f"room for {accepted_of(1):,} messages or 64 MiB",
-            " ".join(PAGES["docs/troubleshooting.md"].split()),
-        )
+    def test_other_pages(self) -> None:
+        """The README and docs/troubleshooting.md give the same size."""
+        for page in (README, "docs/troubleshooting.md"):
+            with self.subTest(page=page):
+                self.assertIn(
+                    f"{accepted_of(1):,} messages or 64 MiB", " ".join(PAGES[page].split())
+                )
 
 
 class TestVersions(unittest.TestCase):
