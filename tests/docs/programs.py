@@ -132,6 +132,22 @@ assert result.testsRun and result.wasSuccessful(), result.failures + result.erro
 
 OWN_LOGGER = LOGGER.replace("logger.addHandler(handler)\n", "")
 
+DELETED = """
+import io
+def urlopen(request, timeout):
+    assert request.get_method() == "POST"
+    assert request.full_url == "https://api.segmentapis.com/regulations"
+    assert request.get_header("Authorization") == "Bearer the-token"
+    assert json.loads(request.data)["subjectIds"] == ["u-17"]
+    return io.BytesIO(b'{"data": {"regulateId": "1"}}')
+assert delete_user("u-17", "the-token")["data"] == {"regulateId": "1"}
+"""
+"""Nothing is sent to Segment's Public API."""
+
+IN_A_WORKER = """
+post_fork(None, None)
+"""
+
 SURROUNDINGS = {
     "README.md": Surroundings(before="", arrives=(SIGNUP, ("track", "Order Completed", "u-17"))),
     "docs/index.md": Surroundings(before="", arrives=(SIGNUP,)),
@@ -174,6 +190,7 @@ SURROUNDINGS = {
     "docs/delivery.md": Surroundings(),
     "docs/privacy.md": Surroundings(
         before=OWN_LOGGER,
+        after=DELETED,
         arrives=(("track", "Signup", sha256(b"ada@example.com").hexdigest()),),
     ),
     "docs/options.md": Surroundings(before=""),
@@ -181,7 +198,7 @@ SURROUNDINGS = {
         before="", arrives=(("identify", None, "u-17"), SIGNUP, SIGNUP)
     ),
     "docs/metrics.md": Surroundings(
-        before=LOGGER.replace("logger.addHandler(handler)\n", ""),
+        before=OWN_LOGGER,
         after=TRACED,
         arrives=(SIGNUP,),
         needs=("prometheus_client", "opentelemetry"),
@@ -194,5 +211,10 @@ SURROUNDINGS = {
         ),
     ),
     "docs/collector.md": Surroundings(before=""),
+    "docs/troubleshooting.md": Surroundings(arrives=(SIGNUP,)),
+    "docs/operating.md": Surroundings(
+        before=OWN_LOGGER, after=IN_A_WORKER, needs=("opentelemetry",)
+    ),
+    "docs/destinations.md": Surroundings(before=""),
 }
 """The surroundings of every page that contains Python, by the page's path."""

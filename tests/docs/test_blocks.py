@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import io
 import json
 import logging
 import os
@@ -14,28 +13,26 @@ import sys
 import tempfile
 import tomllib
 import unittest
-from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import yaml
 from typing_extensions import override
 
 from segment_logging import SegmentHandler, SegmentJsonFormatter
-from segment_logging.cli import main
 from segment_logging.collector import Collector
 from segment_logging.testing import FakeClient
 
 from ..builders import PROJECT, a_record
+from .commands import check_command
 from .pages import NO_RUN, PAGES, blocks, blocks_of, inline_code, program_of
 from .programs import SURROUNDINGS
 
 KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
 """The key that replaces YOUR_WRITE_KEY, which the package refuses."""
 
-RUN = ("python", "yaml", "sh", "toml", "json", "ini")
+RUN = ("python", "yaml", "sh", "toml", "json", "ini", "dockerfile")
 NOT_RUN = {
     ("docs/design.md", "text"): "a diagram of the life of a message",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
@@ -242,6 +239,16 @@ class TestOthers(unittest.TestCase):
             program, *words = shlex.split(unit["Service"]["ExecStart"])
             check_command(self, [Path(program).name, *words])
 
+    def test_dockerfile(self) -> None:
+        """Each image runs a command that exists, without a shell, which would not pass signals."""
+        for block in blocks("dockerfile"):
+            instructions = [line.partition(" ") for line in block.text.splitlines()]
+            for name, _, rest in instructions:
+                self.assertIn(name, ("FROM", "RUN", "COPY", "WORKDIR", "USER", "CMD"))
+                if name == "CMD":
+                    check_command(self, json.loads(rest))
+            self.assertEqual(instructions[-1][0], "CMD")
+
     def test_toml(self) -> None:
         """The pytest plugin defines each documented pytest setting."""
         for block in blocks("toml"):
@@ -283,37 +290,3 @@ class TestOthers(unittest.TestCase):
             self.assertEqual(
                 len(re.findall(r"^\s*```", text, re.MULTILINE)), 2 * len(blocks_of(page))
             )
-
-
-def check_command(test: unittest.TestCase, words: list[str]) -> None:
-    """Assert that a command exists and has the options that are passed."""
-    match words:
-        case ["export", assignment]:
-            name = assignment.partition("=")[0]
-            test.assertIn(name, ("SEGMENT_BROKER", "SEGMENT_HOST", "SEGMENT_WRITE_KEY"))
-        case ["pip", "install", requirement]:
-            name, _, extra = requirement.rstrip("]").partition("[")
-            project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-            test.assertEqual(name, project["project"]["name"])
-            test.assertIn(extra, ("", *project["project"]["optional-dependencies"]))
-        case ["echo", message, "|", *others]:
-            json.loads(message)
-            check_command(test, others)
-        case ["make", target]:
-            makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-            test.assertRegex(makefile, rf"(?m)^{re.escape(target)}:")
-        case ["python", "-m", module]:
-            test.assertIsNotNone(find_spec(module), module)
-        case ["curl", *_, url]:
-            with Collector() as collector:
-                found = Request(url.replace("http://127.0.0.1:8765", collector.url), method="HEAD")
-                urlopen(found, timeout=10).close()
-        case ["segment-logging", command, *arguments]:
-            with redirect_stdout(io.StringIO()) as told, test.assertRaises(SystemExit) as ended:
-                main([command, "--help"])
-            test.assertEqual(ended.exception.code, 0)
-            for argument in arguments:
-                if argument.startswith("-"):
-                    test.assertIn(f"{argument} ", told.getvalue().replace("]", " "))
-        case _:
-            test.fail(f"unknown command, add a check: {words}")

@@ -20,9 +20,14 @@ from .pages import DOCS, PAGES, README, blocks, inline_code, links, rows_under
 
 DOCUMENTATION = "https://segment-logging.readthedocs.io/"
 REPOSITORY = "https://github.com/segment-logging/segment-logging"
+RAW = "https://raw.githubusercontent.com/segment-logging/segment-logging/main/"
 
 INTERNAL = {"headers", "proxies", "steps", "visitor"}
 """Shared modules of `contrib` that are not public."""
+
+
+ELSEWHERE = {"changelog", "contributing", "getting-started"}
+"""Pages whose contents the README has, or whose sources it links to."""
 
 
 class TestReadme(unittest.TestCase):
@@ -34,6 +39,22 @@ class TestReadme(unittest.TestCase):
         """All links are absolute, because package indexes show the README as well."""
         for link in links(README):
             self.assertRegex(link, "^https://")
+
+    def test_picture(self) -> None:
+        """The README shows the collector's page, with an address that works on other sites."""
+        pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGES[README])
+        self.assertEqual(len(pictures), 1)
+        for picture in pictures:
+            self.assertTrue(Path(PROJECT, picture.removeprefix(RAW)).is_file(), picture)
+
+    def test_pages_are_listed(self) -> None:
+        """The README links to every page of the documentation that is not a part of another."""
+        linked = {link.partition("/latest/")[2] for link in links(README)}
+        for page in PAGES:
+            name = page.removeprefix("docs/").removesuffix(".md")
+            if page != README and not name.endswith("index") and name not in ELSEWHERE:
+                with self.subTest(page=page):
+                    self.assertIn(f"{name}.html", linked)
 
     def test_frameworks(self) -> None:
         """The README names the same integration for each framework as the framework's page."""

@@ -1,0 +1,104 @@
+"""Tests that plain statements in the documentation are true: limits, versions, reports."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+import unittest
+
+from typing_extensions import override
+
+from segment_logging._options.delivery import DeliveryOptions
+from segment_logging._queues.choice import queue_for
+
+from ..builders import PROJECT
+from .pages import PAGES, README, rows_under
+
+KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
+
+
+def accepted_of(size_bytes: int) -> int:
+    """Return how many messages of this size a queue with default options accepts."""
+    queue = queue_for(KEY, DeliveryOptions())
+    line = bytes(size_bytes)
+    accepted = 0
+    while queue.put(line):
+        accepted += 1
+    return accepted
+
+
+class TestQueue(unittest.TestCase):
+    @override
+    def setUp(self) -> None:
+        self.text = " ".join(PAGES["docs/operating.md"].split())
+
+    def test_messages(self) -> None:
+        """Of small messages, a default queue holds as many as docs/operating.md states."""
+        for size_bytes in (560, 671):
+            with self.subTest(size_bytes=size_bytes):
+                accepted = accepted_of(size_bytes)
+                self.assertIn(f"holds up to {accepted:,} messages or 64 MiB", self.text)
+
+    def test_bytes(self) -> None:
+        """Of larger messages, a default queue holds as many bytes as docs/operating.md states."""
+        self.assertIn("With messages of more than 671 bytes, 64 MiB", self.text)
+        for size_bytes in (672, 32_000):
+            with self.subTest(size_bytes=size_bytes):
+                accepted = accepted_of(size_bytes)
+                self.assertLess(accepted, 100_000)
+                self.assertEqual(accepted, 67_108_864 // size_bytes)
+        self.assertIn("(67,108,864 bytes)", self.text)
+
+    def test_journal(self) -> None:
+        """The sizes that docs/operating.md gives for files are the defaults."""
+        options = DeliveryOptions()
+        self.assertEqual(options.max_journal_bytes, 1 << 30)
+        self.assertIn("`max_journal_bytes`, 1 GiB by default", self.text)
+        self.assertEqual(options.max_dead_letter_bytes, 256 << 20)
+        self.assertIn("`max_dead_letter_bytes`, which is 256 MiB", self.text)
+
+    def test_other_pages(self) -> None:
+        """The README and docs/troubleshooting.md give the same size."""
+        for page in (README, "docs/troubleshooting.md"):
+            with self.subTest(page=page):
+                self.assertIn(
+                    f"{accepted_of(1):,} messages or 64 MiB", " ".join(PAGES[page].split())
+                )
+
+
+class TestVersions(unittest.TestCase):
+    def test_pythons(self) -> None:
+        """docs/versions.md lists the Pythons of the package's metadata, and how CI tests them."""
+        rows = rows_under("docs/versions.md", "What is tested")
+        by_how = [re.findall(r"3\.(\d+)", row.first) for row in rows if "CPython" in row.first]
+        project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+        classifiers = " ".join(project["project"]["classifiers"])
+        self.assertEqual([*by_how[0], *by_how[1]], re.findall(r"Python :: 3\.(\d+)", classifiers))
+        packages = (PROJECT / "tests" / "next" / "package.json").read_text(encoding="utf-8")
+        self.assertEqual(
+            [f"python-3.{minor}" for minor in by_how[1]], list(json.loads(packages)["dependencies"])
+        )
+        script = PROJECT / ".ci" / "run"
+        if script.exists():  # not in the source distribution
+            minors = re.search(r"for minor in ([\d ]+);", script.read_text(encoding="utf-8"))
+            assert minors is not None
+            self.assertEqual(by_how[0], minors[1].split())
+
+
+class TestReports(unittest.TestCase):
+    def test_texts(self) -> None:
+        """Each report in docs/troubleshooting.md is in a text of the package."""
+        texts = {
+            node.value
+            for path in (PROJECT / "segment_logging").rglob("*.py")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        rows = rows_under("docs/troubleshooting.md", "What the reports mean")
+        self.assertGreater(len(rows), 10)
+        for row in rows:
+            with self.subTest(report=row.first):
+                report = row.first.strip("`")
+                self.assertTrue(any(report in text for text in texts))
