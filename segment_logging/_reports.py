@@ -90,21 +90,60 @@ def where(error: BaseException) -> str:
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}"
 
 
-def say_refused(record: logging.LogRecord, error: BaseException) -> None:
-    """Print what was wrong with a record and where it was logged, but none of its contents.
+class RefusedReports:
+    """Prints what was wrong with records and where they were logged, but none of their contents.
 
-    Never raises, even close to the recursion limit, where it may print nothing.
+    Each reason is printed at most ten times a minute for each place in the program. A loop over bad
+    data would otherwise fill stderr.
+
+    Args:
+        clock: returns the monotonic time in seconds.
     """
-    try:
-        ours = type(error).__module__.startswith(__package__ or "")
-        text = error if ours else f"raised while the record was read ({where(error)})"
-        about = record.__dict__.get
-        say(
-            f"{type(error).__name__}: {text}\n"
-            f'  File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
-        )
-    except Exception:
-        return
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._said: dict[object, tuple[float, int]] = {}  # since when, and how many times
+        self._unsaid: dict[object, int] = {}
+
+    def say(self, record: logging.LogRecord, error: BaseException) -> None:
+        """Print a reason. Never raises, even close to the recursion limit."""
+        try:
+            ours = type(error).__module__.startswith(__package__ or "")
+            text = str(error) if ours else f"raised while the record was read ({where(error)})"
+            about = record.__dict__.get
+            place = f'File "{about("pathname")}", line {about("lineno")}, in {about("funcName")}'
+            more = self._more((text.translate(_WITHOUT_DIGITS), place))
+            if more is not None:
+                say(f"{type(error).__name__}: {text}{more}\n  {place}")
+        except Exception:
+            return
+
+    def say_at_last(self) -> None:
+        """Print how many records were refused for reasons that were already printed."""
+        number = sum(self._unsaid.values())
+        self._unsaid.clear()
+        if number:
+            say(f"{counted(number, 'more event')} {were(number)} refused for the same reasons")
+
+    def _more(self, key: object) -> str | None:
+        """Return what to add about the records that were not reported; None: do not print."""
+        now = self._clock()
+        since, number = self._said.get(key, (now, 0))
+        if now >= since + _INTERVAL:
+            since, number = now, 0
+        if number >= _SAID_AT_MOST:
+            self._unsaid[key] = self._unsaid.get(key, 0) + 1
+            return None
+        if len(self._said) >= _MOST_REASONS:
+            self._said.clear()
+        self._said[key] = since, number + 1
+        unsaid = self._unsaid.pop(key, 0)
+        return f" (and {unsaid:,} more since this was last printed)" if unsaid else ""
+
+
+_SAID_AT_MOST = 10
+_MOST_REASONS = 1_000
+_WITHOUT_DIGITS = dict.fromkeys(map(ord, "0123456789,"))  # sizes differ for the same reason
 
 
 class Reporter:

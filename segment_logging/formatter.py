@@ -14,7 +14,7 @@ from typing_extensions import override
 from ._options.records import RecordOptions
 from ._options.table import chosen, rows_of
 from ._records.reader import RecordReader
-from ._reports import say_refused
+from ._reports import RefusedReports
 from .errors import InvalidMessage, MessageTooLarge
 
 
@@ -42,14 +42,16 @@ class SegmentJsonFormatter(JsonFormatter):
         own = {name: options.pop(name) for name in rows_of(RecordOptions) if name in options}
         super().__init__(*args, **options)
         self._reader = RecordReader(chosen(RecordOptions, own))
+        self._refused = RefusedReports()
 
     @override
     def format(self, record: logging.LogRecord) -> str:
         """Return one line. Never raises.
 
         An event that Segment would drop, or a record that cannot be written, becomes an ordinary
-        line without extras. The reason is printed to stderr, unless `logging.raiseExceptions` is
-        False. If this method raised instead, `logging` would print the contents of the record.
+        line without extras. The reason is printed to stderr, at most ten times a minute for each
+        place in the program, unless `logging.raiseExceptions` is False. If this method raised
+        instead, `logging` would print the contents of the record.
         """
         try:
             fields = self._reader.fields_of(record)
@@ -57,7 +59,7 @@ class SegmentJsonFormatter(JsonFormatter):
             return super().format(record) if line is None else line.decode()
         except Exception as error:
             if logging.raiseExceptions:
-                say_refused(record, error)
+                self._refused.say(record, error)
             return super().format(_bare(record))
 
     @override
@@ -84,6 +86,7 @@ class OnlyEvents(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._reader = RecordReader(RecordOptions())
+        self._refused = RefusedReports()
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
@@ -94,7 +97,7 @@ class OnlyEvents(logging.Filter):
             return True
         except Exception as error:  # must not reach the application
             if logging.raiseExceptions:
-                say_refused(record, error)
+                self._refused.say(record, error)
             return False
 
 

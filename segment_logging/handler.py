@@ -31,7 +31,6 @@ from ._process.threads import THREAD_NAME
 from ._records.once import MESSAGE_ID, is_first_meeting
 from ._records.reader import RecordReader
 from ._records.writers import not_an_event, unusual
-from ._reports import say_refused
 from .errors import UnknownArgument
 
 _TABLES = (DeliveryOptions, RecordOptions)
@@ -224,15 +223,16 @@ class SegmentHandler(logging.Handler):
     def handleError(self, record: logging.LogRecord) -> None:
         """Print on stderr what was wrong with a record and where it was logged.
 
-        Like `logging.Handler.handleError`, this prints nothing if `logging.raiseExceptions` is
-        False, and it never raises. Unlike it, this does not print the record's message and
-        arguments, which may be personal data.
+        Each reason is printed at most ten times a minute for each place in the program, so a loop
+        over bad data does not fill stderr. `logging.raiseExceptions = False` turns it off. Unlike
+        `logging.Handler.handleError`, this does not print the record's message and arguments, which
+        may be personal data. Never raises.
         """
         error = sys.exc_info()[1]
         if diversion.current is not None and error is not None:
             diversion.current.reject(record, error)
         elif logging.raiseExceptions and error is not None:
-            say_refused(record, error)
+            self._refusals.say(record, error)
 
     def _open(self, record: logging.LogRecord) -> Enqueue | None:
         """Return the function that queues messages in this process, or None without a write key."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import logging
 import unittest
 from contextlib import redirect_stderr
 
 from segment_logging._delivery.losses import _of_drops
-from segment_logging._reports import CountReports, counted
+from segment_logging._reports import CountReports, RefusedReports, counted
+from segment_logging.errors import InvalidMessage
 
 
 class TestCounted(unittest.TestCase):
@@ -24,6 +26,53 @@ def said(drops: CountReports, dropped: int, now: float) -> str:
     with redirect_stderr(stderr):
         drops.report(dropped, now=now)
     return stderr.getvalue()
+
+
+class TestRefusedReports(unittest.TestCase):
+    def setUp(self) -> None:
+        self.now = 0.0
+        self.reports = RefusedReports(clock=lambda: self.now)
+
+    def said(self, text: str, *, line: int = 7) -> str:
+        """Return what is printed about a record that was logged in this line."""
+        record = logging.LogRecord("shop", logging.INFO, "shop.py", line, "Signup", None, None)
+        with redirect_stderr(io.StringIO()) as stderr:
+            self.reports.say(record, InvalidMessage(text))
+        return stderr.getvalue()
+
+    def test_ten_times_a_minute(self) -> None:
+        """Each reason is printed ten times a minute for each place, with the number of others."""
+        printed = [self.said("too large (40,123 bytes)") for _ in range(1_000)]
+        self.assertIn('too large (40,123 bytes)\n  File "shop.py", line 7', printed[0])
+        self.assertTrue(all(printed[:10]))
+        self.assertEqual(set(printed[10:]), {""})
+        self.now = 60.0
+        again = self.said("too large (51 bytes)")
+        self.assertIn("too large (51 bytes) (and 990 more since this was last printed)", again)
+        self.assertIn("too large (51 bytes)\n", self.said("too large (51 bytes)"))
+
+    def test_places_and_reasons(self) -> None:
+        """Another reason, or another place, is printed at once."""
+        self.assertTrue(self.said("one"))
+        self.assertTrue(self.said("one", line=8))
+        self.assertTrue(self.said("another"))
+
+    def test_many(self) -> None:
+        """The memory does not grow with the number of reasons."""
+        for number in range(3_000):
+            self.said("one", line=number)
+        self.assertLessEqual(len(self.reports._said), 1_000)
+
+    def test_at_last(self) -> None:
+        """At the end, the number of those that were not printed is printed once."""
+        for _ in range(12):
+            self.said("one")
+        with redirect_stderr(io.StringIO()) as stderr:
+            self.reports.say_at_last()
+            self.reports.say_at_last()
+        self.assertEqual(
+            stderr.getvalue(), "segment_logging: 2 more events were refused for the same reasons\n"
+        )
 
 
 class TestCountReports(unittest.TestCase):

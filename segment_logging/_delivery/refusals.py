@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from .._clock import monotonic
-from .._reports import CountReports, counted, were
+from .._reports import CountReports, RefusedReports, counted, were
 from ..errors import InvalidMessage
 from .own import OwnPipeline
 
@@ -19,6 +21,7 @@ class Refusals:
         self._own = own
         self._about_nobody = 0
         self._reports = CountReports(_of_nobody)
+        self._reasons = RefusedReports()
 
     def add(self, refusal: InvalidMessage) -> None:
         """Record a message that Segment would drop or that cannot be encoded."""
@@ -30,9 +33,14 @@ class Refusals:
             if pipeline is not None:
                 pipeline.refuse(refusal)
 
+    def say(self, record: logging.LogRecord, error: BaseException) -> None:
+        """Print why a record was refused, unless the same was printed often in the last minute."""
+        self._reasons.say(record, error)
+
     def tell_at_last(self) -> None:
         """Report refusals that are not reported yet, because there may be no later chance."""
         self._reports.report_at_end(self._about_nobody, at_last=True)
+        self._reasons.say_at_last()
 
 
 def _is_about_nobody(refusal: InvalidMessage) -> bool:
