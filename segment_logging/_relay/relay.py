@@ -86,7 +86,7 @@ class Relay:
             )
             self._last_settled = session.last_settled
             session.end()
-            self._past = self.figures
+            self._past = self.figures.ended()
             self._session = None
 
     def _wait_out(self) -> None:
@@ -114,15 +114,5 @@ class Relay:
         """The totals since the start."""
         session = self._session
         if session is None:
-            return self._past + Figures()
-        tallies = [source.tally for source in session.sources]
-        present = Figures(
-            received=sum(source.received for source in session.sources) + session.strayed,
-            delivered=sum(tally.delivered for tally in tallies),
-            dead_lettered=sum(tally.dead_lettered for tally in tallies) + session.strayed,
-            batches=sum(tally.batches for tally in tallies),
-            retried=sum(tally.retried for tally in tallies),
-            unacknowledged=session.unacknowledged,
-            is_connected=True,
-        )
-        return self._past + present
+            return self._past
+        return self._past + session.figures

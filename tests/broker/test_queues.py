@@ -79,7 +79,7 @@ class TestLoaded(BrokerCase):
         )
 
     def test_same(self) -> None:
-        """The broker shows the same for the loaded queues as for those that the package declares."""
+        """The broker shows the same for loaded queues as for those that the package declares."""
         loaded = self.listed()
         self.assertEqual(len(loaded), 2)
         for queue in (DEFAULT_QUEUE, f"{DEFAULT_QUEUE}.dead"):
