@@ -13,8 +13,9 @@ from .._reports import Reporter, report
 from .figures import Figures
 from .session import Ending, Session, Settings
 
-_SHORTEST_PAUSE = 0.5
-_LONGEST_PAUSE = 30.0  # between two attempts to connect
+SHORTEST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+"""The longest time in seconds between two attempts to connect."""
 
 
 class Relay:
@@ -53,7 +54,7 @@ class Relay:
 
     def run(self) -> None:
         """Relay until `stop` is called. Connects again whenever the connection is lost."""
-        pause = _SHORTEST_PAUSE
+        pause = SHORTEST_PAUSE
         while not self._is_stopped:
             received = self._past.received
             try:
@@ -63,9 +64,9 @@ class Relay:
                 self._reporter.once("broker", f"{failure}; trying to connect again")
                 self._wait(pause)
                 has_worked = self._past.received > received
-                pause = _SHORTEST_PAUSE if has_worked else min(2 * pause, _LONGEST_PAUSE)
+                pause = SHORTEST_PAUSE if has_worked else min(2 * pause, LONGEST_PAUSE)
             else:
-                pause = _SHORTEST_PAUSE
+                pause = SHORTEST_PAUSE
                 if ending is Ending.OUTAGE:
                     self._wait_out()
 

@@ -32,7 +32,7 @@ NAME = "relay"
 SUMMARY = "send the messages in a broker's queue to Segment"
 
 _MAX_KEY_FILE_BYTES = 1 << 20
-_LIVENESS_INTERVAL = 5.0
+LIVENESS_INTERVAL = 5.0
 _FIGURES_INTERVAL = 60.0
 
 
@@ -179,7 +179,7 @@ class _Watch:
         """Do what is due."""
         now = monotonic()
         if now >= self._touch_at:
-            self._touch_at = now + _LIVENESS_INTERVAL
+            self._touch_at = now + LIVENESS_INTERVAL
             self._touch(relay)
         if now >= self._print_at:
             self._print_at = now + _FIGURES_INTERVAL
