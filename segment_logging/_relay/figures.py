@@ -1,9 +1,7 @@
-"""The figures of a relay: for a line per minute, and for the liveness file."""
+"""The figures of a relay: for a line per minute, the liveness file, and metrics."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from .._messages.encoding import encode
@@ -70,24 +68,3 @@ class Figures:
 
 _NAMES = tuple(Figures.__dataclass_fields__)
 _TOTALS = ("received", "delivered", "dead_lettered", "returned", "batches", "retried")
-
-
-def write_liveness(path: str, figures: Figures) -> None:
-    """Replace a file with the figures. Its time of modification shows that the relay lives.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    written = f"{path}.new"
-    file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        os.write(file, f"{figures.json()}\n".encode())
-    finally:
-        os.close(file)
-    os.replace(written, path)
-
-
-def remove_liveness(path: str) -> None:
-    """Remove the file, because the relay ends."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)

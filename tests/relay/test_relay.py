@@ -235,8 +235,8 @@ class TestCommand(RelayCase):
         keys = str(self.folder / "keys")
         for arguments, words in (
             (("--broker", "redis://u:s3cr3t@shop", "--write-key-file", keys), "16 of 30,000"),
-            (("--write-key-file", str(self.folder)), "cannot be read"),
-            (("--write-key-file", "/dev/null"), "is empty"),
+            (("--write-key-file", str(self.folder)), "Is a directory"),
+            (("--write-key-file", "/dev/null"), "does not contain write keys"),
             ((), "no write key"),
             (("--write-key-file", keys, "--host", "s3cr3t"), "host must be"),
         ):
