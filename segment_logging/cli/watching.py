@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from .._reports import Reporter
+from .._reports import Reporter, say
 from .metrics import MetricsServer
 
 _CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -42,7 +42,7 @@ def print_line(line: str) -> None:
 
 @contextmanager
 def metrics_served(port: int | None, text: Callable[[], str]) -> Iterator[None]:
-    """Serve metrics during the block, if there is a port, and print where.
+    """Serve metrics during the block, if there is a port, and report where.
 
     Args:
         port: the port on loopback; 0 picks one.
@@ -55,7 +55,7 @@ def metrics_served(port: int | None, text: Callable[[], str]) -> Iterator[None]:
         yield
         return
     with MetricsServer(port, text) as server:
-        print_line(f"metrics are at {server.url}")
+        say(f"metrics are at {server.url}")  # not on stdout, which may be read as JSON
         yield
 
 

@@ -69,8 +69,8 @@ class TestServices(RelayCase):
     def test_metrics(self) -> None:
         """Prometheus finds the relay's figures on loopback, and they add up."""
         relay = self.start("relay", "--metrics-port", "0")
-        assert relay.stdout is not None
-        url = relay.stdout.readline().split("metrics are at ")[1].strip()
+        assert relay.stderr is not None
+        url = relay.stderr.readline().split("metrics are at ")[1].strip()
         self.assertTrue(url.startswith("http://127.0.0.1:"))
         self.publish("A", "B")
         found: dict[str, float] = {}
