@@ -135,10 +135,15 @@ def failure_of(error: Exception, address: Address, *, delivered: int = 0) -> Del
     return DeliveryError(text, cause=Cause.CONNECTION, delivered=delivered)
 
 
+def is_refusal(error: Exception) -> bool:
+    """Return whether an exception of kombu is the broker's refusal to store a message."""
+    return type(error).__name__ == "MessageNacked"
+
+
 def _what_happened(error: Exception) -> str:
     code = getattr(error, "reply_code", None) or getattr(error, "code", None)
     kind = type(error).__name__
-    if kind == "MessageNacked":
+    if is_refusal(error):
         return "refuses messages, because it is full: start relays, or raise its limit"
     if code == _NO_ROUTE:
         return "has been removed: it is declared again"

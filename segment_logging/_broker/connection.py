@@ -28,10 +28,34 @@ stalled never returns."""
 MAX_QUEUE_BYTES = 4 << 30
 """How much a queue that we declare can hold: about ten million messages."""
 
-_MAX_DEAD_BYTES = 1 << 30
-_DELIVERY_LIMIT = 1_000_000
-"""How many times a message may return to its queue. RabbitMQ 4 dead-letters it after 20 times,
-which an outage could reach."""
+MAX_DEAD_QUEUE_BYTES = 1 << 30
+DELIVERY_LIMIT = 1_000_000
+"""How many times a message may return to its queue. The default of RabbitMQ 4 is 20 times, which an
+outage could reach. After that, a message is dead-lettered, or removed from a queue that has no
+dead-letter exchange."""
+
+
+def arguments_of(address: Address) -> dict[str, dict[str, str | int]]:
+    """Return the arguments with which both queues are declared, by the name of the queue.
+
+    The dead-letter queue is first, because messages can be moved to it as soon as the other exists.
+    Source: https://www.rabbitmq.com/docs/quorum-queues
+    """
+    both: dict[str, str | int] = {
+        "x-queue-type": "quorum",
+        "x-overflow": "reject-publish",
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    return {
+        address.dead_queue: {**both, "x-max-length-bytes": MAX_DEAD_QUEUE_BYTES},
+        address.queue: {
+            **both,
+            "x-max-length-bytes": MAX_QUEUE_BYTES,
+            "x-dead-letter-exchange": "",  # the default exchange, whose routing keys are queues
+            "x-dead-letter-routing-key": address.dead_queue,
+            "x-dead-letter-strategy": "at-least-once",
+        },
+    }
 
 
 class Received(NamedTuple):
@@ -124,20 +148,8 @@ class Connection:
         limits. Both are quorum queues, which do not lose confirmed messages. A full queue refuses
         further messages, so that they stay where they are.
         """
-        address = self._address
-        durable = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
-        self._declare(address.dead_queue, {**durable, "x-max-length-bytes": _MAX_DEAD_BYTES})
-        self._declare(
-            address.queue,
-            {
-                **durable,
-                "x-max-length-bytes": MAX_QUEUE_BYTES,
-                "x-delivery-limit": _DELIVERY_LIMIT,
-                "x-dead-letter-exchange": "",
-                "x-dead-letter-routing-key": address.dead_queue,
-                "x-dead-letter-strategy": "at-least-once",
-            },
-        )
+        for queue, arguments in arguments_of(self._address).items():
+            self._declare(queue, arguments)
 
     def _declare(self, queue: str, arguments: Mapping[str, Any]) -> None:
         if not self._is_amqp:

@@ -7,14 +7,15 @@ this module sleeps. The listener, which makes the attempts, sleeps between them.
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
 from typing import Any
 
 from typing_extensions import override
 
-from .._client.answers import Fault, fault_of
+from .._client.answers import Fault
 from .._messages.batch import Batch
-from ..errors import Cause, DeliveryError, SegmentError
-from .abandoned import value_of
+from ..errors import DeliveryError, SegmentError
+from .blame import is_too_slow, may_be_to_blame, refused_lines, whose_fault
 from .outcomes import Answered, Halved, Kept, Outcome, SetBack, Stuck
 from .retries import Progress
 from .sending import Sending
@@ -62,13 +63,14 @@ class _Part:
         has_failed: whether an attempt at it has failed.
         failed_at: how many batches had been delivered when it or the whole failed last.
         failures: how many attempts at it have failed although others were delivered in between.
+        is_set_aside: whether its messages were given up, but are not in the dead letters.
     """
 
-    __slots__ = ("batch", "failed_at", "failures", "has_failed", "is_settled")
+    __slots__ = ("batch", "failed_at", "failures", "has_failed", "is_set_aside", "is_settled")
 
     def __init__(self, batch: Batch, *, failed_at: int = 0) -> None:
         self.batch = batch
-        self.is_settled = False
+        self.is_settled = self.is_set_aside = False
         self.has_failed = False
         self.failed_at = failed_at
         self.failures = 0
@@ -125,8 +127,8 @@ class Attempts:
                 return self._settle(part)
             if isinstance(error, DeliveryError) and (error.refused or error.delivered > 0):
                 return self._settle_partly(part, error)
-        fault = _whose_fault(error)
-        if (fault is Fault.MESSAGE or _is_too_slow(error)) and len(part.batch) > 1:
+        fault = whose_fault(error)
+        if (fault is Fault.MESSAGE or is_too_slow(error)) and len(part.batch) > 1:
             self._halve(part)
             return Halved()
         if fault is Fault.MESSAGE:
@@ -138,7 +140,7 @@ class Attempts:
     def _try_again(self, part: _Part, error: SegmentError) -> Outcome:
         """Return what to do after an attempt that failed because of the network, or seems to."""
         delivered = self._delivery.tally.batches
-        if self._is_suspect and _may_be_to_blame(error):
+        if self._is_suspect and may_be_to_blame(error):
             is_proven = delivered > part.failed_at
             self._is_proven |= is_proven
             part.has_failed, part.failed_at = True, delivered
@@ -158,7 +160,7 @@ class Attempts:
         if again is not None:
             return again
         part.failed_at = delivered
-        return Stuck() if _may_be_to_blame(error) else self.give_in()
+        return Stuck() if may_be_to_blame(error) else self.give_in()
 
     def suspect(self) -> None:
         """Find the messages that are to blame, because others were delivered."""
@@ -180,8 +182,7 @@ class Attempts:
         if self._delivery.keep(error):
             return Kept()
         answers = [self._give_up(part, error) for part in self._left()]
-        is_set_aside = any(answer.is_set_aside for answer in answers)
-        return Answered(messages=sum(one.messages for one in answers), is_set_aside=is_set_aside)
+        return Answered(tuple(run for answer in answers for run in answer.runs))
 
     def _next_part(self) -> _Part:
         """Return the first part that is not settled, or another that has not failed yet."""
@@ -199,42 +200,55 @@ class Attempts:
             self._parts.insert(place, half)
         self._begin_part()
 
-    def _settle(self, part: _Part, *, is_set_aside: bool = False) -> Answered:
-        """Note that a part is settled. Messages are acknowledged once all before them are."""
-        part.is_settled = True
+    def _settle(self, *parts: _Part) -> Answered:
+        """Note that parts are settled. Messages are acknowledged once all before them are."""
+        for part in parts:
+            part.is_settled = True
         self._begin_part()
-        messages = 0
+        runs = []
         while self._parts and self._parts[0].is_settled:
-            messages += len(self._parts.popleft().batch)
-        return Answered(messages=messages, is_set_aside=is_set_aside)
+            part = self._parts.popleft()
+            runs.append((len(part.batch), part.is_set_aside))
+        return Answered(tuple(runs))
 
     def _settle_partly(self, part: _Part, error: DeliveryError) -> Outcome:
         """Settle messages that were delivered or refused. The rest is a part that has failed."""
-        is_set_aside, progress = False, self._progress
-        rest = part.batch.without(error.delivered) if error.delivered > 0 else None
+        settled, progress = part.batch, self._progress
+        rest = settled.without(error.delivered) if error.delivered > 0 else None
         if rest is not None:
-            first = _Part(Batch.of_lines(part.batch.lines[: error.delivered]))
-            self._parts.insert(self._parts.index(part), first)
-            part.batch, self._failed, part = rest, part, first
+            settled = Batch.of_lines(settled.lines[: error.delivered])
         refused = 0
-        for words, lines in _refused_lines(part.batch, error).items():
+        unstored: set[bytes] = set()
+        for words, lines in refused_lines(settled, error).items():
             reason = DeliveryError(
                 f"refused by the server ({words or 'without a reason'}): look at what it holds",
                 status=error.status,
                 retryable=False,
             )
-            is_set_aside |= self._delivery.give_up(Batch.of_lines(lines), reason)
+            if self._delivery.give_up(Batch.of_lines(lines), reason):
+                unstored.update(lines)
             refused += len(lines)
-        self._delivery.count(dead_lettered=refused, delivered=len(part.batch) - refused, batches=1)
-        answer = self._settle(part, is_set_aside=is_set_aside)
+        self._delivery.count(dead_lettered=refused, delivered=len(settled) - refused, batches=1)
+        place = self._parts.index(part)
+        self._parts.remove(part)
+        if rest is not None:
+            part.batch, self._failed = rest, part
+            self._parts.insert(place, part)
+        parts = []
+        for is_set_aside, run in groupby(settled.lines, unstored.__contains__):
+            parts.append(_Part(Batch.of_lines(list(run))))
+            parts[-1].is_set_aside = is_set_aside
+        for one in reversed(parts):
+            self._parts.insert(place, one)
+        answer = self._settle(*parts)
         if rest is not None:
             self._progress = progress  # the attempts at the whole are also attempts at the rest
         return answer
 
     def _give_up(self, part: _Part, error: SegmentError) -> Answered:
-        is_set_aside = self._delivery.give_up(part.batch, error)
+        part.is_set_aside = self._delivery.give_up(part.batch, error)
         self._delivery.count(dead_lettered=len(part.batch))
-        return self._settle(part, is_set_aside=is_set_aside)
+        return self._settle(part)
 
     def use_up(self) -> bool:
         """Leave one attempt, after which another batch is tried. Return whether that is possible.
@@ -266,32 +280,3 @@ class Attempts:
 _USED_UP = 1_000_000  # attempts, which no policy allows
 _FAILURES_OF_ONE = 3
 """How many times a single message fails, while others are delivered, until it is to blame."""
-
-
-def _is_too_slow(error: SegmentError) -> bool:
-    """Return whether the time was over before all of the request was sent."""
-    return isinstance(error, DeliveryError) and error.cause is Cause.UPLOAD
-
-
-def _may_be_to_blame(error: SegmentError) -> bool:
-    """Return False if the server was not reached, or asked to wait. The batch is not to blame."""
-    if not isinstance(error, DeliveryError):
-        return True
-    return error.cause is not Cause.CONNECTION and error.status != 429 and not error.retry_after
-
-
-def _refused_lines(batch: Batch, error: DeliveryError) -> dict[str, list[bytes]]:
-    """Return the lines of the messages that a server refused, by its words."""
-    found: dict[str, list[bytes]] = {}
-    for line in batch.lines:
-        value = value_of(line)
-        message_id = value.get("messageId") if isinstance(value, dict) else None
-        if isinstance(message_id, str) and message_id in error.refused:
-            found.setdefault(error.refused[message_id], []).append(line)
-    return found
-
-
-def _whose_fault(error: SegmentError) -> Fault:
-    if isinstance(error, DeliveryError):
-        return fault_of(error.status, retryable=error.retryable)
-    return Fault.MESSAGE  # InvalidMessage from the client

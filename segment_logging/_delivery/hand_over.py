@@ -109,12 +109,7 @@ class HandOver:
         moments.append(self._drops.report(self._admission.dropped, now=now))
         trouble = self._outbox.trouble
         if self._outbox.waiting and trouble is not None:
-            self._reporter.once(
-                "journal",
-                f"the journal in {self._outbox.place.live_path} cannot be written to "
-                f"({trouble.strerror}): until it can, messages wait in memory only; free disk "
-                "space, raise max_journal_bytes, or correct its owner and permissions",
-            )
+            self._reporter.once("journal", self._outbox.place.text_of(trouble))
         else:
             self._reporter.over("journal")
         return min((moment for moment in moments if moment is not None), default=None)

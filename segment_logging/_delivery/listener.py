@@ -276,6 +276,6 @@ class Listener(Pauses, QueueListener):
 
     def _acknowledge(self, answer: Answered) -> None:
         action = self._life.on(Event.ANSWERED)
-        if answer.messages:
-            self._messages.acknowledge(answer.messages, set_aside=answer.is_set_aside)
+        for messages, is_set_aside in answer.runs:
+            self._messages.acknowledge(messages, set_aside=is_set_aside)
         self._on_acknowledged(action)

@@ -9,18 +9,27 @@ from typing import TypeAlias
 from .._process.lifecycle import Action
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The batch's next messages were delivered or became dead letters.
 
     Attributes:
-        messages: how many messages, starting with the first one that is not yet settled.
-        is_set_aside: whether they were abandoned but could not be written to the dead letters. If
-            so, the batch's file on disk is kept for manual inspection.
+        runs: the numbers of messages, starting with the first one that is not yet settled, each
+            with whether they are set aside: abandoned, but not written to the dead letters. Their
+            file on disk is kept for manual inspection, and a relay tries them again.
     """
 
-    messages: int
-    is_set_aside: bool = False
+    runs: tuple[tuple[int, bool], ...]
+
+    @property
+    def messages(self) -> int:
+        """How many messages there are."""
+        return sum(messages for messages, _ in self.runs)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether some of them are set aside."""
+        return any(is_set_aside for _, is_set_aside in self.runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from .._messages.batch import Batch
 from .._messages.batcher import Batcher
 from .._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
-from .._queues.outgoing import Outgoing, Portion
+from .._queues.outgoing import Outgoing, Piece, Portion
 from .bundle import ReceivedBundle
 
-_NEVER = 1 << 62
 _ASIDE_PAUSE = 60.0
 """Seconds until messages that were set aside are tried again."""
 
@@ -54,7 +53,9 @@ class BundleQueue:
         self._aside: deque[ReceivedBundle] = deque()
         self._aside_until: float | None = None
         self._bytes_in = self._bytes_out = self._messages_out = 0
-        self.accepted = 0
+        self.accepted = 0  # messages that are tried again count again
+        self.received = 0
+        """How many messages the broker has delivered."""
         self._ring: Callable[[], None] | None = None
         self._is_collecting = False
         self._is_closed = False
@@ -65,14 +66,18 @@ class BundleQueue:
 
     def add(self, bundle: ReceivedBundle) -> None:
         """Add a bundle."""
+        self.received += len(bundle)
+        self._queue(bundle)
+        if self._ring is not None and (not self._is_collecting or self.has_full_batch):
+            ring, self._ring = self._ring, None
+            ring()
+
+    def _queue(self, bundle: ReceivedBundle) -> None:
         # There is no call between a read and its write, so no other thread comes between them.
         messages, size_bytes = len(bundle), bundle.size_bytes
         self.accepted += messages
         self._bytes_in += size_bytes
         self._bundles.append(bundle)
-        if self._ring is not None and (not self._is_collecting or self.has_full_batch):
-            ring, self._ring = self._ring, None
-            ring()
 
     def close(self) -> None:
         """Let no more batches be taken. Bundles that wait return to the broker."""
@@ -93,7 +98,7 @@ class BundleQueue:
         return None if self._is_closed else self._outgoing.take(self._collect)
 
     def _collect(self) -> Portion | None:
-        pieces: list[tuple[ReceivedBundle, int]] = []
+        pieces: list[tuple[Piece, int]] = []
         batcher = self._batcher
         while self._bundles and self._fits(self._bundles[0]):
             bundle = self._bundles[0]
@@ -108,7 +113,7 @@ class BundleQueue:
             pieces.append((bundle, count))
         if not pieces:
             return None
-        return Portion(batcher.take(), list(pieces))
+        return Portion(batcher.take(), pieces)
 
     def _fits(self, bundle: ReceivedBundle) -> bool:
         """Return whether to add a bundle to the batch. Part of it is enough if it is the first."""
@@ -157,7 +162,7 @@ class BundleQueue:
         while self._aside:
             bundle = self._aside.popleft()
             bundle.begin_again()
-            self.add(bundle)
+            self._queue(bundle)
         return None
 
     def release(self) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._broker.address import Address
 from .._broker.bundles import CONTENT_TYPE, KEY_HEADER, bundles_of
-from .._broker.client import failure_of
+from .._broker.client import failure_of, is_refusal
 from .._broker.connection import Connection
 from .._messages.encoding import encode
 from .._messages.values import write_timestamp
@@ -44,8 +45,12 @@ class DeadQueue:
             error: the reason why they cannot be delivered.
             key_name: the name of their write key. None if they had none.
 
+        If the connection is lost, another one is made once, on which publishing continues with the
+        first bundle that is not confirmed.
+
         Raises:
-            DeliveryError: the broker did not confirm all of them.
+            DeliveryError: the broker did not confirm all of them. Its `delivered` is the number of
+                messages that were confirmed.
         """
         headers: dict[str, Any] = {
             "reason": str(error)[:_REASON_CHARACTERS],
@@ -54,22 +59,34 @@ class DeadQueue:
         }
         if key_name is not None:
             headers[KEY_HEADER] = key_name
-        try:
-            if self._connection is None:
-                self._connection = Connection(self._address)
-                self._connection.declare()
-            for bundle in bundles_of(lines):
-                self._connection.publish(
-                    bundle.body,
+        stored, may_connect_again = 0, True
+        bundles = deque(bundles_of(lines))
+        while bundles:
+            try:
+                self._connected().publish(
+                    bundles[0].body,
                     headers,
                     queue=self._address.dead_queue,
                     content_type=CONTENT_TYPE,
                 )
-        except Exception as fault:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.drop()
-            raise failure_of(fault, self._address.dead_queue_address) from None
+                stored += bundles.popleft().messages
+            except Exception as fault:
+                self._drop()
+                if not may_connect_again or is_refusal(fault):
+                    address = self._address.dead_queue_address
+                    raise failure_of(fault, address, delivered=stored) from None
+                may_connect_again = False
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = self._connection = Connection(self._address)
+            connection.declare()
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
 
     def close(self) -> None:
         """Close the connection. The next dead letter makes a new one."""
@@ -84,6 +101,8 @@ class QueuedLetters:
     def __init__(self, queue: DeadQueue, key_name: str | None) -> None:
         self._queue = queue
         self._key_name = key_name
+        self.stored = 0
+        """How many messages were stored."""
 
     def write(self, messages: Sequence[Any], error: SegmentError, *, sync: bool = True) -> None:
         """Publish messages with the reason. The broker confirms when they are stored.
@@ -100,6 +119,7 @@ class QueuedLetters:
             self._queue.publish([_line_of(message) for message in messages], error, self._key_name)
         except DeliveryError as failure:
             raise OSError(errno.EIO, str(failure)) from None
+        self.stored += len(messages)
 
 
 def _line_of(message: Any) -> bytes:

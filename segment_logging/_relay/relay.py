@@ -13,8 +13,9 @@ from .._reports import Reporter, report
 from .figures import Figures
 from .session import Ending, Session, Settings
 
-_SHORTEST_PAUSE = 0.5
-_LONGEST_PAUSE = 30.0  # between two attempts to connect
+SHORTEST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+"""The longest time in seconds between two attempts to connect."""
 
 
 class Relay:
@@ -53,7 +54,7 @@ class Relay:
 
     def run(self) -> None:
         """Relay until `stop` is called. Connects again whenever the connection is lost."""
-        pause = _SHORTEST_PAUSE
+        pause = SHORTEST_PAUSE
         while not self._is_stopped:
             received = self._past.received
             try:
@@ -63,9 +64,9 @@ class Relay:
                 self._reporter.once("broker", f"{failure}; trying to connect again")
                 self._wait(pause)
                 has_worked = self._past.received > received
-                pause = _SHORTEST_PAUSE if has_worked else min(2 * pause, _LONGEST_PAUSE)
+                pause = SHORTEST_PAUSE if has_worked else min(2 * pause, LONGEST_PAUSE)
             else:
-                pause = _SHORTEST_PAUSE
+                pause = SHORTEST_PAUSE
                 if ending is Ending.OUTAGE:
                     self._wait_out()
 
@@ -86,7 +87,7 @@ class Relay:
             )
             self._last_settled = session.last_settled
             session.end()
-            self._past = self.figures
+            self._past = self.figures.ended()
             self._session = None
 
     def _wait_out(self) -> None:
@@ -114,15 +115,5 @@ class Relay:
         """The totals since the start."""
         session = self._session
         if session is None:
-            return self._past + Figures()
-        tallies = [source.tally for source in session.sources]
-        present = Figures(
-            received=sum(source.received for source in session.sources) + session.strayed,
-            delivered=sum(tally.delivered for tally in tallies),
-            dead_lettered=sum(tally.dead_lettered for tally in tallies) + session.strayed,
-            batches=sum(tally.batches for tally in tallies),
-            retried=sum(tally.retried for tally in tallies),
-            unacknowledged=session.unacknowledged,
-            is_connected=True,
-        )
-        return self._past + present
+            return self._past
+        return self._past + session.figures

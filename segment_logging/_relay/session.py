@@ -6,7 +6,6 @@ threads wait for Segment, however long that takes.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,12 +17,12 @@ from .._broker.connection import Connection, Received
 from .._client.client import Client
 from .._clock import monotonic
 from .._delivery.retries import RetryPolicy
-from .._reports import Reporter, counted, were
-from ..errors import DeliveryError
 from .bundle import ReceivedBundle
 from .bundle_queue import BundleQueue
 from .dead_queue import DeadQueue, QueuedLetters
+from .figures import Figures
 from .source import Source
+from .strays import Strays
 from .window import Window
 
 PREFETCH = 500
@@ -34,7 +33,7 @@ GRACE = 5.0
 
 _IDLE = 0.25  # how long a signal may have to wait
 _BUSY = 0.02  # how long an acknowledgement may have to wait
-_STRAYS_PAUSE = 60.0
+_AT_ONCE = 0.001
 
 
 class Ending(Enum):
@@ -94,14 +93,9 @@ class Session:
         self._settled: deque[int] = deque()  # filled by the sources' threads
         self._sources: dict[str, Source] = {}
         self._letters: dict[str, DeadQueue] = {}  # of the sources' threads
-        self._letters_of_strays = DeadQueue(settings.address)
-        self._strays: list[tuple[int, list[bytes], str | None]] = []
-        self._strays_at = -math.inf
-        self._reporter = Reporter(clock=clock)
+        self._strays = Strays(settings.address, on_moved=self._settled.append, clock=clock)
         self.last_settled = clock()
         """When messages were settled last."""
-        self.strayed = 0
-        """How many messages were moved to the dead-letter queue because of an unknown key."""
 
     def run(self, *, is_stopped: Callable[[], bool], tick: Callable[[], None]) -> Ending:
         """Receive and acknowledge until there is a reason to end.
@@ -115,8 +109,8 @@ class Session:
         """
         self._connection.consume(self._on_received, prefetch=self._settings.prefetch)
         while not is_stopped():
-            self._turn(_BUSY if len(self._window) else _IDLE)
-            self._move_strays()
+            is_moving = self._strays.move_one()
+            self._turn(_AT_ONCE if is_moving else _BUSY if len(self._window) else _IDLE)
             tick()
             oldest = self._window.oldest
             if oldest is not None and self._clock() - oldest > self._settings.longest_hold:
@@ -136,8 +130,7 @@ class Session:
             self._connection.close()
         except Exception:  # the connection is lost, and the broker delivers the messages again
             self._connection.drop()
-        self._reporter.catch_up(at_last=True)
-        self._letters_of_strays.close()
+        self._strays.close()
         for name, source in self._sources.items():
             source.close()
             if not source.is_running:
@@ -162,7 +155,7 @@ class Session:
         elif name in self._settings.keys:
             self._source_of(name).receive(received.tag, lines)
         else:
-            self._strays.append((received.tag, lines, name or None))
+            self._strays.add(received.tag, lines, name or None)
 
     def _name_of_key(self, received: Received) -> str:
         """Return the key's name. Without a header, it is the relay's only key, or else empty."""
@@ -189,36 +182,6 @@ class Session:
             )
         return source
 
-    def _move_strays(self) -> None:
-        """Move messages to the dead-letter queue for which this relay has no write key."""
-        if not self._strays or self._clock() < self._strays_at:
-            return
-        moved = 0
-        reason = DeliveryError("no write key: add it to --write-key-file", retryable=False)
-        try:
-            while self._strays:
-                tag, lines, name = self._strays[0]
-                self._letters_of_strays.publish(lines, reason, name)
-                self._settled.append(tag)
-                del self._strays[0]
-                moved += len(lines)
-        except DeliveryError as error:
-            self._strays_at = self._clock() + _STRAYS_PAUSE
-            self._reporter.once("moving", f"messages without a write key cannot be moved: {error}")
-        else:
-            self._reporter.over("moving")
-        if moved:
-            self.strayed += moved
-            self._reporter.each("strays", moved, self._text_of_strays)
-
-    def _text_of_strays(self, number: int) -> str:
-        queue = self._settings.address.dead_queue
-        return (
-            f"{counted(number, 'message')} {were(number)} moved to {queue}, because this relay has "
-            "no write key for them: add it to --write-key-file, and run a relay with "
-            f"--queue {queue}"
-        )
-
     # What is settled. ---------------------------------------------------------------------------
 
     def _on_settled(self, bundle: ReceivedBundle) -> None:
@@ -238,6 +201,20 @@ class Session:
         return list(self._sources.values())
 
     @property
-    def unacknowledged(self) -> int:
-        """How many bundles are not acknowledged."""
-        return len(self._window)
+    def figures(self) -> Figures:
+        """The totals of this connection."""
+        tallies = [source.tally for source in self.sources]
+        delivered = sum(tally.delivered for tally in tallies)
+        dead_lettered = self._strays.moved + sum(one.dead_lettered for one in self.sources)
+        # Last, because each message is received before it is settled.
+        received = self._strays.received + sum(source.received for source in self.sources)
+        return Figures(
+            received=received,
+            delivered=delivered,
+            dead_lettered=dead_lettered,
+            waiting=received - delivered - dead_lettered,
+            batches=sum(tally.batches for tally in tallies),
+            retried=sum(tally.retried for tally in tallies),
+            unacknowledged=len(self._window),
+            is_connected=True,
+        )

@@ -7,7 +7,6 @@ when the connection ended is delivered again, perhaps to another relay.
 from __future__ import annotations
 
 from .._client.client import Client
-from .._delivery.abandoned import Letters
 from .._delivery.attempts import Delivery
 from .._delivery.listener import Listener
 from .._delivery.outcomes import Tally
@@ -16,6 +15,7 @@ from .._process.life import Life
 from .._process.lifecycle import Action, Event
 from .bundle import ReceivedBundle
 from .bundle_queue import BundleQueue
+from .dead_queue import QueuedLetters
 
 FLUSH_INTERVAL = 0.25
 """Seconds that bundles wait for others to fill a batch."""
@@ -39,9 +39,10 @@ class Source:
         queue: BundleQueue,
         client: Client,
         policy: RetryPolicy,
-        letters: Letters,
+        letters: QueuedLetters,
     ) -> None:
         self._queue = queue
+        self._letters = letters
         self._life = Life()
         self._delivery = Delivery(
             client, write_key, policy=policy, kept_in=queue.kept_in, dead_letters=letters
@@ -104,4 +105,9 @@ class Source:
     @property
     def received(self) -> int:
         """How many messages it has received."""
-        return self._queue.accepted
+        return self._queue.received
+
+    @property
+    def dead_lettered(self) -> int:
+        """How many messages were stored as dead letters."""
+        return self._letters.stored

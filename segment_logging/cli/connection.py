@@ -1,8 +1,9 @@
-"""The options of commands that send: the write key, the host, and how to send."""
+"""The options of commands that send: the write key, the host, the broker, and how to send."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -46,6 +47,77 @@ def add_sending_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--gzip", action="store_true", help="compress request bodies")
     parser.add_argument("--json", action="store_true", help="print the totals as JSON")
+
+
+def add_request_options(group: argparse._ActionsContainer) -> None:
+    """Add the options of services about the requests: the host, and how to reach it."""
+    group.add_argument(
+        "--host", metavar="URL", help="default: SEGMENT_HOST, or the host of the region"
+    )
+    group.add_argument(
+        "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
+    )
+    group.add_argument("--gzip", action="store_true", help="compress request bodies")
+    group.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="one more request header; may be given several times",
+    )
+    group.add_argument(
+        "--proxy", metavar="URL", help="the proxy for all requests (default: the environment's)"
+    )
+
+
+def headers_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return the additional request headers.
+
+    Raises:
+        ConfigurationError: one is not a header.
+    """
+    return dict(map(_header, options.header))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not text.isprintable():
+        raise ConfigurationError("--header must be like 'X-Strict-Mode: 1'")
+    return name.strip(), value.strip()
+
+
+def proxies_of(options: argparse.Namespace) -> dict[str, str] | None:
+    """Return the proxy for each scheme, or None for those from the environment."""
+    return None if options.proxy is None else dict.fromkeys(("http", "https"), options.proxy)
+
+
+def add_broker_option(group: argparse._ActionsContainer, text: str) -> None:
+    """Add `--broker`, whose value may be left to the environment.
+
+    Args:
+        group: where to add it.
+        text: what it does, for the help.
+    """
+    group.add_argument(
+        "--broker",
+        metavar="URL",
+        nargs="?",
+        const="",
+        help=f"{text}; other users of this machine can see the URL in the list of processes, so "
+        "put one with a password in SEGMENT_BROKER and omit it here",
+    )
+
+
+def broker_of(options: argparse.Namespace) -> str:
+    """Return the URL of the broker: the one that was passed, or else the environment's.
+
+    Raises:
+        ConfigurationError: there is neither.
+    """
+    url = options.broker or os.environ.get("SEGMENT_BROKER")
+    if not url:
+        raise ConfigurationError("no broker: set SEGMENT_BROKER, or pass --broker with a URL")
+    return str(url)
 
 
 def whole_number(text: str) -> int:

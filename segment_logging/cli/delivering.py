@@ -13,9 +13,19 @@ from .._queues.journal.place import Place, trust_in
 from .._reports import counted
 from .._trust import Trust
 from ..errors import ConfigurationError
-from .connection import positive_number, whole_number, write_keys_of
+from .connection import (
+    add_broker_option,
+    add_request_options,
+    broker_of,
+    headers_of,
+    positive_number,
+    proxies_of,
+    whole_number,
+    write_keys_of,
+)
 from .deliverer import Deliverer
 from .service import Service
+from .watching import add_metrics_option
 
 NAME = "deliver"
 SUMMARY = "send the messages that other processes write to a journal"
@@ -52,26 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_sending_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sending")
-    group.add_argument(
-        "--broker",
-        metavar="URL",
-        help="publish to this broker, for `segment-logging relay`, instead of sending to Segment",
+    add_broker_option(
+        group,
+        "publish to this broker, for `segment-logging relay`, instead of sending to Segment",
     )
-    group.add_argument("--host", metavar="URL", help="default: SEGMENT_HOST, or the region's host")
-    group.add_argument(
-        "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
-    )
-    group.add_argument("--gzip", action="store_true", help="compress request bodies")
-    group.add_argument(
-        "--header",
-        metavar="'NAME: VALUE'",
-        action="append",
-        default=[],
-        help="one more request header; may be given several times",
-    )
-    group.add_argument(
-        "--proxy", metavar="URL", help="the proxy for all requests (default: the environment's)"
-    )
+    add_request_options(group)
     group.add_argument(
         "--max-attempts",
         type=whole_number,
@@ -132,12 +127,7 @@ def _add_options_of_watching(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the figures of each minute as JSON"
     )
     group.add_argument("--quiet", action="store_true", help="print no figures each minute")
-    group.add_argument(
-        "--metrics-port",
-        type=_port,
-        metavar="PORT",
-        help="serve the figures for Prometheus at http://127.0.0.1:PORT/metrics; 0 picks a port",
-    )
+    add_metrics_option(group)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -183,23 +173,16 @@ def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
         journal=options.directory,
         gzip=options.gzip,
         max_attempts=options.max_attempts,
-        proxies=None if options.proxy is None else dict.fromkeys(("http", "https"), options.proxy),
+        proxies=proxies_of(options),
         oauth=_oauth_of(options),
         flush_interval=0.5,
         dead_letters=options.dead_letters or os.path.join(place.path, "dead-letters.jsonl"),
     )
     if options.broker is None:
-        made.client = made.new_http_client(dict(map(_header, options.header)))
+        made.client = made.new_http_client(headers_of(options))
     else:
-        made.client = BrokerClient(options.broker)
+        made.client = BrokerClient(broker_of(options))
     return made
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or not text.isprintable():
-        raise ConfigurationError("--header must be like 'X-Strict-Mode: 1'")
-    return name.strip(), value.strip()
 
 
 def _oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
@@ -218,13 +201,6 @@ def _seconds(text: str) -> float:
     return 0.0 if float(text) == 0 else positive_number(text)
 
 
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 65_536:
-        raise ValueError
-    return number
-
-
 def _user_id(text: str) -> int:
     if text.isdecimal():
         return int(text)
@@ -238,5 +214,4 @@ def _user_id(text: str) -> int:
 
 # argparse shows this name: "invalid number value".
 _seconds.__name__ = "number"
-_port.__name__ = "port"
 _user_id.__name__ = "user"

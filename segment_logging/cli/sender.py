@@ -74,10 +74,10 @@ class Sender:
             if isinstance(outcome, Stuck) and not attempts.split():
                 outcome = attempts.give_in()
             match outcome:
-                case Answered(messages=messages, is_set_aside=is_set_aside):
-                    if is_set_aside:
+                case Answered() as answer:
+                    if answer.is_set_aside:
                         return False
-                    on_settled(messages)
+                    on_settled(answer.messages)
                 case Kept():
                     return False
                 case TryAgain(seconds=seconds, is_asked=is_asked):

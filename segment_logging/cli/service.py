@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from types import FrameType
 from typing import Any
@@ -17,12 +15,16 @@ from .._files import Folder
 from .._process.bell import Bell
 from .._reports import Reporter, counted, report
 from .deliverer import Deliverer, Figures
-from .metrics import MetricsServer
+from .metrics import DELIVERER
+from .stopping import passed_to
+from .watching import LivenessFile, metrics_served, print_line
 
 _LOOK_EVERY = 1.0  # seconds
 _FIGURES_EVERY = 60.0  # seconds
-_STOP_SECONDS = 5.0  # until the requests under way are dropped
-_STUCK_AFTER = 300.0
+STOP_SECONDS = 5.0
+"""Seconds until the requests under way are dropped."""
+
+STUCK_AFTER = 300.0
 """Seconds after which a thread counts as stuck. A request takes at most half of that."""
 
 _KEY = re.compile(r"[0-9a-f]{12}")
@@ -54,9 +56,9 @@ class Service:
         self._linger = linger
         self._as_json = as_json
         self._is_quiet = is_quiet
-        self._liveness_path = liveness_path
         self._metrics_port = metrics_port
         self._reporter = Reporter()
+        self._liveness = LivenessFile(liveness_path, self._reporter)
         self._bell = Bell()
         self._signals = 0
         self._before: dict[str, Figures] = {}
@@ -65,11 +67,11 @@ class Service:
     def run(self) -> None:
         """Deliver until a signal arrives."""
         _allow_many_files()
-        with self._signals_caught(), self._metrics_served():
+        with passed_to(self._on_signal), metrics_served(self._metrics_port, self._metrics):
             self._look_for_strangers()
             for one in self._deliverers:
                 one.start()
-            _print(
+            print_line(
                 f"delivering from {self._deliverers[0].place.path} for "
                 f"{counted(len(self._deliverers), 'write key')}"
             )
@@ -77,7 +79,7 @@ class Service:
             if self._linger:
                 until = monotonic() + self._linger
                 self._watch(lambda: self._signals > 1 or self._is_done or monotonic() >= until)
-            until = monotonic() + _STOP_SECONDS
+            until = monotonic() + STOP_SECONDS
             for one in self._deliverers:
                 one.stop(until)
             for one in self._deliverers:
@@ -100,47 +102,17 @@ class Service:
                 self._look_for_strangers()
             self._bell.wait(_LOOK_EVERY)
 
-    @contextmanager
-    def _signals_caught(self) -> Iterator[None]:
-        caught = (signal.SIGTERM, signal.SIGINT)
-        before = {one: signal.signal(one, self._on_signal) for one in caught}
-        try:
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, signal.SIG_DFL if handler is None else handler)
-
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
         self._bell.ring()
 
-    @contextmanager
-    def _metrics_served(self) -> Iterator[None]:
-        if self._metrics_port is None:
-            yield
-            return
-        figures = lambda: [one.figures() for one in self._deliverers]  # noqa: E731
-        with MetricsServer(self._metrics_port, figures) as server:
-            _print(f"metrics are at {server.url}")
-            yield
+    def _metrics(self) -> str:
+        return DELIVERER.text([(one.place.key_name, one.figures()) for one in self._deliverers])
 
     def _set_liveness(self, now: float) -> None:
         """Set the time of the liveness file, unless a thread seems to be stuck."""
-        if self._liveness_path is None:
-            return
-        if any(now - one.tended_at > _STUCK_AFTER for one in self._deliverers):
-            return
-        try:
-            with suppress(FileNotFoundError):
-                os.utime(self._liveness_path)
-                return
-            os.close(os.open(self._liveness_path, os.O_WRONLY | os.O_CREAT, 0o644))
-            self._reporter.over("liveness")
-        except OSError as error:
-            self._reporter.once(
-                "liveness", f"the liveness file cannot be written ({error.strerror}): check "
-                f"{self._liveness_path}",
-            )  # fmt: skip
+        if all(now - one.tended_at <= STUCK_AFTER for one in self._deliverers):
+            self._liveness.touch()
 
     def _tell_figures(self) -> None:
         """Print the figures since the last time."""
@@ -149,7 +121,7 @@ class Service:
             before, self._before[figures.key] = self._before.get(figures.key), figures
             if not self._is_quiet:
                 line = json.dumps(asdict(figures)) if self._as_json else text_of(figures, before)
-                _print(line)
+                print_line(line)
 
     def _look_for_strangers(self) -> None:
         """Report once which other write keys have messages in the journal."""
@@ -188,12 +160,6 @@ def text_of(figures: Figures, before: Figures | None) -> str:
         f"{counted(since['dead_lettered'], 'dead letter')}, {since['retried']} retried, "
         f"{figures.pending} pending, the oldest for {figures.lag_seconds:.1f} s"
     )
-
-
-def _print(line: str) -> None:
-    """Print a line, unless nobody reads it any more, which must not end the service."""
-    with suppress(OSError, ValueError):
-        print(line, flush=True)
 
 
 def _allow_many_files() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -39,18 +39,8 @@ class Signals:
     @contextmanager
     def caught(self) -> Iterator[None]:
         """Raise Stopped in the block if Ctrl-C is pressed or SIGTERM arrives."""
-        before: list[tuple[int, Any]] = []
-        try:
-            for caught in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(caught) != signal.SIG_IGN:  # as by nohup, or in the background
-                    before.append((caught, signal.signal(caught, self._arrived)))
-        except ValueError:  # another thread than the main one, which gets no signals
-            pass
-        try:
+        with passed_to(self._arrived, even_if_ignored=False):
             yield
-        finally:
-            for number, handler in before:
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -63,3 +53,27 @@ class Signals:
             if self._pending is not None:
                 number, self._pending = self._pending, None
                 raise Stopped(number)
+
+
+@contextmanager
+def passed_to(
+    handler: Callable[[int, FrameType | None], object], *, even_if_ignored: bool = True
+) -> Iterator[None]:
+    """Call a function in the block if Ctrl-C is pressed or SIGTERM arrives.
+
+    Args:
+        handler: called in the main thread with the number of the signal.
+        even_if_ignored: whether a signal is caught that the process ignores, as after `nohup`.
+    """
+    before: list[tuple[signal.Signals, Any]] = []
+    try:
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            if even_if_ignored or signal.getsignal(caught) != signal.SIG_IGN:
+                before.append((caught, signal.signal(caught, handler)))
+    except ValueError:  # another thread than the main one, which gets no signals
+        pass
+    try:
+        yield
+    finally:
+        for caught, previous in before:
+            signal.signal(caught, signal.SIG_DFL if previous is None else previous)

@@ -16,7 +16,7 @@ from segment_logging import ConfigurationError
 from segment_logging.cli import main
 from segment_logging.cli.connection import write_keys_of
 from segment_logging.cli.deliverer import Figures
-from segment_logging.cli.metrics import metrics_of
+from segment_logging.cli.metrics import DELIVERER
 from segment_logging.cli.service import text_of
 from tests.docs.pages import rows_under
 
@@ -111,7 +111,7 @@ class TestFigures(unittest.TestCase):
 
     def test_metrics(self) -> None:
         """Every metric has a help text, a type and a value, and is on the page."""
-        lines = metrics_of([figures(delivered=12_345_678)]).splitlines()
+        lines = DELIVERER.text([("0123456789ab", figures(delivered=12_345_678))]).splitlines()
         self.assertIn('segment_logging_delivered_total{key="0123456789ab"} 12345678', lines)
         names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
         told = [row.first.strip("`") for row in rows_under("docs/one-host.md", "Watch it")]

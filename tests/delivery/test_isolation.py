@@ -59,8 +59,8 @@ class TestNextBatch(unittest.TestCase):
         return outcome_of_stuck(self.delivery, self.queue, self.acknowledge, stuck)
 
     def acknowledge(self, answer: Answered) -> None:
-        if answer.messages:
-            self.queue.acknowledge(answer.messages, set_aside=answer.is_set_aside)
+        for messages, is_set_aside in answer.runs:
+            self.queue.acknowledge(messages, set_aside=is_set_aside)
 
     def assert_adds_up(self) -> None:
         """Assert that each settled message was counted once, and that no other one was."""
@@ -73,7 +73,7 @@ class TestNextBatch(unittest.TestCase):
         found: list[str] = []
         while (batch := self.queue.take()) is not None:
             found += events_of(batch)
-            self.acknowledge(Answered(messages=len(batch)))
+            self.acknowledge(Answered(((len(batch), False),)))
         return found
 
     def test_refused(self) -> None:

@@ -218,7 +218,7 @@ logger.info("Signup", extra={{"user_id": "u-17"}})
 class TestOthers(unittest.TestCase):
     def test_json(self) -> None:
         """The dead letter in the documentation has the keys of a real dead letter."""
-        (block,) = blocks("json")
+        letter_block, _ = blocks("json")  # tests/broker/test_queues.py loads the other one
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "dead-letters.jsonl")
             handler = SegmentHandler(KEY, client=FakeClient([400]), dead_letters=path)
@@ -229,7 +229,7 @@ class TestOthers(unittest.TestCase):
                 self.assertTrue(handler.drain(10))
             handler.close()
             letter = json.loads(path.read_text(encoding="utf-8"))
-        self.assertEqual(list(json.loads(block.text)), list(letter))
+        self.assertEqual(list(json.loads(letter_block.text)), list(letter))
 
     def test_ini(self) -> None:
         """The command of each systemd unit exists and accepts the options that are passed."""

@@ -214,7 +214,7 @@ class TestWatching(HandOverCase):
         with Deliverer(
             self.journal, "--host", self.collector.url, "--metrics-port", "0"
         ) as deliverer:
-            url = deliverer.stdout.split("metrics are at ")[1].split()[0]
+            url = deliverer.stderr.split("metrics are at ")[1].split()[0]
             self.assertTrue(url.startswith("http://127.0.0.1:"))
             self.run_script()
 

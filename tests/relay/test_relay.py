@@ -105,8 +105,13 @@ class TestFailures(RelayCase):
         self.broker.declare(f"{self.queue}.dead", max_length=1)
         self.publish("Guilty", "Also Guilty")
         collector = self.a_collector(lambda request: 400)
-        with self.assertLogs("segment_logging") as logs, self.relaying(collector, prefetch=1):
+        with (
+            self.assertLogs("segment_logging") as logs,
+            self.relaying(collector, prefetch=1) as relay,
+        ):
             self.wait_until(lambda: "dead letters cannot be written" in "".join(logs.output))
+            self.assertEqual((relay.figures.dead_lettered, relay.figures.waiting), (1, 1))
+        self.assertEqual((relay.figures.received, relay.figures.returned), (2, 1))
         self.assertIn("refuses messages, because it is full", "".join(logs.output))
         events = [call["event"] for call in self.calls()]
         dead = [call["event"] for call in self.calls(queue=f"{self.queue}.dead")]
@@ -235,8 +240,8 @@ class TestCommand(RelayCase):
         keys = str(self.folder / "keys")
         for arguments, words in (
             (("--broker", "redis://u:s3cr3t@shop", "--write-key-file", keys), "16 of 30,000"),
-            (("--write-key-file", str(self.folder)), "cannot be read"),
-            (("--write-key-file", "/dev/null"), "is empty"),
+            (("--write-key-file", str(self.folder)), "Is a directory"),
+            (("--write-key-file", "/dev/null"), "does not contain write keys"),
             ((), "no write key"),
             (("--write-key-file", keys, "--host", "s3cr3t"), "host must be"),
         ):

@@ -49,6 +49,14 @@ class Place:
         """The path of the directory that contains the handlers' directories, for reports."""
         return os.path.join(self.path, self.key_name, "live")
 
+    def text_of(self, trouble: OSError) -> str:
+        """Return the report that nothing can be written there."""
+        return (
+            f"the journal in {self.live_path} cannot be written to ({trouble.strerror}): until it "
+            "can, messages wait in memory only; free disk space, raise max_journal_bytes, or "
+            "correct its owner and permissions"
+        )
+
     def folder(self, *names: str, make: bool = False) -> Folder:
         """Open a directory in it.
 

@@ -59,12 +59,7 @@ class Upkeep:
                 )
             self._next_look = now + LOOK_AROUND_EVERY * (0.75 + _random() / 2)
         if journal.trouble is not None:
-            self._reporter.once(
-                "journal",
-                f"the journal in {journal.place.live_path} cannot be written to "
-                f"({journal.trouble.strerror}): until it can, messages wait in memory only; free "
-                "disk space, raise max_journal_bytes, or correct its owner and permissions",
-            )
+            self._reporter.once("journal", journal.place.text_of(journal.trouble))
         else:
             self._reporter.over("journal")
         if journal.lost:
