@@ -134,6 +134,7 @@ class Outbox:
         Returns:
             False if some messages are not in a sealed file yet.
         """
+        self._writer.try_at_once()
         self._move()
         is_sealed = self._lock.acquire(timeout=_MOMENT)
         if is_sealed:

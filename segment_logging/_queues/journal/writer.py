@@ -21,6 +21,10 @@ MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long 
 _RETRY_PAUSE = 1.0  # seconds until the next try to make a directory or file
 
 
+class _TooSoonError(Exception):
+    """The next try to make a directory or file is not due yet."""
+
+
 class Writer:
     """Appends lines to files, each of which makes one batch. Any thread.
 
@@ -68,6 +72,8 @@ class Writer:
             self._is_writing = True
             try:
                 return self._write(line + b"\n")
+            except _TooSoonError:
+                return False
             except OSError as error:
                 self.trouble = error
                 self._not_before = self._clock() + _RETRY_PAUSE
@@ -80,6 +86,7 @@ class Writer:
 
         Raises:
             OSError: if the line is not in the file.
+            _TooSoonError: likewise, because the last try to make a file was a moment ago.
         """
         size_bytes = len(line)
         file = self._file
@@ -117,7 +124,7 @@ class Writer:
         self.size_bytes += size_bytes
         self.written += 1
         if self.trouble is not None:
-            self.trouble = None
+            self.trouble, self._not_before = None, 0.0
         return True
 
     def _directory_in_place(self) -> JournalDirectory:
@@ -125,9 +132,10 @@ class Writer:
 
         Raises:
             OSError: if it cannot be made.
+            _TooSoonError: if the last try was a moment ago.
         """
         if self._clock() < self._not_before:
-            raise self.trouble or OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            raise _TooSoonError  # which must not put off the next try, or there would be none
         directory = self._directory
         if directory is not None and not directory.is_in_place:
             # Others cannot see any more that it is owned, or it is gone: its files are still ours.
@@ -186,6 +194,10 @@ class Writer:
     def look_again(self) -> None:
         """Note that there may be room again, because messages were delivered."""
         self._space.look_again()
+
+    def try_at_once(self) -> None:
+        """Do not wait for the next try to make a file, because there may be no other."""
+        self._not_before = 0.0
 
     def let_go(self) -> JournalDirectory | None:
         """Return the directory with everything that is in it, or None if there is none."""

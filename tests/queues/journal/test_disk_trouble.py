@@ -75,6 +75,18 @@ class DiskTroubleTest(JournalCase):
         self.assertIsNone(journal.trouble)
         self.assertEqual(sorted(taken_from(queue)), [a_line(1), a_line(2), a_line(3)])
 
+    def test_recovers_under_load(self) -> None:
+        """The journal is tried again once a second, however often messages are logged."""
+        self.root.touch()
+        journal = self.a_journal()
+        self.assertFalse(journal.put(a_line()))
+        self.root.unlink()
+        answers = []
+        for tenths in range(1, 11):
+            self.now = tenths / 10
+            answers.append(journal.put(a_line()))
+        self.assertEqual(answers, [False] * 9 + [True])
+
     def test_a_removed_root_is_made_again(self) -> None:
         """If somebody removes the journal's directories, later messages get new ones."""
         journal = self.a_journal()
