@@ -1,7 +1,20 @@
-"""Entry point for `python -m segment_logging`, which is the same as `segment-logging`."""
+"""Entry point for `segment-logging` and `python -m segment_logging`.
+
+The commands are imported inside `main`, so that Ctrl-C shows no traceback during the import either.
+"""
 
 import sys
 
-from .cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command in the arguments of the process, and return its exit code."""
+    try:
+        from .cli import main as run  # noqa: PLC0415
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -182,10 +182,19 @@ def _text_of_moment(moment: Any) -> str:
 def read_iso(text: str) -> datetime:
     """Return the datetime for ISO 8601 text, which may be in lower case, as RFC 3339 allows.
 
+    A zone may follow a space and be called UTC, as in the exports of databases.
+
     Raises:
         ValueError: if it is not ISO 8601.
     """
-    return datetime.fromisoformat(text.upper())
+    text = text.upper()
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        moment, _, zone = text.rpartition(" ")
+        if ":" not in moment:
+            raise
+        return datetime.fromisoformat(moment + ("Z" if zone == "UTC" else zone))
 
 
 # The last whole second and its text, which consecutive records share. They are replaced together as

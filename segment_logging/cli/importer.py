@@ -156,7 +156,7 @@ class Importer:
         try:
             ready(line, str)
         except BadLine as error:
-            return error.kind in ("not JSON", "not UTF-8")
+            return error.kind in ("not JSON", "not UTF-8") and "Extra data" not in error.detail
         return False
 
     def _take(self, line: Line, before: tuple[int, int]) -> bool:

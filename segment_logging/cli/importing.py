@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import stat
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from . import connection
 from .bookmark import Bookmark, ChangedFile, Place
 from .importer import Imported, Importer, not_resumable
 from .lines import STDIN, Source
+from .output import remark
 from .progress import Progress
 from .refusals import Letters, Shown, reasons_of
 from .sender import Sender
@@ -189,7 +189,7 @@ class _Import:
         return path
 
     def _say(self, name: str, text: str) -> None:
-        print(f"segment-logging: {name}: {text}", file=sys.stderr)
+        remark(f"{name}: {text}")
 
     def tell(self, *, is_stopped: bool = False) -> int:
         """Print the totals, and return the exit code."""

@@ -15,7 +15,8 @@ from .._clock import monotonic
 from .._files import Folder, own_path
 from .._options.delivery import write_key_of
 from .._queues.journal.directory import directory_names, file_names, is_owned
-from .._reports import counted, were
+from .._queues.journal.stored import read_lines
+from .._reports import counted, printable, were
 from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
@@ -25,8 +26,6 @@ from .tables import show_table
 
 NAME = "journal"
 SUMMARY = "show what waits in a journal, or send it"
-
-_PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,22 +123,28 @@ def _waiting(live: Folder, key: str, name: str) -> Waiting | None:
         since = datetime.fromtimestamp(int(nanoseconds) / 1e9, UTC).isoformat(timespec="seconds")
     messages = size_bytes = 0
     is_alive = False
+    unread = ""
     try:
         with live.folder(name) as folder:
             is_alive = is_owned(folder)
             for file in file_names(folder):
-                with suppress(FileNotFoundError):  # sent meanwhile
+                try:
                     size_bytes += folder.size_bytes_of(file)
-                    messages += _lines_in(folder, file)
+                    messages += len(read_lines(folder, file)[0])
+                except FileNotFoundError:  # sent meanwhile
+                    continue
+                except OSError as error:
+                    unread = f"{printable(file)} cannot be read ({error.strerror}): check it"
     except FileNotFoundError:
         return None
     except NotADirectoryError:
         return None
     except OSError as error:
-        why = f"it cannot be read ({error.strerror}): check its owner and permissions"
+        unread = f"it cannot be read ({error.strerror}): check its owner and permissions"
+    if unread:
         return Waiting(
             key=key, pid=int(pid) if pid.isdecimal() else None, is_alive=is_alive,
-            since=since, messages=messages, size_bytes=size_bytes, why=why,
+            since=since, messages=messages, size_bytes=size_bytes, why=unread,
         )  # fmt: skip
     if not messages and not is_alive:
         return None
@@ -152,17 +157,6 @@ def _waiting(live: Folder, key: str, name: str) -> Waiting | None:
         key=key, pid=int(pid) if pid.isdecimal() else None, is_alive=is_alive,
         since=since, messages=messages, size_bytes=size_bytes, why=why,
     )  # fmt: skip
-
-
-def _lines_in(folder: Folder, name: str) -> int:
-    file = folder.open(name, os.O_RDONLY)
-    try:
-        count = 0
-        while piece := os.read(file, _PIECE_BYTES):
-            count += piece.count(b"\n")
-        return count
-    finally:
-        os.close(file)
 
 
 def _size_of_quarantine(path: str) -> int:

@@ -7,6 +7,7 @@ are those of the uncompressed content.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import zlib
@@ -114,6 +115,8 @@ class Source:
         if self.is_compressed:
             with suppress(zlib.error):
                 self.head = zlib.decompressobj(31).decompress(self._first, _HEAD_BYTES)
+        if shape := _shape_of(self.head):
+            raise ConfigurationError(f"{self.name} {shape}, one JSON object per line")
 
     @property
     def total_bytes(self) -> int | None:
@@ -223,6 +226,19 @@ def _decompressed(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
         raise DamagedFile(f"the compressed data in {name} ends too early")
 
 
+def _shape_of(head: bytes) -> str | None:
+    """Return what is wrong with a file of JSON that is not one object per line, or None."""
+    first, newline, _ = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    first = first.rstrip()
+    if not newline and re.search(rb"\}\s*\r\s*\{", first):
+        return "has carriage returns between its lines: convert it to text with newlines"
+    if first.startswith(b"[") and (not first.endswith(b"]") if newline else b"{" in first[:99]):
+        return "is a JSON array: convert it, such as with jq -c '.[]', to text"
+    if first == b"{" and newline:
+        return "contains JSON over several lines: convert it, such as with jq -c ., to text"
+    return None
+
+
 _GZIP = b"\x1f\x8b"
 _UNCOMPRESS = "is compressed with {}: uncompress it, or compress it with gzip; it must contain text"
 _NOT_LINES = {
@@ -233,4 +249,6 @@ _NOT_LINES = {
     b"PAR1": "is a Parquet file: export it as text",
     b"\xff\xfe": "is encoded in UTF-16: convert it to UTF-8",
     b"\xfe\xff": "is encoded in UTF-16: convert it to UTF-8",
+    b"{\0": "is encoded in UTF-16: convert it to UTF-8",
+    b"\0{": "is encoded in UTF-16: convert it to UTF-8",
 }

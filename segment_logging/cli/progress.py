@@ -10,11 +10,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from typing_extensions import override
 
 from .._clock import monotonic
+from .output import remark
 
 _EVERY_SECONDS = 0.2  # on a terminal
 _EVERY_SECONDS_ELSEWHERE = 10.0
@@ -82,13 +84,15 @@ class Progress:
         if self._is_shown and not isinstance(self._drawing, PlainLines):
             self._draw("")
         self._is_shown = False
-        self._drawing.end()
+        with suppress(OSError, ValueError):
+            self._drawing.end()
 
     def _draw(self, more: str, wait: float = 0.0) -> None:
         self._is_shown = True
         self._next = self._clock() + self._drawing.every
         part = min(1.0, self._read / self._total) if self._total else None
-        self._drawing.draw(self.text(wait) + more, part)
+        with suppress(OSError, ValueError):  # the terminal is gone
+            self._drawing.draw(self.text(wait) + more, part)
 
     def text(self, wait: float = 0.0) -> str:
         """Return the number of messages, the rate and the time left.
@@ -121,7 +125,7 @@ class PlainLines:
 
     def draw(self, text: str, part: float | None) -> None:
         percent = "" if part is None else f"{part:.0%}, "
-        print(f"segment-logging: {percent}{text}", file=sys.stderr, flush=True)
+        remark(f"{percent}{text}")
 
     def end(self) -> None:
         """Do nothing, because each line is complete."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from .._delivery.dead_letters import DeadLetters
 from .._reports import counted
 from ..errors import InvalidMessage, SegmentError
 from .importer import Refused
+from .output import remark
 
 _SHOWN = 5  # lines that are not messages, for each file
 
@@ -36,10 +36,9 @@ class Letters:
         except OSError as fault:
             if not self._is_reported:
                 self._is_reported = True
-                print(
-                    f"segment-logging: {self._name}: dead letters cannot be written to {self.path} "
-                    f"({fault.strerror}), so they are only counted: pass --dead-letters",
-                    file=sys.stderr,
+                remark(
+                    f"{self._name}: dead letters cannot be written to {self.path} "
+                    f"({fault.strerror}), so they are only counted: pass --dead-letters"
                 )
 
     def refuse(self, lines: Sequence[Refused]) -> None:
@@ -61,12 +60,9 @@ class Shown:
     def __call__(self, refused: Refused) -> None:
         self._count += 1
         if self._count <= _SHOWN:
-            print(
-                f"segment-logging: {self._name}: line {refused.line.number}: {refused.reason}",
-                file=sys.stderr,
-            )
+            remark(f"{self._name}: line {refused.line.number}: {refused.reason}")
         elif self._count == _SHOWN + 1:
-            print(f"segment-logging: {self._name}: more such lines follow", file=sys.stderr)
+            remark(f"{self._name}: more such lines follow")
 
 
 def reasons_of(reasons: Counter[str]) -> list[str]:

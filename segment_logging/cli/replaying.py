@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 
 from .._reports import counted, were
@@ -16,6 +15,7 @@ from .dead_letter_file import LettersAgain, bookmark_of, files_of, recover, remo
 from .importer import Imported, Importer
 from .importing import lock
 from .lines import STDIN, Source
+from .output import remark
 from .progress import Progress
 from .refusals import Shown, reasons_of
 from .sender import Sender
@@ -108,7 +108,7 @@ class _Replay:
                 letters,
                 progress=self.progress,
                 signals=self.signals,
-                say=lambda text: print(f"segment-logging: {path}: {text}", file=sys.stderr),
+                say=lambda text: remark(f"{path}: {text}"),
                 show=Shown(path),
             )
             importer.totals = self.totals

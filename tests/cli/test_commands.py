@@ -27,6 +27,17 @@ class TestCommands(unittest.TestCase):
             self.assertEqual(code, 2)
             self.assertIn(f"there is no argument {option}: did you mean {meant}?", said)
 
+    def test_misspelt_option_with_a_value(self) -> None:
+        """The option is named even if its value was taken for another argument of the command."""
+        for arguments, meant in (
+            (["send", "--wriet-key", "k"], "--write-key"),
+            (["journal", "--jsn"], "--json"),
+            (["--verison"], "--version"),
+        ):
+            code, _, said = run_command(*arguments)
+            self.assertEqual(code, 2)
+            self.assertIn(f": did you mean {meant}?", said)
+
     def test_version(self) -> None:
         """--version prints the version."""
         code, out, _ = run_command("--version")

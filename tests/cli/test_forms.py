@@ -213,9 +213,24 @@ class TestSource(unittest.TestCase):
         for content, expected in (
             (b"\x28\xb5\x2f\xfd...", "zstd"), (b"BZh9...", "bzip2"), (b"\xfd7zXZ\0...", "xz"),
             (b"PK\x03\x04...", "zip"), (b"PAR1...", "Parquet"), (b"\xff\xfe{\0", "UTF-16"),
+            (b"{\0", "UTF-16"), (b"\0{", "UTF-16"),
         ):  # fmt: skip
             with self.assertRaisesRegex(ConfigurationError, expected):
                 self.source(content)
+
+    def test_other_shapes(self) -> None:
+        """JSON that is not one object per line is refused, compressed or not."""
+        one = '{"type": "track"}'
+        for text, expected in (
+            (f"[{one}, {one}]", "JSON array"), (f"[\n  {one}\n]\n", "JSON array"),
+            (f"\ufeff[{one},\n{one}]\n", "JSON array"),
+            ('{\n  "type": "track"\n}\n', "several lines"), (f"{one}\r{one}\r", "carriage returns"),
+        ):  # fmt: skip
+            for content in (text.encode(), gzip.compress(text.encode())):
+                with self.assertRaisesRegex(ConfigurationError, expected):
+                    self.source(content)
+        for text in (f"[]\n{one}\n", f"[1]\n{one}\n", f"{one}\r\n{one}\r\n", f"{one} {one}"):
+            self.assertTrue(list(self.source(text.encode()).lines()))
 
     def test_not_a_file(self) -> None:
         """A directory and a device are refused."""

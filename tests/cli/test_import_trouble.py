@@ -46,6 +46,15 @@ class TestFiles(CliCase):
         self.assertEqual(self.run_it(collector.url)[0], 0)
         self.assertEqual(self.events(collector), [f"E{n}" for n in range(6_000)])
 
+    def test_two_messages_in_the_last_line(self) -> None:
+        """A last line with more than one object is refused, and not taken for an unfinished one."""
+        self.file.write_text(a_line(0) + a_line(1).rstrip() + a_line(2).rstrip())
+        collector = self.collected()
+        code, out, said = self.run_it(collector.url)
+        self.assertEqual((code, self.events(collector)), (1, ["E0"]))
+        self.assertIn("1 line can never be delivered", out)
+        self.assertNotIn("not complete", out + said)
+
     def test_too_long_line(self) -> None:
         """A line that is too long is reported with its number, and the others arrive."""
         self.file.write_text(a_line(1) + "x" * 3_000_000 + "\n" + a_line(2) + "y" * 2_000_000)

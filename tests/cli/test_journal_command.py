@@ -59,6 +59,17 @@ class TestJournal(CliCase):
         self.assertIn("its process is running", out)
         self.assertNotIn("ada", out)
 
+    def test_foreign_file(self) -> None:
+        """A file that is too large to be a journal's is named and not read; the others count."""
+        self.program().wait(60)
+        (directory,) = self.journal.glob("*/live/*")
+        with (directory / "00000000.jsonl").open("wb") as file:
+            file.truncate(1 << 40)
+        code, out, _ = run_command("journal", str(self.journal), "--write-key", "key")
+        self.assertEqual(code, 0)
+        self.assertIn("3 messages wait\n", out)
+        self.assertIn("00000000.jsonl cannot be read (File too large)", out)
+
     def test_json(self) -> None:
         """The same, as JSON, also without a write key."""
         self.program().wait(60)

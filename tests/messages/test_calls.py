@@ -363,6 +363,7 @@ class TestTimestamp(unittest.TestCase):
         for text in (
             "2026-11-23T08:00:00.123Z", "2026-11-23T10:00:00.123+02:00",
             "2026-11-23 08:00:00.123456+00:00", "2026-11-23T08:00:00.123z",
+            "2026-11-23 08:00:00.123 UTC", "2026-11-23 10:00:00.123 +02:00",
         ):  # fmt: skip
             self.assertEqual(self.kept(text), WHEN, text)
 
