@@ -117,7 +117,7 @@ def words_of(answer: Answer, secrets: Sequence[str]) -> str:
     """
     words = Words(secrets)
     told = _json_of(answer)
-    found = words.found_in(told)
+    found = words.reason_in(told)
     if told is None and answer.headers.get("Content-Type", "").lower().startswith("text/plain"):
         found = words.shown(answer.body.decode(errors="replace").strip())
     return f" ({found})" if found else ""
@@ -143,7 +143,7 @@ def _check_success(
     if not is_failed and not may_name_failed(told):
         return
     sent, words = frozenset(ids()), Words(secrets())
-    found = words.found_in(told)
+    found = words.reason_in(told)
     refused = refused_in(told, sent, words, is_failed=is_failed)
     if refused:
         raise DeliveryError(

@@ -7,6 +7,7 @@ body is somebody else's: it is bounded before it gets here, and what it says is 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,20 +44,46 @@ class Words:
                 return self.shown(told)
             if not isinstance(told, Mapping):
                 return ""
-            texts = [str(told[key]) for key in _KEYS_OF_WORDS if _is_word(told.get(key))]
+            about = {key.lower(): value for key, value in told.items()}
+            texts = [str(about[key]) for key in _KEYS_OF_WORDS if _is_word(about.get(key))]
             if texts:
                 return self.shown(": ".join(texts))
-            told = told.get("error") or told.get("errors")
+            told = about.get("error") or about.get("errors")
         return ""
+
+    def reason_in(self, told: Any) -> str:
+        """Return the words for a whole body: those of `found_in`, or the nearest within it.
+
+        Only places that are about the answer are searched, because others may repeat the request.
+        """
+        waiting = deque([("", told, False)])
+        first = ""  # text below a key such as `errors`, which may be by field
+        while waiting:
+            key, one, is_below_failed = waiting.popleft()
+            if isinstance(one, list):
+                waiting.extend((key, value, is_below_failed) for value in one)
+            elif isinstance(one, Mapping):
+                if found := self.found_in(one):
+                    return found
+                for name, value in one.items():
+                    is_failed = is_below_failed or bool(_BAD_KEY.search(name))
+                    if is_failed or name.lower() in _KEYS_ABOUT_ANSWER:
+                        waiting.append((name, value, is_failed))
+            elif isinstance(one, str) and is_below_failed and one.strip() and not first:
+                first = self.shown(f"{key}: {one}")
+        return first or self.found_in(told)
 
 
 def json_of(body: bytes) -> Any:
-    """Return the value of a JSON object or array, or None."""
+    """Return the value of a JSON object, array or text, or None."""
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
-    if body[:1] not in (b"{", b"["):
+    if body[:1] not in (b"{", b"[", b'"'):
         return None
     try:
-        return decode(body)
+        try:
+            return decode(body)
+        except UnicodeDecodeError:  # in an encoding that JSON does not allow
+            return decode(body.decode(errors="replace"))
     except (ValueError, RecursionError):
         return None
 
@@ -202,8 +229,11 @@ def _is_word(one: Any) -> bool:
 _LEVELS = 5  # of nested errors
 _KEYS_OF_WORDS = (
     "code", "error", "message", "reason", "title", "detail", "error_description",
-    "errorMessage", "error_message",
+    "errormessage", "error_message", "msg", "description", "details", "cause", "faultstring",
 )  # fmt: skip
+_KEYS_ABOUT_ANSWER = frozenset(
+    ("status", "result", "response", "meta", "detail", "details", "fault", "cause", "exception")
+)
 _KEYS_OF_FAILURE = frozenset(
     ("error", "errors", "errormessage", "error_message", "failed", "failures", "rejected")
 )

@@ -155,11 +155,23 @@ class TestWords(unittest.TestCase):
             ({"errors": [{"detail": "no user"}]}, "(no user)"),
             ({"error": "invalid", "error_description": "no user"}, "(invalid: no user)"),
             ({"message": "no\r\n\tuser  "}, "(no user)"),
+            ({"Message": "no user"}, "(no user)"), ({"msg": "no user"}, "(no user)"),
+            ({"detail": [{"loc": ["body"], "msg": "no user"}]}, "(no user)"),
+            ({"errors": {"userId": ["is required"]}}, "(userId: is required)"),
+            ({"ok": 0, "result": {"error": "no user"}}, "(no user)"), ([[{"msg": "no"}]], "(no)"),
+            ({"fault": {"faultstring": "no user"}}, "(no user)"), (b'"no user"', "(no user)"),
+            (b'{"message":"no \xe9t\xe9"}', "(no \ufffdt\ufffd)"),
             ({"message": ""}, "400 Bad Request:"), ({"message": {"a": 1}}, "400 Bad Request:"),
         ):  # fmt: skip
             self.assertIn(shown, self.words(body))
         self.assertIn("(no user)", self.words(b"no user\n", Content_Type="text/plain"))
         self.assertNotIn("no user", self.words(b"no user\n"))
+
+    def test_repeated_request(self) -> None:
+        """Values of a request that a server repeats are not shown."""
+        sent = {"event": "E", "properties": {"message": "personal", "error": "personal"}}
+        for body in ({"batch": [sent]}, {"code": 7, "request": sent}, {"error": 1, "sent": sent}):
+            self.assertNotIn("personal", self.words(body))
 
     def test_cut_and_escaped(self) -> None:
         """The words are cut, and hold no character that a terminal would obey."""

@@ -6,6 +6,8 @@ import unittest
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from segment_logging import ConfigurationError, SegmentHandler
 from segment_logging._messages.encoding import decode
 from segment_logging._options.records import RecordOptions
@@ -104,10 +106,12 @@ class TestDefault(unittest.TestCase):
         """An object for a URL, such as a framework's, is cleaned in the form that is sent."""
 
         class Url:
+            @override
             def __str__(self) -> str:
                 return "https://h/a?token=SECRET"
 
         class Broken:
+            @override
             def __str__(self) -> str:
                 raise LookupError
 
