@@ -57,7 +57,9 @@ class PageQuery:
                 continue
             # Anything else may be an object for URLs, such as Starlette's.
             text = value if isinstance(value, str) else _text_of(value)
-            if isinstance(text, str):
+            if isinstance(text, str) and (
+                name == "search" or "?" in text or "#" in text or "@" in text  # else it stays
+            ):
                 without = self._text(text, is_search=name == "search")
                 if without != text:
                     cleaned[name] = without
