@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 from .._messages.limits import MAX_RETRY_AFTER
 from .._reports import counted
 from ..errors import DeliveryError
-from .bodies import Words, json_of, refused_in, says_any_failed, says_failed
+from .bodies import Words, json_of, may_name_failed, refused_in, says_any_failed, says_failed
 
 MAX_BODY_BYTES = 65_536
 """How much of an answer's body is read. Segment's has 17 bytes."""
@@ -116,7 +117,7 @@ def words_of(answer: Answer, secrets: Sequence[str]) -> str:
     """
     words = Words(secrets)
     told = _json_of(answer)
-    found = words.found_in(told)
+    found = words.reason_in(told)
     if told is None and answer.headers.get("Content-Type", "").lower().startswith("text/plain"):
         found = words.shown(answer.body.decode(errors="replace").strip())
     return f" ({found})" if found else ""
@@ -138,11 +139,12 @@ def _check_success(
             "check for a captive portal or a proxy in between"
         )
     told = _json_of(answer)
-    if told is None or not (status == 207 or says_any_failed(told)):
+    is_failed = status == 207 or says_any_failed(told)
+    if not is_failed and not may_name_failed(told):
         return
     sent, words = frozenset(ids()), Words(secrets())
-    found = words.found_in(told)
-    refused = refused_in(told, sent, words)
+    found = words.reason_in(told)
+    refused = refused_in(told, sent, words, is_failed=is_failed)
     if refused:
         raise DeliveryError(
             f"{base} answered {status}, but refused {len(refused)} of "
@@ -207,8 +209,9 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
     """Return the seconds that a Retry-After header asks to wait, at most 300.
 
     Args:
-        value: the header: whole or fractional seconds, or an HTTP date. None, garbage, a date in
-            the past and anything that is not above zero give None.
+        value: the header: whole or fractional seconds, or an HTTP date. The longest of several
+            headers counts, which arrive separated by commas. None, garbage, a date in the past and
+            anything that is not above zero give None.
         now: seconds since the epoch, for the date.
     """
     if value is None:
@@ -217,14 +220,21 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
         seconds = float(value)
     except ValueError:
         moment = moment_of(value)
-        if moment is None:
-            return None
-        seconds = moment - now
+        seconds = _longest_of(value.split(",")) if moment is None else moment - now
     if _FIRST_MOMENT < seconds < math.inf:  # some servers send the moment in this form
         seconds -= now
     if math.isnan(seconds) or seconds <= 0:
         return None
     return min(seconds, MAX_RETRY_AFTER)
+
+
+def _longest_of(texts: Sequence[str]) -> float:
+    """Return the highest of the numbers among some texts, or NaN if there are none."""
+    numbers = []
+    for text in texts:
+        with suppress(ValueError):
+            numbers.append(float(text))
+    return max((one for one in numbers if not math.isnan(one)), default=math.nan)
 
 
 _FIRST_MOMENT = 1e9  # seconds since the epoch, in 2001

@@ -43,7 +43,7 @@ _NOT_THE_NETWORK = (
     requests.exceptions.InvalidHeader,
     urllib3.exceptions.LocationValueError,
 )
-_PROXY_REFUSED = re.compile(r"Tunnel connection failed: 407\b")  # the text of http.client
+_PROXY_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")  # the text of http.client
 
 
 @dataclass
@@ -264,7 +264,8 @@ class _BoundedAdapter(HTTPAdapter):
 def _failure(base: str, error: Exception, cause: Cause) -> DeliveryError:
     """Return why no answer came, as an error that holds nothing of the request."""
     kind = type(error).__name__
-    if isinstance(error, _NETWORK_FAULTS) and _PROXY_REFUSED.search(str(error)):
+    of_proxy = _PROXY_REFUSED.search(str(error)) if isinstance(error, _NETWORK_FAULTS) else None
+    if of_proxy is not None and of_proxy[1] == "407":
         return DeliveryError(
             f"the proxy wants a user name and a password (407): put them into its URL, as in "
             f"http://name:password@proxy:8080, to reach {base}",
@@ -279,4 +280,7 @@ def _failure(base: str, error: Exception, cause: Cause) -> DeliveryError:
     way_out = "check the network, or wait until it is back"
     if isinstance(error, requests.exceptions.SSLError):
         way_out = "check its certificate, REQUESTS_CA_BUNDLE, and http against https"
+    if of_proxy is not None:
+        kind = f"the proxy answered {of_proxy[1]}"
+        way_out = "check that the proxy works, and that it allows this host"
     return DeliveryError(f"no answer from {base} ({kind}): {way_out}", cause=cause)

@@ -218,8 +218,9 @@ def _ids_of(message: Message) -> list[str]:
 
 def _secrets_of(write_key: str, authorization: str) -> tuple[str, ...]:
     """Return the forms of the secrets that a server may quote from the request."""
-    sent = authorization.partition(" ")[2]
-    return (sent, sent.rstrip("="), str(write_key), quote(str(write_key), safe=""))
+    sent, key = authorization.partition(" ")[2], str(write_key)
+    alone = b64encode(key.encode(errors="replace")).decode()
+    return (sent, sent.rstrip("="), key, alone.rstrip("="), quote(key), quote(key, safe=""))
 
 
 def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:

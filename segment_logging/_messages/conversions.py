@@ -81,6 +81,9 @@ def default(value: Any) -> Any:
     kind = type(value)
     if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # NumPy, pandas, CuPy, JAX
         return listed(value)
+    for name in _CONTENTS.get(kind.__module__.partition(".")[0], ()):
+        if hasattr(kind, name):
+            return getattr(value, name)()
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_dump"):
@@ -92,6 +95,10 @@ def default(value: Any) -> Any:
     if kind in HONEST:  # UUID
         _CONVERT[kind] = str
     return str(value)
+
+
+# By package, the methods of scalars, of arrays and tables, and of frames and series.
+_CONTENTS = {"pyarrow": ("as_py", "to_pylist"), "polars": ("to_dicts", "to_list")}
 
 
 def _number_of(value: Decimal) -> float | None:

@@ -37,7 +37,7 @@ def encode(value: object) -> bytes:
     - a set as a list, which is sorted if possible
     - bytes as text if they are valid UTF-8, otherwise as base64
     - a dataclass, a Mapping, or an attrs, msgspec or pydantic model as an object
-    - NumPy values as the values that they contain
+    - NumPy, PyArrow and Polars values as the values that they contain
     - NaN, the infinities, pandas' NA and NaT, and msgspec's UNSET as null
     - a proxy as the value behind it
     - an exception as `"ValueError: text"`

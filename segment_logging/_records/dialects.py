@@ -128,6 +128,8 @@ def template_of(record: logging.LogRecord) -> str | None:
     if is_event_dict(record.msg):
         text = record.msg.get(_name_of_text(record.msg))
         return None if text is None else str(text)
+    if record.msg is None:
+        return None
     text = record.msg if isinstance(record.msg, str) else str(record.msg)
     if isinstance(record.__dict__.get("extra"), Mapping):  # loguru
         text = _serialized_text(text) or text

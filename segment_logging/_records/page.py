@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
+from .._messages.conversions import plain
+
 CAMPAIGN = (
     "utm_*", "gclid", "gclsrc", "gbraid", "wbraid", "dclid", "gad_*", "fbclid", "msclkid", "ttclid",
     "twclid", "li_fat_id", "igshid", "igsh", "yclid", "rdt_cid", "epik", "sccid", "srsltid",
@@ -20,7 +22,8 @@ CAMPAIGN = (
 )  # fmt: skip
 """Names of query parameters that say which campaign or advertisement a visit came from."""
 
-_FIELDS = ("url", "search", "referrer")
+_FIELDS = frozenset(("url", "search", "referrer", "path", "hash", "referer", "initial_referrer"))
+# The first three are Segment's. The path may come with its query, as Django's `get_full_path` does.
 _MAX_CACHED_CHARACTERS = 2_048
 
 
@@ -49,11 +52,16 @@ class PageQuery:
         if not isinstance(context, Mapping) or not isinstance(page := context.get("page"), Mapping):
             return context
         cleaned: dict[str, Any] = {}
-        for name in _FIELDS:
-            value = page.get(name)
-            if isinstance(value, str):
-                without = self._text(value, is_search=name == "search")
-                if without != value:
+        for name, value in page.items():
+            if name not in _FIELDS or value is None:
+                continue
+            # Anything else may be an object for URLs, such as Starlette's.
+            text = value if isinstance(value, str) else _text_of(value)
+            if isinstance(text, str) and (
+                name == "search" or "?" in text or "#" in text or "@" in text  # else it stays
+            ):
+                without = self._text(text, is_search=name == "search")
+                if without != text:
                     cleaned[name] = without
         if not cleaned:
             return context
@@ -64,6 +72,14 @@ class PageQuery:
         if len(value) > _MAX_CACHED_CHARACTERS:
             return self._without(value, is_search)
         return self._without_cached(value, is_search)
+
+
+def _text_of(value: Any) -> Any:
+    """Return a value as it will be encoded, or None if it cannot be encoded."""
+    try:
+        return plain(value)
+    except Exception:
+        return None
 
 
 def _cleaner(keeps: Callable[[str], object]) -> Callable[[str, bool], str]:
@@ -79,7 +95,7 @@ def _cleaner(keeps: Callable[[str], object]) -> Callable[[str, bool], str]:
         authority, slash, path = rest.partition("/")
         if "@" in authority:  # a user name and a password
             base = f"{scheme}{slashes}{authority.rpartition('@')[2]}{slash}{path}"
-        kept = "&".join(one for one in re.split("[&;]", query) if keeps(_name_of(one)))
+        kept = "&".join(one for one in re.split("[&;?]", query) if keeps(_name_of(one)))
         return f"{base}{question_mark if kept else ''}{kept}{hash_sign}{fragment}"
 
     return without

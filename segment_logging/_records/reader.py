@@ -272,7 +272,7 @@ class RecordReader:
                 new.setdefault(key, form[key])
         # The rest of a context that was removed is not restored.
         context = new.setdefault("context", LIBRARY)
-        if consent is not None and "consent" not in context:
+        if consent is not None and context.get("consent") is None:
             # Without it, Segment would send the message to every destination.
             new["context"] = {**context, "consent": consent}
         return new

@@ -70,6 +70,15 @@ class TestRetryAfter(unittest.TestCase):
         for value in (None, "0", "-0", "-5", "-inf", "nan"):
             self.assertIsNone(self.parsed(value), value)
 
+    def test_several(self) -> None:
+        """The longest of several headers counts, which arrive separated by commas."""
+        self.assertEqual(self.parsed("5, 9"), 9.0)
+        self.assertEqual(self.parsed("0,7,nan"), 7.0)
+        self.assertEqual(self.parsed("soon, 5"), 5.0)
+        self.assertEqual(self.parsed(f"9, {self.date(90)}"), 9.0)
+        self.assertEqual(self.parsed(f"{self.date(90)}, {self.date(200)}"), 90.0)
+        self.assertIsNone(self.parsed("soon, later"))
+
     def test_garbage(self) -> None:
         """A malformed value does not raise, and never means more than 300 seconds."""
         for value in (

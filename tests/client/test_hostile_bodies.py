@@ -42,6 +42,9 @@ class TestFailuresInside(unittest.TestCase):
         for body in each(
             {"success": True}, {"ok": True}, {}, [], {"status": "ok"}, {"status": 200},
             {"errors": []}, {"error": None}, {"success": "false?"}, {"success": True, "errors": []},
+            {"success": "True", "failed": 1}, {"accepted": 3, "rejected": 0}, {"ok": 3},
+            {"success": True, "warnings": ["m-1 is old"], "droppedFields": ["x"]},
+            {"results": {"m-1": "ok", "m-2": True}}, {"m-1": {"duplicate": False}},
             {"success": True, "data": {"messageId": "m-1", "message": "stored"}},
             b"", b"OK", b'{"success":false', b"{" * 60_000, b"\xff\xfe{}", b'"false"', b"false",
         ):  # fmt: skip
@@ -49,12 +52,17 @@ class TestFailuresInside(unittest.TestCase):
                 with self.subTest(body=str(body)[:40], status=status):
                     self.assertIsNone(error_of(status, body))
         self.assertIsNone(error_of(200, {"success": False}, is_complete=False))
+        stored = [{"messageId": "m-1", "message": "queued"}]
+        self.assertIsNone(error_of(200, {"dropped": ["x"], "stored": stored}))
 
     def test_failed_as_a_whole(self) -> None:
         """A success whose JSON says that it failed is treated like a 503."""
         for body in (
             {"success": False}, {"ok": False, "errors": ["busy"]}, {"status": 500},
             {"status": "error", "message": "busy"}, {"error": {"message": "busy"}},
+            {"success": "false"}, {"Success": False}, {"ok": 0}, {"Errors": ["busy"]},
+            {"errorMessage": "busy", "errorType": "KeyError"}, {"accepted": 2, "rejected": 1},
+            {"failed": ["m-99"]}, {"Status": "FAILED"},
             [{"success": False}], b" \r\n\t{\"success\":false}", b'\xef\xbb\xbf{"success": false}',
         ):  # fmt: skip
             for status in (200, 201, 207):
@@ -100,6 +108,18 @@ class TestFailuresInside(unittest.TestCase):
             body = {"success": False, "accepted": ["m-1"], key: ["m-2", "a:b", "m-99"]}
             self.assertEqual(refused(body), {"m-2": "", "a:b": ""}, key)
 
+    def test_ids_without_a_failure(self) -> None:
+        """Ids that a body names as failed are refused, even if it says nothing else of a failure,
+        or that the request succeeded."""
+        for body in (
+            {"failed": ["m-1"]}, {"rejected": [{"messageId": "m-1", "reason": "too old"}]},
+            {"success": True, "failed": ["m-1"], "accepted": ["m-2"]}, {"dropped": ["m-1"]},
+            {"invalid": ["m-1"], "valid": ["m-2"]}, {"success": True, "results": {"m-1": False}},
+            {"results": {"m-1": "failed", "m-2": "ok"}},
+        ):  # fmt: skip
+            with self.subTest(body=body):
+                self.assertEqual(list(refused(body)), ["m-1"])
+
     def test_similar_ids(self) -> None:
         """An id that is part of a longer one is not named by it."""
         self.assertEqual(refused({"ok": False, "errors": ["m-10 is bad", "xm-1 is bad"]}), {})
@@ -135,11 +155,23 @@ class TestWords(unittest.TestCase):
             ({"errors": [{"detail": "no user"}]}, "(no user)"),
             ({"error": "invalid", "error_description": "no user"}, "(invalid: no user)"),
             ({"message": "no\r\n\tuser  "}, "(no user)"),
+            ({"Message": "no user"}, "(no user)"), ({"msg": "no user"}, "(no user)"),
+            ({"detail": [{"loc": ["body"], "msg": "no user"}]}, "(no user)"),
+            ({"errors": {"userId": ["is required"]}}, "(userId: is required)"),
+            ({"ok": 0, "result": {"error": "no user"}}, "(no user)"), ([[{"msg": "no"}]], "(no)"),
+            ({"fault": {"faultstring": "no user"}}, "(no user)"), (b'"no user"', "(no user)"),
+            (b'{"message":"no \xe9t\xe9"}', "(no \ufffdt\ufffd)"),
             ({"message": ""}, "400 Bad Request:"), ({"message": {"a": 1}}, "400 Bad Request:"),
         ):  # fmt: skip
             self.assertIn(shown, self.words(body))
         self.assertIn("(no user)", self.words(b"no user\n", Content_Type="text/plain"))
         self.assertNotIn("no user", self.words(b"no user\n"))
+
+    def test_repeated_request(self) -> None:
+        """Values of a request that a server repeats are not shown."""
+        sent = {"event": "E", "properties": {"message": "personal", "error": "personal"}}
+        for body in ({"batch": [sent]}, {"code": 7, "request": sent}, {"error": 1, "sent": sent}):
+            self.assertNotIn("personal", self.words(body))
 
     def test_cut_and_escaped(self) -> None:
         """The words are cut, and hold no character that a terminal would obey."""
@@ -167,7 +199,9 @@ class TestWords(unittest.TestCase):
         def echo(server: RawServer, connection: Any) -> None:
             head = server.take(connection) or b""
             given = head.partition(b"Authorization: ")[2].partition(b"\r\n")[0].decode()
-            quoted = [given, given.rstrip("="), KEY, quote(KEY, safe="")]
+            alone = b64encode(KEY.encode()).decode()
+            quoted = [given, given.rstrip("="), KEY, quote(KEY, safe=""), quote(KEY).lower(),
+                      KEY.upper(), alone.rstrip("=")]  # fmt: skip
             body = json.dumps({"message": "; ".join(quoted)}).encode()
             connection.sendall(an_answer(body, status="403 No"))
 
@@ -177,7 +211,7 @@ class TestWords(unittest.TestCase):
             self.assertRaises(DeliveryError) as caught,
         ):
             client.send(KEY, a_track())
-        self.assertIn("(Basic …; Basic …; …; …)", str(caught.exception))
+        self.assertIn("(Basic …; Basic …; …; …; …; …; …)", str(caught.exception))
 
 
 class TestWaits(unittest.TestCase):

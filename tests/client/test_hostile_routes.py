@@ -190,6 +190,7 @@ class TestProxies(unittest.TestCase):
             error = self.through(once(an_answer(status=status)))
             self.assertEqual((error.status, error.retryable), (None, True))
             self.assertIs(error.cause, Cause.CONNECTION)
+            self.assertIn(f"the proxy answered {status[:3]}", str(error))
 
     def test_drips(self) -> None:
         """A proxy's answer that drips, floods or never comes ends in time."""

@@ -336,6 +336,24 @@ class TestValues(unittest.TestCase):
         for name, way in encoders().items():
             self.assertEqual(decode(way([value])), [expected], name)
 
+    def test_columns(self) -> None:
+        """Scalars, arrays and frames of PyArrow and Polars are what they contain."""
+
+        def made(package: str, method: str, contents: Any) -> Any:
+            methods = {"__module__": f"{package}.lib", method: lambda self: contents}
+            return type("Value", (), methods)()
+
+        for package, method, contents in (
+            ("pyarrow", "as_py", None),
+            ("pyarrow", "to_pylist", [1, None]),
+            ("polars", "to_dicts", [{"a": 1}]),
+            ("polars", "to_list", [date(2026, 11, 23)]),
+        ):
+            for name, way in encoders().items():
+                with self.subTest(name, package=package, method=method):
+                    value = made(package, method, contents)
+                    self.assertEqual(decode(way(value)), decode(encode(contents)))
+
 
 class TestRefusals(unittest.TestCase):
     def refused(self, value: object) -> InvalidMessage:

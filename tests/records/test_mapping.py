@@ -189,6 +189,11 @@ class TestIdentity(unittest.TestCase):
 
 
 class TestName(unittest.TestCase):
+    def test_none(self) -> None:
+        """A record without a message needs an event name, and becomes a page without a name."""
+        self.assertIn("needs event", refusal_of(a_record(None, extra={"user_id": "u-17"})))
+        self.assertIsNone(event_of(None, extra={"type": "page"}).name)
+
     def test_template(self) -> None:
         """The event's name is the template, because the text varies with the arguments."""
         message = event_of("Order %s paid", "o-1", extra={})

@@ -6,6 +6,8 @@ import unittest
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from segment_logging import ConfigurationError, SegmentHandler
 from segment_logging._messages.encoding import decode
 from segment_logging._options.records import RecordOptions
@@ -69,6 +71,7 @@ class TestDefault(unittest.TestCase):
             ("https://h/a?x=SECRET#part", "https://h/a#part"),
             ("https://name:SECRET@h/a@b", "https://h/a@b"),
             ("//h/a?x=SECRET", "//h/a"),
+            ("https://h/a?gclid=1?token=SECRET", "https://h/a?gclid=1"),
             ("/a?utm%5Fsource=1&to%6Ben=SECRET", "/a?utm%5Fsource=1"),
         ):
             with self.subTest(url):
@@ -84,6 +87,38 @@ class TestDefault(unittest.TestCase):
         page = {"url": 5, "search": None, "referrer": ["?a=b"]}
         self.assertEqual(page_of(page), page)
         self.assertEqual(page_of({}), {})
+
+    def test_other_fields(self) -> None:
+        """A path that came with its query, a hash and other names of the referrer are cleaned."""
+        page = page_of(
+            {
+                "path": "/reset?token=SECRET",
+                "hash": "#token=SECRET",
+                "referer": "https://h/?code=SECRET",
+                "initial_referrer": "https://h/?code=SECRET",
+            }
+        )
+        self.assertEqual(
+            page, {"path": "/reset", "referer": "https://h/", "initial_referrer": "https://h/"}
+        )
+
+    def test_url_objects(self) -> None:
+        """An object for a URL, such as a framework's, is cleaned in the form that is sent."""
+
+        class Url:
+            @override
+            def __str__(self) -> str:
+                return "https://h/a?token=SECRET"
+
+        class Broken:
+            @override
+            def __str__(self) -> str:
+                raise LookupError
+
+        for value in (Url(), b"https://h/a?token=SECRET"):
+            self.assertEqual(page_of({"url": value}), {"url": "https://h/a"})
+        context = {"page": {"url": Broken()}}
+        self.assertIs(PageQuery(()).cleaned(context), context)  # encoding it refuses the event
 
     def test_caller_is_not_changed(self) -> None:
         """The caller's own context stays as it is."""

@@ -329,7 +329,7 @@ class TestConsent(unittest.TestCase):
     def test_new_context(self) -> None:
         """A context that `before_send` made without consent gets that of the message."""
         record = a_record(extra={"user_id": "u"})
-        for context in (None, {}, {"ip": "192.0.2.7"}):
+        for context in (None, {}, {"ip": "192.0.2.7"}, {"consent": None}):
             with self.subTest(context):
                 sent = message_of(
                     record,
