@@ -190,9 +190,9 @@ class Collector:
         request = replace(request, status=answer.status)
         entries = list(entries_of(request, _now()))
         messages = [entry.message for entry in entries]
-        sizes = self._store.pack(entries)
+        self._store.pack(entries)
         with self._changed:
-            self._store.add(request, entries, messages, sizes)
+            self._store.add(request, entries, messages)
             self._changed.notify_all()
         self._notify(entries, messages)
         return answer

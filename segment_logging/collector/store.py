@@ -5,10 +5,9 @@ This module uses no clock, thread or socket. The store is not thread-safe.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -19,14 +18,35 @@ from .event_counts import EventCounts
 _MAX_KIND_BYTES = 48 * 1024 * 1024  # of each kind of arrival
 _MAX_REQUESTS_BYTES = 16 * 1024 * 1024
 _MAX_IDS = 100_000  # message ids that are stored to recognise duplicates
-_MAX_ID_CHARACTERS = 100  # of a stored id; of longer ones, the hash is stored
+_MAX_SENT_AT = 100  # characters of a usual `sentAt`
+
+
+class _Ids:
+    """The latest message ids, as hashes: these are small, and differ in each process."""
+
+    def __init__(self) -> None:
+        self._hashes: set[int] = set()
+        self._order: deque[int] = deque()
+
+    def add(self, message_id: Any) -> None:
+        """Add an id, unless it is known or not a text."""
+        hashed = hash(message_id) if isinstance(message_id, str) else None
+        if hashed is None or hashed in self._hashes:
+            return
+        self._hashes.add(hashed)
+        self._order.append(hashed)
+        if len(self._order) > _MAX_IDS:
+            self._hashes.remove(self._order.popleft())
+
+    def __contains__(self, message_id: str) -> bool:
+        return hash(message_id) in self._hashes
 
 
 class _Shelf:
-    """The numbers and sizes of the kept arrivals of one kind, the oldest first."""
+    """The kept arrivals of one kind, the oldest first."""
 
     def __init__(self) -> None:
-        self.items: deque[tuple[int, int]] = deque()
+        self.entries: deque[Entry] = deque()
         self.size_bytes = 0
 
 
@@ -41,7 +61,7 @@ class Store:
     def __init__(self, keep: int | None) -> None:
         self._keep = keep
         self._entries: dict[int, Entry] = {}
-        self._ids: OrderedDict[str | bytes, None] = OrderedDict()
+        self._ids = _Ids()
         self.last = 0
         self.cleared = 0
         self._reset()
@@ -57,7 +77,7 @@ class Store:
     def clear(self) -> None:
         """Remove everything. The numbers of later arrivals continue."""
         self._entries.clear()
-        self._ids.clear()
+        self._ids = _Ids()
         self._reset()
         self.cleared += 1
 
@@ -66,56 +86,47 @@ class Store:
         """The kept requests in order."""
         return [request for request, _ in self._requests]
 
-    def pack(self, entries: list[Entry]) -> list[int]:
-        """Return the entries' sizes in bytes. If there is a limit, keep only their JSON.
+    def pack(self, entries: list[Entry]) -> None:
+        """Keep only the JSON of entries, if there is a limit. Any thread may call this."""
+        if self._keep is not None:
+            for entry in entries:
+                entry.pack()
 
-        This is the costly part of storing them, and may run in several threads.
-        """
-        return [0 if self._keep is None else entry.pack() for entry in entries]
-
-    def add(
-        self, request: Request, entries: list[Entry], messages: list[Any], sizes: list[int]
-    ) -> None:
+    def add(self, request: Request, entries: list[Entry], messages: list[Any]) -> None:
         """Store a request and its arrivals.
 
         Args:
             request: the answered request.
-            entries: its arrivals.
+            entries: its arrivals. If there is a limit, they have to be packed.
             messages: the calls of the arrivals.
-            sizes: the sizes of the arrivals in bytes, from `pack`.
         """
         self.counts["requests"] += 1
         self._add_request(request)
-        kept, keep, number = self._entries, self._keep, self.last
-        for entry, message, size_bytes in zip(entries, messages, sizes):
-            number += 1
-            entry.number = number
-            kept[number] = entry
-            kind = entry.kind
-            self.counts[entry.outcome] += 1
-            if kind == WARNED:
-                self.counts["warned"] += 1
-            outcome = kind if kind == WARNED else entry.outcome
+        for entry, message in zip(entries, messages):
+            self.last += 1
+            entry.number = self.last
+            self._entries[entry.number] = entry
+            outcome = entry.outcome
+            self.counts[outcome] += 1
+            if outcome == "accepted":
+                self._ids.add(message.get("messageId"))
+                if entry.kind == WARNED:
+                    outcome = WARNED
+                    self.counts[WARNED] += 1
             self.events.add(entry.type, entry.name, message, outcome)
-            if entry.outcome == "accepted":
-                self._remember(message.get("messageId"))
-            if keep is None:
-                continue
-            shelf = self._shelves[kind]
-            shelf.items.append((number, size_bytes))
-            shelf.size_bytes += size_bytes
-            while len(shelf.items) > keep or shelf.size_bytes > _MAX_KIND_BYTES:
-                oldest, removed_bytes = shelf.items.popleft()
-                shelf.size_bytes -= removed_bytes
-                del kept[oldest]
-                self._complete_from = max(self._complete_from, oldest + 1)
-        self.last = number
+        if self._keep is not None:
+            for kind, shelf in self._shelves.items():
+                added = [entry for entry in entries if entry.kind == kind]
+                shelf.entries += added
+                shelf.size_bytes += sum(entry.size_bytes for entry in added)
+                self._trim(shelf, self._keep)
 
-    def _remember(self, message_id: Any) -> None:
-        if isinstance(message_id, str):
-            self._ids[_id_key(message_id)] = None
-            if len(self._ids) > _MAX_IDS:
-                self._ids.popitem(last=False)
+    def _trim(self, shelf: _Shelf, keep: int) -> None:
+        while len(shelf.entries) > keep or shelf.size_bytes > _MAX_KIND_BYTES:
+            oldest = shelf.entries.popleft()
+            shelf.size_bytes -= oldest.size_bytes
+            del self._entries[oldest.number]
+            self._complete_from = max(self._complete_from, oldest.number + 1)
 
     def _add_request(self, request: Request) -> None:
         if self._keep is None:
@@ -127,7 +138,7 @@ class Store:
             + len(request.path)
             + sum(len(name) + len(value) for name, value in request.headers.items())
         )
-        if not isinstance(verdict.sent_at, str) or len(verdict.sent_at) > _MAX_ID_CHARACTERS:
+        if not isinstance(verdict.sent_at, str) or len(verdict.sent_at) > _MAX_SENT_AT:
             size_bytes += 8 * request.body_bytes  # an upper limit for what `sentAt` may be
         self._requests.append((replace(request, verdict=verdict), size_bytes))
         self._requests_bytes += size_bytes
@@ -136,7 +147,7 @@ class Store:
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted. Any thread may call this."""
-        return _id_key(message_id) in self._ids
+        return message_id in self._ids
 
     def get(self, number: int) -> Entry | None:
         """Return the arrival with this number, or None if it is not kept."""
@@ -149,22 +160,15 @@ class Store:
         """
         if number + 1 < self._complete_from:
             older = [
-                kept
+                entry
                 for shelf in self._shelves.values()
-                for kept, _ in shelf.items
-                if number < kept < self._complete_from
+                for entry in shelf.entries
+                if number < entry.number < self._complete_from
             ]
-            for kept in sorted(older):
-                yield self._entries[kept]
+            yield from sorted(older, key=lambda entry: entry.number)
         for kept in range(max(number + 1, self._complete_from), self.last + 1):
             yield self._entries[kept]
 
     def some_after(self, number: int, limit: int) -> list[Entry]:
         """Return at most `limit` arrivals after the one with this number."""
         return list(islice(self.after(number), limit))
-
-
-def _id_key(message_id: str) -> str | bytes:
-    if len(message_id) <= _MAX_ID_CHARACTERS:
-        return message_id
-    return blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -34,7 +34,8 @@ def fill(store: Store, *calls: Any, **headers: str) -> None:
     )
     entries = list(entries_of(request, "2026-11-23T08:00:00.000Z"))
     messages = [entry.message for entry in entries]
-    store.add(request, entries, messages, store.pack(entries))
+    store.pack(entries)
+    store.add(request, entries, messages)
 
 
 def good(number: int, **fields: Any) -> dict[str, Any]:
