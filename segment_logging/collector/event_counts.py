@@ -18,8 +18,25 @@ _MAX_KEY = 100  # characters of a property's name
 _TYPES = {str: "string", int: "number", float: "number", bool: "boolean", dict: "object",
           list: "array", type(None): "null"}  # fmt: skip
 
-_Shape = tuple[str, str, str, tuple[str, ...], tuple[type, ...]]
+Shape = tuple[str, str, str, tuple[str, ...], tuple[type, ...]]
 """The type, name and outcome of calls, and their properties with the types of the values."""
+
+
+def shape_of(call_type: str, name: str, message: Any, outcome: str) -> Shape:
+    """Return the shape of a call.
+
+    Args:
+        call_type: the call's type.
+        name: the name of the event or page, or the group's id.
+        message: the call.
+        outcome: "accepted", "warned", "dropped" or "refused".
+    """
+    fields = None
+    if isinstance(message, dict):
+        fields = message.get("properties") or message.get("traits")
+    if not isinstance(fields, dict):
+        return call_type, name, outcome, (), ()
+    return call_type, name, outcome, tuple(fields), tuple(map(type, fields.values()))
 
 
 class _Event:
@@ -36,38 +53,24 @@ class EventCounts:
     """
 
     def __init__(self) -> None:
-        self._shapes: dict[_Shape, int] = {}
+        self._shapes: dict[Shape, int] = {}
         self._events: dict[tuple[str, str], _Event] = {}  # without the calls in `_shapes`
         self._others = _Event()
         self._property_count = 0
 
-    def add(self, call_type: str, name: str, message: Any, outcome: str) -> None:
-        """Count a call.
-
-        Args:
-            call_type: the call's type.
-            name: the name of the event or page, or the group's id.
-            message: the call.
-            outcome: "accepted", "warned", "dropped" or "refused".
-        """
-        fields = None
-        if isinstance(message, dict):
-            fields = message.get("properties") or message.get("traits")
-        if not isinstance(fields, dict):
-            fields = {}
-        shape = (call_type, name, outcome, tuple(fields), tuple(map(type, fields.values())))
-        count = self._shapes.get(shape)
-        if count is None:
-            self._add_new(shape)
+    def add(self, shape: Shape, count: int = 1) -> None:
+        """Count calls that have the same shape."""
+        if shape in self._shapes:
+            self._shapes[shape] += count
         else:
-            self._shapes[shape] = count + 1
+            self._add_new(shape, count)
 
-    def _add_new(self, shape: _Shape) -> None:
+    def _add_new(self, shape: Shape, count: int) -> None:
         call_type, name, outcome, keys, types = shape
         event = self._events.get((call_type, name))
         if event is None:
             if len(self._events) >= _MAX_NAMES:
-                self._others.outcomes[outcome] += 1
+                self._others.outcomes[outcome] += count
                 return
             event = self._events[call_type, name] = _Event()
         if (
@@ -75,16 +78,16 @@ class EventCounts:
             and len(keys) <= _MAX_SHAPE_KEYS
             and all(len(key) <= _MAX_KEY for key in keys)
         ):
-            self._shapes[shape] = 1
+            self._shapes[shape] = count
             return
-        event.outcomes[outcome] += 1
+        event.outcomes[outcome] += count
         for key, one in zip(keys, types):
             short_key = key[:_MAX_KEY]
             if short_key not in event.properties:
                 if self._property_count >= _MAX_PROPERTIES:
                     continue
                 self._property_count += 1
-            event.properties[short_key][_TYPES[one]] += 1
+            event.properties[short_key][_TYPES[one]] += count
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return the counts, with the most frequent names first.

@@ -188,13 +188,11 @@ class Collector:
         """Decide the answer to a request and store both."""
         answer = self._decide(request)
         request = replace(request, status=answer.status)
-        entries = list(entries_of(request, _now()))
-        messages = [entry.message for entry in entries]
-        self._store.pack(entries)
+        parcel = self._store.parcel(entries_of(request, _now()))
         with self._changed:
-            self._store.add(request, entries, messages)
+            self._store.add(request, parcel)
             self._changed.notify_all()
-        self._notify(entries, messages)
+        self._notify(parcel.entries, parcel.messages)
         return answer
 
     def _notify(self, entries: list[Entry], messages: list[Any]) -> None:

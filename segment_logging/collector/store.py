@@ -6,14 +6,14 @@ This module uses no clock, thread or socket. The store is not thread-safe.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from .arrivals import Request
 from .entries import KINDS, WARNED, Entry
-from .event_counts import EventCounts
+from .event_counts import EventCounts, Shape, shape_of
 
 _MAX_KIND_BYTES = 48 * 1024 * 1024  # of each kind of arrival
 _MAX_REQUESTS_BYTES = 16 * 1024 * 1024
@@ -40,6 +40,32 @@ class _Ids:
 
     def __contains__(self, message_id: str) -> bool:
         return hash(message_id) in self._hashes
+
+
+class Parcel:
+    """The arrivals of a request, ready to be stored. Making one takes longer than storing it.
+
+    Attributes:
+        entries: the arrivals.
+        messages: their calls. The entries themselves may hold only the JSON of them.
+        shapes: the number of calls of each shape.
+    """
+
+    def __init__(self, entries: Iterable[Entry], *, is_packed: bool) -> None:
+        self.entries: list[Entry] = []
+        self.messages: list[Any] = []
+        self.shapes: dict[Shape, int] = {}
+        shapes = self.shapes
+        # There is one loop because a message is then still in the processor's cache.
+        for entry in entries:
+            message = entry.message
+            outcome = WARNED if entry.kind == WARNED else entry.outcome
+            shape = shape_of(entry.type, entry.name, message, outcome)
+            shapes[shape] = shapes.get(shape, 0) + 1
+            if is_packed:
+                entry.pack()
+            self.entries.append(entry)
+            self.messages.append(message)
 
 
 class _Shelf:
@@ -86,37 +112,30 @@ class Store:
         """The kept requests in order."""
         return [request for request, _ in self._requests]
 
-    def pack(self, entries: list[Entry]) -> None:
-        """Keep only the JSON of entries, if there is a limit. Any thread may call this."""
-        if self._keep is not None:
-            for entry in entries:
-                entry.pack()
+    def parcel(self, entries: Iterable[Entry]) -> Parcel:
+        """Return arrivals ready to be stored. Any thread may call this."""
+        return Parcel(entries, is_packed=self._keep is not None)
 
-    def add(self, request: Request, entries: list[Entry], messages: list[Any]) -> None:
-        """Store a request and its arrivals.
-
-        Args:
-            request: the answered request.
-            entries: its arrivals. If there is a limit, they have to be packed.
-            messages: the calls of the arrivals.
-        """
+    def add(self, request: Request, parcel: Parcel) -> None:
+        """Store an answered request and its arrivals."""
         self.counts["requests"] += 1
         self._add_request(request)
-        for entry, message in zip(entries, messages):
-            self.last += 1
-            entry.number = self.last
-            self._entries[entry.number] = entry
-            outcome = entry.outcome
-            self.counts[outcome] += 1
-            if outcome == "accepted":
+        for shape, count in parcel.shapes.items():
+            self.events.add(shape, count)
+        number = self.last
+        for entry, message in zip(parcel.entries, parcel.messages):
+            number += 1
+            entry.number = number
+            self._entries[number] = entry
+            self.counts[entry.outcome] += 1
+            if entry.kind == WARNED:
+                self.counts[WARNED] += 1
+            if entry.outcome == "accepted":
                 self._ids.add(message.get("messageId"))
-                if entry.kind == WARNED:
-                    outcome = WARNED
-                    self.counts[WARNED] += 1
-            self.events.add(entry.type, entry.name, message, outcome)
+        self.last = number
         if self._keep is not None:
             for kind, shelf in self._shelves.items():
-                added = [entry for entry in entries if entry.kind == kind]
+                added = [entry for entry in parcel.entries if entry.kind == kind]
                 shelf.entries += added
                 shelf.size_bytes += sum(entry.size_bytes for entry in added)
                 self._trim(shelf, self._keep)
