@@ -76,6 +76,7 @@ def main() -> None:
             for _ in range(50):
                 send(collector, *[track("More", properties={"a": 1}) for _ in range(200)])
                 browser.run(_WAIT, milliseconds=100)
+        browser.run("await tools.open('about:blank')")
         with _tasks(browser, "opening with 20,000 messages"):
             browser.run("await tools.open(args.url)", url=collector.url)
             browser.run(_WAIT, milliseconds=3_000)
