@@ -71,17 +71,17 @@ def main() -> None:
         for _ in range(20):
             send(collector, *[track("Row", properties={"a": 1}) for _ in range(500)])
         browser.run(_WAIT, milliseconds=1_000)
-        with _tasks(browser, "10,000 to 20,000 rows, scrolling and receiving"):
+        with _tasks(browser, collector.url, "10,000 to 20,000 rows, scrolling and receiving"):
             browser.run(_SCROLL)
             for _ in range(50):
                 send(collector, *[track("More", properties={"a": 1}) for _ in range(200)])
                 browser.run(_WAIT, milliseconds=100)
-        browser.run("await tools.open('about:blank')")
-        with _tasks(browser, "opening with 20,000 messages"):
+        browser.run("await tools.open('about:blank')")  # ends the previous page first
+        with _tasks(browser, collector.url, "opening with 20,000 messages"):
             browser.run("await tools.open(args.url)", url=collector.url)
             browser.run(_WAIT, milliseconds=3_000)
         properties = {f"property {number}": number for number in range(20)}
-        with _tasks(browser, "200 events with 20 properties each"):
+        with _tasks(browser, collector.url, "200 events with 20 properties each"):
             browser.run("await page.click('[data-tab=events]')")
             for _ in range(5):
                 named = [track(f"Event {number}", properties=properties) for number in range(200)]
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 @contextmanager
-def _tasks(browser: Browser, title: str) -> Iterator[None]:
+def _tasks(browser: Browser, url: str, title: str) -> Iterator[None]:
     """Print the longest tasks during the block."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
@@ -101,10 +101,10 @@ def _tasks(browser: Browser, title: str) -> Iterator[None]:
         yield
         browser.run("await page.context().browser().stopTracing()")
         events = json.loads(path.read_bytes())["traceEvents"]
-    threads = {
+    threads = {  # the browser has other pages of its own
         (event["pid"], event["tid"])
         for event in events
-        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+        if event["name"] == "FunctionCall" and event["args"]["data"].get("url", "").startswith(url)
     }
     tasks = [
         (event["dur"] / 1_000, event.get("tdur", 0) / 1_000)
