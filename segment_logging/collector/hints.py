@@ -112,7 +112,7 @@ def _context_hints(message: Mapping[str, Any], warn: Callable[[str], object]) ->
     context = message.get("context")
     if context is not None and not isinstance(context, dict):
         warn("context is not an object")
-    elif not isinstance((context or {}).get("library"), dict):
+    elif not context or not isinstance(context.get("library"), dict):
         warn("context.library is missing: the sending library is unknown")
     integrations = message.get("integrations")
     if integrations is not None and not isinstance(integrations, dict):
@@ -134,9 +134,7 @@ def _fields_hints(key: str, fields: Any, warn: Callable[[str], object]) -> None:
         return
     for name in ("revenue", "value"):
         number = fields.get(name)
-        if number is not None and (
-            isinstance(number, bool) or not isinstance(number, (int, float))
-        ):
+        if not (number is None or number.__class__ is int or number.__class__ is float):
             warn(f"{name} is not a number: destinations will not add it up")
     currency = fields.get("currency")
     if currency is not None and not (

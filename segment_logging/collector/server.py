@@ -68,6 +68,7 @@ class Collector:
         self._on_arrival = on_arrival
         self._changed = new_condition()
         self._store = Store(keep)
+        self.has_seen = self._store.has_seen
         self._reporter = Reporter()
         self._is_closed = False
         self.run = uuid.uuid4().hex
@@ -179,10 +180,6 @@ class Collector:
             return list(self._store.after(0))
 
     # Methods for the HTTP server and the command. -----------------------------------------------
-
-    def has_seen(self, message_id: str) -> bool:
-        """Whether a call with this id was accepted."""
-        return self._store.has_seen(message_id)
 
     def take(self, request: Request) -> Answer:
         """Decide the answer to a request and store both."""

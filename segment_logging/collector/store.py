@@ -21,27 +21,6 @@ _MAX_IDS = 100_000  # message ids that are stored to recognise duplicates
 _MAX_SENT_AT = 100  # characters of a usual `sentAt`
 
 
-class _Ids:
-    """The latest message ids, as hashes: these are small, and differ in each process."""
-
-    def __init__(self) -> None:
-        self._hashes: set[int] = set()
-        self._order: deque[int] = deque()
-
-    def add(self, message_id: Any) -> None:
-        """Add an id, unless it is known or not a text."""
-        hashed = hash(message_id) if isinstance(message_id, str) else None
-        if hashed is None or hashed in self._hashes:
-            return
-        self._hashes.add(hashed)
-        self._order.append(hashed)
-        if len(self._order) > _MAX_IDS:
-            self._hashes.remove(self._order.popleft())
-
-    def __contains__(self, message_id: str) -> bool:
-        return hash(message_id) in self._hashes
-
-
 class Parcel:
     """The arrivals of a request, ready to be stored. Making one takes longer than storing it.
 
@@ -87,7 +66,8 @@ class Store:
     def __init__(self, keep: int | None) -> None:
         self._keep = keep
         self._entries: dict[int, Entry] = {}
-        self._ids = _Ids()
+        self._seen: set[int] = set()  # hashes of message ids, which differ in each process
+        self._seen_in_order: deque[int] = deque()
         self.last = 0
         self.cleared = 0
         self._reset()
@@ -103,7 +83,8 @@ class Store:
     def clear(self) -> None:
         """Remove everything. The numbers of later arrivals continue."""
         self._entries.clear()
-        self._ids = _Ids()
+        self._seen.clear()
+        self._seen_in_order.clear()
         self._reset()
         self.cleared += 1
 
@@ -131,8 +112,13 @@ class Store:
             if entry.kind == WARNED:
                 self.counts[WARNED] += 1
             if entry.outcome == "accepted":
-                self._ids.add(message.get("messageId"))
+                message_id = message.get("messageId")
+                if message_id.__class__ is str and (hashed := hash(message_id)) not in self._seen:
+                    self._seen.add(hashed)
+                    self._seen_in_order.append(hashed)
         self.last = number
+        while len(self._seen_in_order) > _MAX_IDS:
+            self._seen.discard(self._seen_in_order.popleft())
         if self._keep is not None:
             for kind, shelf in self._shelves.items():
                 added = [entry for entry in parcel.entries if entry.kind == kind]
@@ -166,7 +152,7 @@ class Store:
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted. Any thread may call this."""
-        return message_id in self._ids
+        return hash(message_id) in self._seen
 
     def get(self, number: int) -> Entry | None:
         """Return the arrival with this number, or None if it is not kept."""
