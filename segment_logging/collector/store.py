@@ -26,7 +26,7 @@ class Parcel:
 
     Attributes:
         entries: the arrivals.
-        messages: their calls. The entries themselves may hold only the JSON of them.
+        messages: their calls. A packed entry holds only the JSON of its call.
         shapes: the number of calls of each shape.
     """
 
@@ -35,7 +35,7 @@ class Parcel:
         self.messages: list[Any] = []
         self.shapes: dict[Shape, int] = {}
         shapes = self.shapes
-        # There is one loop because a message is then still in the processor's cache.
+        # One loop is faster than several: the message is still in the processor's cache.
         for entry in entries:
             message = entry.message
             outcome = WARNED if entry.kind == WARNED else entry.outcome

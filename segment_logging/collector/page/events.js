@@ -53,7 +53,7 @@ export class Events {
     }, REFRESH_MS);
   }
 
-  /** Update the table in slices. Only what has changed is made anew. */
+  /** Update the table in slices. Only the parts that have changed are rebuilt. */
   async #show(items) {
     const known = this.#lines;
     this.#lines = new Map();

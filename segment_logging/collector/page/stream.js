@@ -1,8 +1,8 @@
 // The connection to the collector: server-sent events, and a new connection when one is lost.
 
 const RETRY_MS = 700;
-const SLICE_MS = 8; // so that what the collector has kept is read without blocking the page
-const MAX_WAITING = 200; // events; beyond them, the page reads more slowly instead
+const SLICE_MS = 8; // so that reading many messages never blocks the page
+const MAX_WAITING = 200; // events; if there are more, they are handled without a pause
 
 /**
  * Connect, and stay connected.
