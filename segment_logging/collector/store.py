@@ -5,7 +5,7 @@ This module uses no clock, thread or socket. The store is not thread-safe.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -33,18 +33,17 @@ class Parcel:
     def __init__(self, entries: Iterable[Entry], *, is_packed: bool) -> None:
         self.entries: list[Entry] = []
         self.messages: list[Any] = []
-        self.shapes: dict[Shape, int] = {}
-        shapes = self.shapes
+        shapes: list[Shape] = []
         # One loop is faster than several: the message is still in the processor's cache.
         for entry in entries:
             message = entry.message
             outcome = WARNED if entry.kind == WARNED else entry.outcome
-            shape = shape_of(entry.type, entry.name, message, outcome)
-            shapes[shape] = shapes.get(shape, 0) + 1
+            shapes.append(shape_of(entry.type, entry.name, message, outcome))
             if is_packed:
                 entry.pack()
             self.entries.append(entry)
             self.messages.append(message)
+        self.shapes = Counter(shapes)
 
 
 class _Shelf:
