@@ -81,8 +81,8 @@ def api_answer(source: Readable, method: str, url: SplitResult) -> Answer | Iter
 def _export(source: Readable, chosen: Filter, after: int) -> Answer:
     """Return the calls alone, one JSON object per line, as `segment-logging import` reads them."""
     entries = listed(source, chosen, after, 10**9)[0]
-    lines = (entry.line.partition(b',"message":')[2][:-1] + b"\n" for entry in entries)
-    body = b"".join(line for line in lines if line.startswith(b"{"))
+    calls = (entry.json for entry in entries)
+    body = b"".join(call + b"\n" for call in calls if call.startswith(b"{"))
     return Answer(200, {"Content-Type": _JSON_LINES}, body)
 
 

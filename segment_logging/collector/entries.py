@@ -34,25 +34,26 @@ class Entry:
         kind: one of `KINDS`.
         type: the call's type, user and so on as short texts.
         message: the call, or None if only its JSON is kept.
+        size_bytes: about how much memory the entry needs, or 0 if it is not packed.
     """
 
     __slots__ = (
-        "_rest", "_text", "kind", "message", "name", "number", "outcome", "reason", "request",
-        "source", "type", "user", "warnings",
+        "_json", "_text", "kind", "message", "name", "number", "outcome", "reason", "request",
+        "size_bytes", "source", "type", "user", "warnings",
     )  # fmt: skip
 
     def __init__(
         self, judged: Judged, outcome: str, reason: str | None, request: RequestHead
     ) -> None:
         message = judged.message
-        self.number = 0
+        self.number = self.size_bytes = 0
         self.outcome = outcome
         self.reason = reason
         self.warnings = judged.warnings
         self.request = request
         self.message = message
         self.kind = DROPPED if outcome != "accepted" else WARNED if judged.warnings else GOOD
-        self._rest: bytes | None = None
+        self._json: bytes | None = None
         self._text = judged.text
         if isinstance(message, dict):
             self.type = _column(message.get("type"))
@@ -68,21 +69,38 @@ class Entry:
             self.type = self.user = self.name = ""
             self.source = request.source
 
-    def pack(self) -> int:
-        """Keep only the JSON of the message, and return the size of the entry in bytes."""
-        self._rest = rest = self._encoded()
+    def pack(self) -> None:
+        """Keep only the JSON of the message."""
+        self._json = self.json
         self.message = self._text = None
-        return len(rest) + _OVERHEAD_BYTES
+        columns = len(self.type) + len(self.user) + len(self.name) + len(self.source)
+        self.size_bytes = len(self._json) + 4 * columns + _OVERHEAD_BYTES
+
+    @property
+    def json(self) -> bytes:
+        """The JSON of the message on one line."""
+        if self._json is not None:
+            return self._json
+        text = self._text
+        if text is None or "\n" in text or "\r" in text:
+            text = _json_of(self.message)
+        return text.encode()
 
     @property
     def line(self) -> bytes:
         """The arrival as JSON on one line. `message` is the last key."""
-        rest = self._encoded() if self._rest is None else self._rest
-        return b'{"number":%d,' % self.number + rest
+        warnings = ",".join(map(quoted, self.warnings))
+        reason = "null" if self.reason is None else quoted(self.reason)
+        head = (
+            f'{{"number":{self.number},{self.request.json},"outcome":"{self.outcome}",'
+            f'"reason":{reason},"warnings":[{warnings}],"type":{quoted(self.type)},'
+            f'"user":{quoted(self.user)},"name":{quoted(self.name)},"source":{quoted(self.source)}'
+        )
+        return b'%b,"message":%b}' % (head.encode(), self.json)
 
     def arrival(self) -> Arrival:
         """Return the arrival as a value for programs."""
-        message = self.message if self._rest is None else _message_in(self.line)
+        message = self.message if self._json is None else _message_in(self._json)
         return Arrival(
             outcome=self.outcome,
             message=message,
@@ -93,18 +111,6 @@ class Entry:
             source=self.source,
             request=self.request.fields,
         )
-
-    def _encoded(self) -> bytes:
-        warnings = ",".join(map(quoted, self.warnings)) if self.warnings else ""
-        reason = "null" if self.reason is None else quoted(self.reason)
-        text = self._text
-        if text is None or "\n" in text or "\r" in text:
-            text = _json_of(self.message)
-        return (
-            f'{self.request.json},"outcome":"{self.outcome}","reason":{reason},'
-            f'"warnings":[{warnings}],"type":{quoted(self.type)},"user":{quoted(self.user)},'
-            f'"name":{quoted(self.name)},"source":{quoted(self.source)},"message":{text}}}'
-        ).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +176,9 @@ def _json_of(message: Any) -> str:
         return '"(nested too deeply)"'
 
 
-def _message_in(line: bytes) -> Any:
+def _message_in(json: bytes) -> Any:
     try:
-        return decode(line)["message"]
+        return decode(json)
     except RecursionError:  # the caller has less of the stack left than the thread that parsed it
         return "(nested too deeply)"
 

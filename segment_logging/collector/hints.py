@@ -36,7 +36,9 @@ def hints_of(message: Mapping[str, Any]) -> list[str]:
     message_id = message.get("messageId")
     if message_id.__class__ is not str or not 0 < len(message_id) <= MAX_MESSAGE_ID_CHARACTERS:
         _message_id_hints(message_id, warn)
-    _timestamp_hints(message.get("timestamp"), warn)
+    timestamp = message.get("timestamp")
+    if timestamp is not None and not _is_usual_moment(timestamp):
+        _timestamp_hints(timestamp, warn)
     user_id = message.get("userId")
     if message["type"] in ("alias", "group") or (user_id.__class__ is str and "@" in user_id):
         _identity_hints(message, warn)
@@ -60,8 +62,6 @@ def _message_id_hints(message_id: Any, warn: Callable[[str], object]) -> None:
 
 
 def _timestamp_hints(timestamp: Any, warn: Callable[[str], object]) -> None:
-    if timestamp is None or (isinstance(timestamp, str) and _is_usual_moment(timestamp)):
-        return
     found = _MOMENT.fullmatch(timestamp) if isinstance(timestamp, str) else None
     if found is None or not _is_moment(found):
         warn("timestamp is not ISO 8601: Segment uses the time of arrival instead")
@@ -71,15 +71,15 @@ def _timestamp_hints(timestamp: Any, warn: Callable[[str], object]) -> None:
         warn("timestamp is before 1970: Unify and Engage may not accept it")
 
 
-def _is_usual_moment(text: str) -> bool:
-    """Return whether a text is a moment as most libraries write it: 2026-11-23T08:00:00.123Z."""
-    if len(text) != 24 or text[4] + text[10] + text[19] != "-T." or text[:4] < "1970":
+def _is_usual_moment(value: Any) -> bool:
+    """Return whether a value is a moment as most libraries write it: 2026-11-23T08:00:00.123Z."""
+    if value.__class__ is not str or len(value) != 24 or value[:4] < "1970":
         return False
     try:
-        datetime.fromisoformat(text)
+        datetime.fromisoformat(value)
     except ValueError:
         return False
-    return text.isascii()
+    return value[4] + value[10] + value[19] == "-T." and value.isascii()
 
 
 def _is_moment(found: re.Match[str]) -> bool:
@@ -112,7 +112,7 @@ def _context_hints(message: Mapping[str, Any], warn: Callable[[str], object]) ->
     context = message.get("context")
     if context is not None and not isinstance(context, dict):
         warn("context is not an object")
-    elif not isinstance((context or {}).get("library"), dict):
+    elif not context or not isinstance(context.get("library"), dict):
         warn("context.library is missing: the sending library is unknown")
     integrations = message.get("integrations")
     if integrations is not None and not isinstance(integrations, dict):
@@ -134,12 +134,13 @@ def _fields_hints(key: str, fields: Any, warn: Callable[[str], object]) -> None:
         return
     for name in ("revenue", "value"):
         number = fields.get(name)
-        if number is not None and (
-            isinstance(number, bool) or not isinstance(number, (int, float))
-        ):
+        if not (number is None or number.__class__ is int or number.__class__ is float):
             warn(f"{name} is not a number: destinations will not add it up")
     currency = fields.get("currency")
     if currency is not None and not (
-        isinstance(currency, str) and re.fullmatch(r"[A-Za-z]{3}", currency)
+        isinstance(currency, str)
+        and len(currency) == 3
+        and currency.isascii()
+        and currency.isalpha()
     ):
         warn("currency is not a three-letter code (ISO 4217)")

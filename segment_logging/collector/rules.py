@@ -31,7 +31,7 @@ TOO_MANY = "too_many_messages"
 """Our own codes for calls that Segment drops without a published discard code."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take four times as long to create
 class Judged:
     """A call and its outcome.
 

@@ -68,6 +68,7 @@ class Collector:
         self._on_arrival = on_arrival
         self._changed = new_condition()
         self._store = Store(keep)
+        self.has_seen = self._store.has_seen
         self._reporter = Reporter()
         self._is_closed = False
         self.run = uuid.uuid4().hex
@@ -180,21 +181,15 @@ class Collector:
 
     # Methods for the HTTP server and the command. -----------------------------------------------
 
-    def has_seen(self, message_id: str) -> bool:
-        """Whether a call with this id was accepted."""
-        return self._store.has_seen(message_id)
-
     def take(self, request: Request) -> Answer:
         """Decide the answer to a request and store both."""
         answer = self._decide(request)
         request = replace(request, status=answer.status)
-        entries = list(entries_of(request, _now()))
-        messages = [entry.message for entry in entries]
-        sizes = self._store.pack(entries)
+        parcel = self._store.parcel(entries_of(request, _now()))
         with self._changed:
-            self._store.add(request, entries, messages, sizes)
+            self._store.add(request, parcel)
             self._changed.notify_all()
-        self._notify(entries, messages)
+        self._notify(parcel.entries, parcel.messages)
         return answer
 
     def _notify(self, entries: list[Entry], messages: list[Any]) -> None:

@@ -5,28 +5,52 @@ This module uses no clock, thread or socket. The store is not thread-safe.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
 from .arrivals import Request
 from .entries import KINDS, WARNED, Entry
-from .event_counts import EventCounts
+from .event_counts import EventCounts, Shape, shape_of
 
 _MAX_KIND_BYTES = 48 * 1024 * 1024  # of each kind of arrival
 _MAX_REQUESTS_BYTES = 16 * 1024 * 1024
 _MAX_IDS = 100_000  # message ids that are stored to recognise duplicates
-_MAX_ID_CHARACTERS = 100  # of a stored id; of longer ones, the hash is stored
+_MAX_SENT_AT = 100  # characters of a usual `sentAt`
+
+
+class Parcel:
+    """The arrivals of a request, ready to be stored. Making one takes longer than storing it.
+
+    Attributes:
+        entries: the arrivals.
+        messages: their calls. A packed entry holds only the JSON of its call.
+        shapes: the number of calls of each shape.
+    """
+
+    def __init__(self, entries: Iterable[Entry], *, is_packed: bool) -> None:
+        self.entries: list[Entry] = []
+        self.messages: list[Any] = []
+        shapes: list[Shape] = []
+        # One loop is faster than several: the message is still in the processor's cache.
+        for entry in entries:
+            message = entry.message
+            outcome = WARNED if entry.kind == WARNED else entry.outcome
+            shapes.append(shape_of(entry.type, entry.name, message, outcome))
+            if is_packed:
+                entry.pack()
+            self.entries.append(entry)
+            self.messages.append(message)
+        self.shapes = Counter(shapes)
 
 
 class _Shelf:
-    """The numbers and sizes of the kept arrivals of one kind, the oldest first."""
+    """The kept arrivals of one kind, the oldest first."""
 
     def __init__(self) -> None:
-        self.items: deque[tuple[int, int]] = deque()
+        self.entries: deque[Entry] = deque()
         self.size_bytes = 0
 
 
@@ -41,7 +65,8 @@ class Store:
     def __init__(self, keep: int | None) -> None:
         self._keep = keep
         self._entries: dict[int, Entry] = {}
-        self._ids: OrderedDict[str | bytes, None] = OrderedDict()
+        self._seen: set[int] = set()  # hashes of message ids, which differ in each process
+        self._seen_in_order: deque[int] = deque()
         self.last = 0
         self.cleared = 0
         self._reset()
@@ -57,7 +82,8 @@ class Store:
     def clear(self) -> None:
         """Remove everything. The numbers of later arrivals continue."""
         self._entries.clear()
-        self._ids.clear()
+        self._seen.clear()
+        self._seen_in_order.clear()
         self._reset()
         self.cleared += 1
 
@@ -66,56 +92,45 @@ class Store:
         """The kept requests in order."""
         return [request for request, _ in self._requests]
 
-    def pack(self, entries: list[Entry]) -> list[int]:
-        """Return the entries' sizes in bytes. If there is a limit, keep only their JSON.
+    def parcel(self, entries: Iterable[Entry]) -> Parcel:
+        """Return arrivals ready to be stored. Any thread may call this."""
+        return Parcel(entries, is_packed=self._keep is not None)
 
-        This is the costly part of storing them, and may run in several threads.
-        """
-        return [0 if self._keep is None else entry.pack() for entry in entries]
-
-    def add(
-        self, request: Request, entries: list[Entry], messages: list[Any], sizes: list[int]
-    ) -> None:
-        """Store a request and its arrivals.
-
-        Args:
-            request: the answered request.
-            entries: its arrivals.
-            messages: the calls of the arrivals.
-            sizes: the sizes of the arrivals in bytes, from `pack`.
-        """
+    def add(self, request: Request, parcel: Parcel) -> None:
+        """Store an answered request and its arrivals."""
         self.counts["requests"] += 1
         self._add_request(request)
-        kept, keep, number = self._entries, self._keep, self.last
-        for entry, message, size_bytes in zip(entries, messages, sizes):
+        for shape, count in parcel.shapes.items():
+            self.events.add(shape, count)
+        number = self.last
+        for entry, message in zip(parcel.entries, parcel.messages):
             number += 1
             entry.number = number
-            kept[number] = entry
-            kind = entry.kind
+            self._entries[number] = entry
             self.counts[entry.outcome] += 1
-            if kind == WARNED:
-                self.counts["warned"] += 1
-            outcome = kind if kind == WARNED else entry.outcome
-            self.events.add(entry.type, entry.name, message, outcome)
+            if entry.kind == WARNED:
+                self.counts[WARNED] += 1
             if entry.outcome == "accepted":
-                self._remember(message.get("messageId"))
-            if keep is None:
-                continue
-            shelf = self._shelves[kind]
-            shelf.items.append((number, size_bytes))
-            shelf.size_bytes += size_bytes
-            while len(shelf.items) > keep or shelf.size_bytes > _MAX_KIND_BYTES:
-                oldest, removed_bytes = shelf.items.popleft()
-                shelf.size_bytes -= removed_bytes
-                del kept[oldest]
-                self._complete_from = max(self._complete_from, oldest + 1)
+                message_id = message.get("messageId")
+                if message_id.__class__ is str and (hashed := hash(message_id)) not in self._seen:
+                    self._seen.add(hashed)
+                    self._seen_in_order.append(hashed)
         self.last = number
+        while len(self._seen_in_order) > _MAX_IDS:
+            self._seen.discard(self._seen_in_order.popleft())
+        if self._keep is not None:
+            for kind, shelf in self._shelves.items():
+                added = [entry for entry in parcel.entries if entry.kind == kind]
+                shelf.entries += added
+                shelf.size_bytes += sum(entry.size_bytes for entry in added)
+                self._trim(shelf, self._keep)
 
-    def _remember(self, message_id: Any) -> None:
-        if isinstance(message_id, str):
-            self._ids[_id_key(message_id)] = None
-            if len(self._ids) > _MAX_IDS:
-                self._ids.popitem(last=False)
+    def _trim(self, shelf: _Shelf, keep: int) -> None:
+        while len(shelf.entries) > keep or shelf.size_bytes > _MAX_KIND_BYTES:
+            oldest = shelf.entries.popleft()
+            shelf.size_bytes -= oldest.size_bytes
+            del self._entries[oldest.number]
+            self._complete_from = max(self._complete_from, oldest.number + 1)
 
     def _add_request(self, request: Request) -> None:
         if self._keep is None:
@@ -127,7 +142,7 @@ class Store:
             + len(request.path)
             + sum(len(name) + len(value) for name, value in request.headers.items())
         )
-        if not isinstance(verdict.sent_at, str) or len(verdict.sent_at) > _MAX_ID_CHARACTERS:
+        if not isinstance(verdict.sent_at, str) or len(verdict.sent_at) > _MAX_SENT_AT:
             size_bytes += 8 * request.body_bytes  # an upper limit for what `sentAt` may be
         self._requests.append((replace(request, verdict=verdict), size_bytes))
         self._requests_bytes += size_bytes
@@ -136,7 +151,7 @@ class Store:
 
     def has_seen(self, message_id: str) -> bool:
         """Whether a call with this id was accepted. Any thread may call this."""
-        return _id_key(message_id) in self._ids
+        return hash(message_id) in self._seen
 
     def get(self, number: int) -> Entry | None:
         """Return the arrival with this number, or None if it is not kept."""
@@ -149,22 +164,15 @@ class Store:
         """
         if number + 1 < self._complete_from:
             older = [
-                kept
+                entry
                 for shelf in self._shelves.values()
-                for kept, _ in shelf.items
-                if number < kept < self._complete_from
+                for entry in shelf.entries
+                if number < entry.number < self._complete_from
             ]
-            for kept in sorted(older):
-                yield self._entries[kept]
+            yield from sorted(older, key=lambda entry: entry.number)
         for kept in range(max(number + 1, self._complete_from), self.last + 1):
             yield self._entries[kept]
 
     def some_after(self, number: int, limit: int) -> list[Entry]:
         """Return at most `limit` arrivals after the one with this number."""
         return list(islice(self.after(number), limit))
-
-
-def _id_key(message_id: str) -> str | bytes:
-    if len(message_id) <= _MAX_ID_CHARACTERS:
-        return message_id
-    return blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()

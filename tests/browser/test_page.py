@@ -134,6 +134,34 @@ class TestMessages(PageTest):
         )
         self.assertEqual(chips, ["total: two types, number in 1 and string in 1", "id string"])
 
+    def test_events_change(self) -> None:
+        """The counts of events are updated, in their order, and the focus stays."""
+        send(self.collector, track("Often"), track("Often"))
+        send(self.collector, track("Seldom"))
+        self.open("#tab=events")
+        self.run_js("await page.locator('.link', { hasText: 'Seldom' }).focus()")
+        send(self.collector, *[track("Seldom", properties={"a": 1}) for _ in range(5)])
+        self.run_js("await page.locator('.property', { hasText: 'a number in 5' }).waitFor()")
+        rows = self.run_js("return page.locator('.events tbody tr').allInnerTexts()")
+        self.assertEqual(
+            [row.split() for row in rows],
+            [["Seldom", "track", "6", "a", "number", "in", "5"], ["Often", "track", "2"]],
+        )
+        self.assertEqual(
+            self.run_js("return page.evaluate(() => document.activeElement.textContent)"), "Seldom"
+        )
+        self.run_js("await page.click('#clear')")
+        self.run_js("await page.getByText('Nothing has arrived yet.').waitFor()")
+        self.assertEqual(self.run_js("return page.locator('.events tbody tr').count()"), 0)
+
+    def test_history(self) -> None:
+        """A page that is opened late has all messages that are kept, in order."""
+        for first in range(0, 10_000, 1_000):
+            send(self.collector, *[track(f"E {first + index}") for index in range(1_000)])
+        self.open()
+        self.run_js("await page.locator('.row[aria-setsize=\"10000\"]').first().waitFor()")
+        self.assertEqual(self.names()[:3], ["E 9999", "E 9998", "E 9997"])
+
 
 class TestConnection(PageTest):
     def test_restart(self) -> None:

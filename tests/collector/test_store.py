@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from segment_logging.collector import Request, judge
 from segment_logging.collector.entries import entries_of
-from segment_logging.collector.event_counts import EventCounts
+from segment_logging.collector.event_counts import EventCounts, shape_of
 from segment_logging.collector.explanations import EXPLANATIONS
 from segment_logging.collector.faults import answers_in
 from segment_logging.collector.reading import read_form
@@ -32,9 +32,7 @@ def fill(store: Store, *calls: Any, **headers: str) -> None:
         verdict=verdict,
         status=verdict.status,
     )
-    entries = list(entries_of(request, "2026-11-23T08:00:00.000Z"))
-    messages = [entry.message for entry in entries]
-    store.add(request, entries, messages, store.pack(entries))
+    store.add(request, store.parcel(entries_of(request, "2026-11-23T08:00:00.000Z")))
 
 
 def good(number: int, **fields: Any) -> dict[str, Any]:
@@ -106,10 +104,11 @@ class TestEventCounts(unittest.TestCase):
         """Any number of names and properties takes bounded memory, and the totals are right."""
         counts = EventCounts()
         for number in range(1_500):
-            counts.add("track", f"E {number}", {"properties": {"a": 1}}, "accepted")
+            call = {"properties": {"a": 1}}
+            counts.add(shape_of("track", f"E {number}", call, "accepted"))
         for number in range(3_000):
             fields = {f"{number} {key}": 1 for key in range(20)} | {"x" * 5_000: 1}
-            counts.add("track", "E 1", {"properties": fields}, "dropped")
+            counts.add(shape_of("track", "E 1", {"properties": fields}, "dropped"))
         listed = counts.to_list()
         self.assertEqual(len(listed), 1_001)
         self.assertEqual(sum(item["count"] for item in listed), 4_500)
@@ -120,7 +119,7 @@ class TestEventCounts(unittest.TestCase):
         counts = EventCounts()
         for number in range(2_100):  # beyond the number of shapes that are stored
             fields = {f"k{number}": 1, "same": number if number % 2 else "text"}
-            counts.add("track", "E", {"properties": fields}, "accepted")
+            counts.add(shape_of("track", "E", {"properties": fields}, "accepted"))
         (item,) = counts.to_list()
         same = next(one for one in item["properties"] if one["name"] == "same")
         self.assertEqual(same["types"], {"number": 1_050, "string": 1_050})

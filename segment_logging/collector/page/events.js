@@ -5,16 +5,34 @@ import { button, make, put, set } from "./text.js";
 const MAX_EVENTS = 200;
 const MAX_PROPERTIES = 40;
 const REFRESH_MS = 1_000;
+const SLICE = 20; // lines that are made before the page draws them
+const FRAME_MS = 16;
 
 export class Events {
   #box = document.getElementById("events");
   #onChoose;
   #isAsking = false;
   #isOutdated = false;
+  #table = make("table");
+  #body = make("tbody");
+  #nothing = make("p", "", "Nothing has arrived yet.");
+  #more = make("p");
+  #lines = new Map(); // by the type and name of their events
 
   /** `onChoose(item)` is called when the reader chooses an event. */
   constructor(onChoose) {
     this.#onChoose = onChoose;
+    const head = make("tr");
+    for (const title of ["event", "type", "count", "not accepted", "warnings", "properties"]) {
+      const cell = make("th", "", title);
+      cell.scope = "col";
+      head.append(cell);
+    }
+    const top = make("thead");
+    top.append(head);
+    this.#table.append(top, this.#body);
+    for (const part of [this.#table, this.#nothing, this.#more]) part.hidden = true;
+    this.#box.append(this.#table, this.#nothing, this.#more);
   }
 
   /** Show the present counts, unless they are hidden or were shown a moment ago. */
@@ -25,7 +43,7 @@ export class Events {
     this.#isOutdated = false;
     try {
       const answer = await fetch("api/counts", { cache: "no-store" });
-      this.#show((await answer.json()).events);
+      await this.#show((await answer.json()).events);
     } catch {
       // The banner tells that the connection is lost.
     }
@@ -35,28 +53,35 @@ export class Events {
     }, REFRESH_MS);
   }
 
-  #show(items) {
-    const table = make("table");
-    const head = make("tr");
-    for (const title of ["event", "type", "count", "not accepted", "warnings", "properties"]) {
-      const cell = make("th", "", title);
-      cell.scope = "col";
-      head.append(cell);
+  /** Update the table in slices. Only the parts that have changed are rebuilt. */
+  async #show(items) {
+    const known = this.#lines;
+    this.#lines = new Map();
+    this.#nothing.hidden = items.length > 0;
+    this.#table.hidden = items.length === 0;
+    let index = 0;
+    for (const item of items.slice(0, MAX_EVENTS)) {
+      const key = JSON.stringify([item.type, item.name]);
+      const line = known.get(key) ?? this.#line(item);
+      known.delete(key);
+      this.#lines.set(key, line);
+      update(line, item);
+      this.#place(line, index);
+      index += 1;
+      if (index % SLICE === 0) await new Promise((resume) => setTimeout(resume, FRAME_MS));
     }
-    const body = make("tbody");
-    for (const item of items.slice(0, MAX_EVENTS)) body.append(this.#line(item));
-    const top = make("thead");
-    top.append(head);
-    table.append(top, body);
-    const focused = this.#box.contains(document.activeElement) ?
-      document.activeElement.textContent : null;
-    this.#box.replaceChildren(items.length ? table : make("p", "", "Nothing has arrived yet."));
-    if (items.length > MAX_EVENTS) {
-      this.#box.append(make("p", "", `and ${items.length - MAX_EVENTS} more events`));
-    }
-    if (focused) {
-      [...this.#box.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
-    }
+    for (const line of known.values()) line.remove();
+    const more = items.length - MAX_EVENTS;
+    this.#more.hidden = more <= 0;
+    this.#more.textContent = `and ${more} more events`;
+  }
+
+  #place(line, index) {
+    const there = this.#body.children[index];
+    if (there === line) return;
+    const focused = document.activeElement;
+    this.#body.insertBefore(line, there ?? null);
+    if (line.contains(focused)) focused.focus(); // a move takes the focus away
   }
 
   #line(item) {
@@ -70,33 +95,47 @@ export class Events {
       set(chosen, item.name || "(no name)");
       name.append(chosen);
     }
-    const properties = make("td");
-    for (const property of item.properties.slice(0, MAX_PROPERTIES)) {
-      properties.append(chip(property, item.count), " ");
-    }
-    if (item.properties.length > MAX_PROPERTIES) {
-      properties.append(`and ${item.properties.length - MAX_PROPERTIES} more`);
-    }
-    line.append(name, put(make("td"), item.type ?? ""), number(item.count),
-      number(item.dropped + item.refused, "some-dropped"), number(item.warned, "some-warned"),
-      properties);
+    line.append(name, put(make("td"), item.type ?? ""), make("td", "number"),
+      make("td", "number"), make("td", "number"), make("td"));
     return line;
   }
 }
 
-function number(value, className = "") {
-  const cell = make("td", "number");
-  cell.append(value ? make("span", className, value.toLocaleString("en")) : "");
-  return cell;
+/** Show the counts and the properties of an event in its line. */
+function update(line, item) {
+  const [, , count, bad, warned, properties] = line.children;
+  showNumber(count, item.count);
+  showNumber(bad, item.dropped + item.refused, "some-dropped");
+  showNumber(warned, item.warned, "some-warned");
+  const shown = item.properties.slice(0, MAX_PROPERTIES);
+  const texts = shown.map((property) => chipText(property, item.count));
+  const more = item.properties.length - MAX_PROPERTIES;
+  if (more > 0) texts.push(`and ${more} more`);
+  const all = JSON.stringify([shown.map((property) => property.name), texts]);
+  if (line.shown === all) return;
+  line.shown = all;
+  const parts = shown.flatMap((property, index) => [chip(property, texts[index]), " "]);
+  if (more > 0) parts.push(texts.at(-1));
+  properties.replaceChildren(...parts);
 }
 
-function chip(property, count) {
-  const types = Object.entries(property.types);
+function showNumber(cell, value, className = "") {
+  const text = value ? value.toLocaleString("en") : "";
+  if (cell.textContent === text) return;
+  cell.replaceChildren(...(text ? [make("span", className, text)] : []));
+}
+
+function chip(property, text) {
   const made = put(make("span", property.mixed ? "property mixed" : "property"), property.name);
+  made.append(text);
+  return made;
+}
+
+function chipText(property, count) {
+  const types = Object.entries(property.types);
   const some = (number) => number === count ? "" : ` in ${number.toLocaleString("en")}`;
-  made.append(property.mixed ?
+  return property.mixed ?
     `: ${types.length === 2 ? "two" : "several"} types, ` +
     types.map(([type, number]) => `${type}${some(number)}`).join(" and ") :
-    ` ${types.map(([type]) => type).join(" or ")}${some(property.count)}`);
-  return made;
+    ` ${types.map(([type]) => type).join(" or ")}${some(property.count)}`;
 }

@@ -1,6 +1,8 @@
 // The connection to the collector: server-sent events, and a new connection when one is lost.
 
 const RETRY_MS = 700;
+const SLICE_MS = 8; // so that reading many messages never blocks the page
+const MAX_WAITING = 200; // events; if there are more, they are handled without a pause
 
 /**
  * Connect, and stay connected.
@@ -10,6 +12,7 @@ const RETRY_MS = 700;
  * restarted since the last hello.
  */
 export function connect(on) {
+  const later = inSlices();
   let run = "";
   let last = 0;
 
@@ -22,20 +25,46 @@ export function connect(on) {
       const isOther = run !== "" && run !== hello.run;
       if (isOther) last = 0;
       run = hello.run;
-      on.hello(hello, isOther);
+      later(() => on.hello(hello, isOther));
     });
     listen("arrivals", (data, event) => {
+      const from = run;
       last = Number(event.lastEventId);
-      on.lines(data.split("\n"), run);
+      later(() => on.lines(data.split("\n"), from));
     });
-    listen("counts", (data) => on.counts(JSON.parse(data)));
-    listen("skipped", (data) => on.skipped(JSON.parse(data).count));
-    listen("cleared", (data) => on.cleared(JSON.parse(data)));
+    listen("counts", (data) => later(() => on.counts(JSON.parse(data))));
+    listen("skipped", (data) => later(() => on.skipped(JSON.parse(data).count)));
+    listen("cleared", (data) => later(() => on.cleared(JSON.parse(data))));
     source.onerror = () => {
       source.close();
-      on.lost();
+      later(on.lost);
       setTimeout(open, RETRY_MS);
     };
   }
   open();
+}
+
+/** Return a function that runs functions in order, in tasks that are short. */
+function inSlices() {
+  const waiting = [];
+  const channel = new MessageChannel(); // unlike a timer, it is not slow in a hidden page
+  let isDue = false;
+  const ask = () => {
+    if (!isDue && waiting.length) channel.port2.postMessage(null);
+    isDue = waiting.length > 0;
+  };
+  channel.port1.onmessage = () => {
+    isDue = false;
+    const end = performance.now() + SLICE_MS;
+    try {
+      while (waiting.length && performance.now() < end) waiting.shift()();
+    } finally {
+      ask();
+    }
+  };
+  return (action) => {
+    waiting.push(action);
+    if (waiting.length > MAX_WAITING) waiting.shift()();
+    ask();
+  };
 }
