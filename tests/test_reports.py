@@ -7,6 +7,8 @@ import logging
 import unittest
 from contextlib import redirect_stderr
 
+from typing_extensions import override
+
 from segment_logging._delivery.losses import _of_drops
 from segment_logging._reports import CountReports, RefusedReports, counted
 from segment_logging.errors import InvalidMessage
@@ -29,6 +31,7 @@ def said(drops: CountReports, dropped: int, now: float) -> str:
 
 
 class TestRefusedReports(unittest.TestCase):
+    @override
     def setUp(self) -> None:
         self.now = 0.0
         self.reports = RefusedReports(clock=lambda: self.now)
