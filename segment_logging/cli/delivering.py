@@ -184,12 +184,13 @@ def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
         gzip=options.gzip,
         max_attempts=options.max_attempts,
         proxies=None if options.proxy is None else dict.fromkeys(("http", "https"), options.proxy),
+        headers=dict(map(_header, options.header)),
         oauth=_oauth_of(options),
         flush_interval=0.5,
         dead_letters=options.dead_letters or os.path.join(place.path, "dead-letters.jsonl"),
     )
     if options.broker is None:
-        made.client = made.new_http_client(dict(map(_header, options.header)))
+        made.client = made.new_http_client()
     else:
         made.client = BrokerClient(options.broker)
     return made
@@ -197,7 +198,7 @@ def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip() or not text.isprintable():
+    if not colon or not name.strip():
         raise ConfigurationError("--header must be like 'X-Strict-Mode: 1'")
     return name.strip(), value.strip()
 
