@@ -81,6 +81,7 @@ class SegmentHandler(logging.Handler):
         timeout: time limits for connecting and for waiting for an answer, or one number for both.
         gzip: whether to compress request bodies.
         proxies: proxy URLs by scheme; None means those from the environment.
+        headers: additional request headers by name; those that the package sets cannot be replaced.
         oauth: client_id, key_id and private_key (PEM, or the path of a PEM file) of an OAuth
             application, and optionally server and scope.
         shutdown_timeout: how long to wait in `flush` and `close` and at process exit for the next

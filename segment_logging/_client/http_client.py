@@ -28,6 +28,7 @@ from .answers import Answer, check_answer
 from .client import Timeout, Tokens
 from .connections import Connections
 from .hosts import US_HOST, base_of
+from .request_headers import added
 
 
 @public_in("segment_logging")
@@ -50,11 +51,12 @@ class HttpClient:
         gzip: whether to compress bodies, at level 1.
         proxies: proxy URLs by scheme, as in requests; None means those from the environment.
         oauth: a `segment_logging.oauth.OAuth`, which provides the tokens to authenticate with.
-        headers: more request headers. They cannot replace those that this client sets.
+        headers: more headers for the requests with messages, but not for those to an OAuth server.
+            They cannot replace those that this client sets.
 
     Raises:
-        ConfigurationError: the host has no scheme or no name, or a timeout is not a positive
-            number.
+        ConfigurationError: the host has no scheme or no name, a timeout is not a positive number,
+            or a header's name or value cannot be sent.
     """
 
     def __init__(
@@ -72,11 +74,7 @@ class HttpClient:
         self._connections = Connections(session, timeout, proxies)
         self._gzip = gzip
         self._oauth = oauth
-        ours = {"content-type", "content-length", "content-encoding", "user-agent", "host",
-                "authorization", "x-retry-count", "transfer-encoding", "connection"}  # fmt: skip
-        self._headers = {
-            name: value for name, value in (headers or {}).items() if name.lower() not in ours
-        }
+        self._headers = added(headers)
         # Whether the last token was refused, and no token has been accepted since.
         self._is_token_refused = False
         self._failed: dict[int, tuple[Message, int]] = {}  # by `id`, with the attempts made
@@ -166,7 +164,7 @@ class HttpClient:
                 self._base,
                 answer,
                 ids=lambda: _ids_of(message),
-                secrets=lambda: _secrets_of(write_key, authorization),
+                secrets=lambda: _secrets_of(write_key, authorization, self._headers),
                 now=seconds_since_epoch(),
             )
         except DeliveryError as error:
@@ -216,11 +214,15 @@ def _ids_of(message: Message) -> list[str]:
     return found
 
 
-def _secrets_of(write_key: str, authorization: str) -> tuple[str, ...]:
+def _secrets_of(write_key: str, authorization: str, headers: Mapping[str, str]) -> tuple[str, ...]:
     """Return the forms of the secrets that a server may quote from the request."""
     sent, key = authorization.partition(" ")[2], str(write_key)
     alone = b64encode(key.encode(errors="replace")).decode()
-    return (sent, sent.rstrip("="), key, alone.rstrip("="), quote(key), quote(key, safe=""))
+    added_ones = [part for value in headers.values() for part in (value, *value.split())]
+    return (
+        *(sent, sent.rstrip("="), key, alone.rstrip("="), quote(key), quote(key, safe="")),
+        *added_ones,
+    )
 
 
 def _body_of(message: Message, also: Mapping[str, Any]) -> bytes:

@@ -222,7 +222,7 @@ class Attempts:
         for words, lines in refused_lines(settled, error).items():
             reason = DeliveryError(
                 f"refused by the server ({words or 'without a reason'}): look at what it holds",
-                status=error.status,
+                status=error.status if rest is None else None,  # else it is that of the failure
                 retryable=False,
             )
             if self._delivery.give_up(Batch.of_lines(lines), reason):

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .._client.request_headers import without_effect
 from .._options.delivery import DeliveryOptions
 from .._process.forks import leave_parent
 from .._process.threads import new_rlock
@@ -84,3 +85,5 @@ def report_doubts(options: DeliveryOptions, write_key: str | None) -> None:
             f"{', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect with "
             "deliver=False: pass the options of `segment-logging deliver` instead"
         )
+    elif names := without_effect(options.headers or {}):
+        report(f"headers cannot replace {', '.join(names)}: omit what the package sets itself")

@@ -20,13 +20,21 @@ from .checks import (
     group_or_none,
     journal_or_none,
     number,
-    object_or_none,
     one_of,
     plain,
     seconds,
     seconds_or_none,
     switch,
     text_or_none,
+)
+from .sending import (
+    WHAT_OAUTH_IS,
+    broker_or_none,
+    client_or_none,
+    headers_or_none,
+    oauth_or_none,
+    proxies_or_none,
+    tried_out,
 )
 from .table import Options, option
 
@@ -39,44 +47,6 @@ OnError = Callable[[SegmentError, Sequence[Message]], object]
 _count = number(at_least=1, is_whole=True)
 
 
-def _tried_out(name: str, value: Any) -> Any:
-    """Accept any value. It is checked by creating an HttpClient with it."""
-    return value
-
-
-def _client_or_none(name: str, value: Any) -> Any:
-    if value is not None and (
-        isinstance(value, type) or not callable(getattr(value, "send", None))
-    ):
-        raise ConfigurationError(
-            f"{name} must be an object with send(write_key, message) and close()"
-        )
-    return value
-
-
-def _broker_or_none(name: str, value: Any) -> str | None:
-    if text_or_none(name, value) is not None:
-        from .._broker.address import address_of  # noqa: PLC0415  # few handlers need it
-
-        address_of(value, name=name)
-    return value  # type: ignore[no-any-return]
-
-
-def _proxies_or_none(name: str, value: Any) -> Mapping[str, str] | None:
-    for url in (object_or_none(name, value) or {}).values():
-        if not isinstance(url, str):
-            raise ConfigurationError(f"{name} must map schemes to proxy URLs: pass strings")
-    proxies: Mapping[str, str] | None = value
-    return proxies
-
-
-def _oauth_or_none(name: str, value: Any) -> Any:
-    is_object = value is None or isinstance(value, Mapping)
-    if not is_object and not callable(getattr(value, "token", None)):
-        raise ConfigurationError(_WHAT_OAUTH_IS)
-    return value
-
-
 # fmt: off
 @dataclass(kw_only=True, eq=False, repr=False)
 class DeliveryOptions(Options):
@@ -85,11 +55,11 @@ class DeliveryOptions(Options):
     host: str | None = option(None, text_or_none,
         "base URL of the server, with or without `/v1`; None means SEGMENT_HOST or, if that is not "
         "set, the region's host")
-    region: str = option("us", _tried_out,
+    region: str = option("us", tried_out,
         'region of the workspace: "us" or "eu"')
-    client: Client | None = option(None, _client_or_none,
+    client: Client | None = option(None, client_or_none,
         "client to send with, instead of an HttpClient with these options")
-    broker: str | None = option(None, _broker_or_none,
+    broker: str | None = option(None, broker_or_none,
         "`amqp` or `amqps` URL of a broker to publish to, instead of sending to Segment; "
         "`segment-logging relay` sends what it holds; `?queue=` names another queue than "
         "`segment-logging`")
@@ -124,13 +94,15 @@ class DeliveryOptions(Options):
         "oldest dead letters are removed first")
     max_attempts: int = option(11, _count,
         "how many times a batch is tried, including the first attempt")
-    timeout: Timeout = option((3.05, 15.0), _tried_out,
+    timeout: Timeout = option((3.05, 15.0), tried_out,
         "time limits for connecting and for waiting for an answer, or one number for both")
     gzip: bool = option(False, switch,
         "whether to compress request bodies")
-    proxies: Mapping[str, str] | None = option(None, _proxies_or_none,
+    proxies: Mapping[str, str] | None = option(None, proxies_or_none,
         "proxy URLs by scheme; None means those from the environment")
-    oauth: Mapping[str, str] | Tokens | None = option(None, _oauth_or_none,
+    headers: Mapping[str, str] | None = option(None, headers_or_none,
+        "additional request headers by name; those that the package sets cannot be replaced")
+    oauth: Mapping[str, str] | Tokens | None = option(None, oauth_or_none,
         "client_id, key_id and private_key (PEM, or the path of a PEM file) of an OAuth "
         "application, and optionally server and scope")
     shutdown_timeout: float = option(5.0, seconds,
@@ -148,6 +120,12 @@ class DeliveryOptions(Options):
         super().__post_init__()
         if self.broker is not None and self.client is not None:
             raise ConfigurationError("client and broker exclude each other: pass one of them")
+        if self.headers and (self.broker is not None or self.client is not None):
+            # They may be what a gateway requires, so they are not left out in silence.
+            raise ConfigurationError(
+                "headers are added by the package's own HTTP client: omit them with broker, or "
+                "pass client=HttpClient(headers=...)"
+            )
         if self.deliver and self.broker is not None:
             self.new_client()  # so that it is known at start-up if kombu is missing
         elif self.deliver:
@@ -203,12 +181,8 @@ class DeliveryOptions(Options):
 
         return BrokerClient(self.broker)
 
-    def new_http_client(self, headers: Mapping[str, str] | None = None) -> HttpClient:
-        """Return a new HTTP client with these options.
-
-        Args:
-            headers: more request headers.
-        """
+    def new_http_client(self) -> HttpClient:
+        """Return a new HTTP client with these options."""
         # Not needed with deliver=False, and requests takes as long to import as this package.
         from .._client.http_client import HttpClient  # noqa: PLC0415
 
@@ -220,12 +194,13 @@ class DeliveryOptions(Options):
             gzip=self.gzip,
             proxies=self.proxies,
             oauth=_oauth_of(self.oauth, is_eu=is_eu),
-            headers=headers,
+            headers=self.headers,
         )
 
 
 _OF_SENDING = (
-    "host", "region", "client", "broker", "max_attempts", "timeout", "gzip", "proxies", "oauth",
+    "host", "region", "client", "broker", "max_attempts", "timeout", "gzip", "proxies", "headers",
+    "oauth",
 )  # fmt: skip
 
 
@@ -252,16 +227,11 @@ class DeliveryKeywords(TypedDict, total=False):
     timeout: Timeout
     gzip: bool
     proxies: Mapping[str, str] | None
+    headers: Mapping[str, str] | None
     oauth: Mapping[str, str] | Tokens | None
     shutdown_timeout: float
     max_shutdown: float | None
     on_error: OnError | None
-
-
-_WHAT_OAUTH_IS = (
-    "oauth must be an object with client_id, key_id and private_key, and optionally server and "
-    "scope"
-)
 
 
 def _oauth_of(oauth: Any, *, is_eu: bool) -> Any:
@@ -274,7 +244,7 @@ def _oauth_of(oauth: Any, *, is_eu: bool) -> Any:
     try:
         return OAuth(**{"server": EU_SERVER if is_eu else US_SERVER, **oauth})
     except TypeError:
-        raise ConfigurationError(_WHAT_OAUTH_IS) from None
+        raise ConfigurationError(WHAT_OAUTH_IS) from None
 
 
 def write_key_of(given: str | None) -> str | None:

@@ -7,12 +7,16 @@ a `put` would wait for its own thread forever.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from .._messages.batch import Batch
 from .._messages.batcher import Batcher
 from .._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
 from .outgoing import Outgoing, Portion
+
+if TYPE_CHECKING:
+    from .journal.stored import StoredFile
 
 _NEVER = 1 << 62
 
@@ -40,6 +44,7 @@ class MemoryQueue:
         self._bytes_out = 0  # ever taken
         self._bytes_done = 0  # ever acknowledged
         self._done = 0  # messages ever acknowledged
+        self._stored = 0  # messages that are also in a file, and not acknowledged
         self._ring: Callable[[], None] | None = None
         self._ring_at = _NEVER  # ring when this many bytes were ever put
         # For the delivery thread:
@@ -101,8 +106,67 @@ class MemoryQueue:
         except IndexError:
             return
 
-    def forget(self, lines: tuple[bytes, ...]) -> None:
+    def store(self, write: Callable[[Sequence[bytes]], StoredFile]) -> bool:
+        """Write a batch into a file, from which it is delivered if this process dies.
+
+        The batch is still delivered from here, in its turn, also if it was taken already. Its file
+        is settled together with it.
+
+        Args:
+            write: writes the lines into a file.
+
+        Returns:
+            False if all batches are in files.
+
+        Raises:
+            OSError: the batch could not be written.
+        """
+        pieces = (piece for portion in self._outgoing.unsettled() for piece in _pieces_of(portion))
+        piece = next((piece for piece in pieces if piece.file is None), None)
+        if piece is not None:
+            piece.file = write(piece.lines)
+        elif (portion := self._collect()) is not None:
+            piece = next(_pieces_of(portion))
+            try:
+                piece.file = write(piece.lines)
+            except BaseException:  # others may still join the batch
+                self._undo_collect(piece.lines)
+                raise
+            self._outgoing.add(portion)
+        else:
+            return False
+        self._stored += len(piece.lines)
+        return True
+
+    def _undo_collect(self, lines: tuple[bytes, ...]) -> None:
+        if self._left_over is not None:
+            lines, self._left_over = (*lines, self._left_over), None
+        self._lines.extendleft(reversed(lines))
+        self._bytes_out -= sum(map(len, lines))
+
+    def leave_stored(self, expect: Callable[[StoredFile], object]) -> None:
+        """Forget the batches that are in files, because they are delivered from there.
+
+        Args:
+            expect: called with each file before its messages are forgotten.
+        """
+        for portion in tuple(self._outgoing.unsettled()):
+            for piece in _pieces_of(portion):
+                if piece.file is None:
+                    continue
+                expect(piece.file)
+                self._outgoing.drop(portion)
+                messages, size_bytes = len(piece.lines), sum(map(len, piece.lines))
+                # As in `put`, there is no call in between, so that no other thread interferes.
+                self._stored -= messages
+                self.accepted -= messages
+                self._bytes_in -= size_bytes
+                self._bytes_out -= size_bytes
+
+    def forget(self, lines: tuple[bytes, ...], *, is_stored: bool) -> None:
         """Make room, because these lines are settled."""
+        if is_stored:  # first, so that `perishable` is never too small
+            self._stored -= len(lines)
         self._bytes_done += sum(map(len, lines))
         self._done += len(lines)
 
@@ -141,7 +205,7 @@ class MemoryQueue:
 
     @property
     def perishable(self) -> int:
-        return self.accepted - self._done
+        return self.accepted - self._done - self._stored
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
@@ -151,12 +215,19 @@ class MemoryQueue:
 class _InMemory:
     """The lines of a batch. See `Piece`."""
 
-    __slots__ = ("_lines", "_queue")
+    __slots__ = ("_queue", "file", "lines")
 
     def __init__(self, queue: MemoryQueue, batch: Batch) -> None:
         self._queue = queue
-        self._lines = batch.lines
+        self.lines = batch.lines
+        self.file: StoredFile | None = None
 
     def settle(self, messages: int, *, set_aside: bool) -> None:
-        settled, self._lines = self._lines[:messages], self._lines[messages:]
-        self._queue.forget(settled)
+        settled, self.lines = self.lines[:messages], self.lines[messages:]
+        self._queue.forget(settled, is_stored=self.file is not None)
+        if self.file is not None:
+            self.file.settle(messages, set_aside=set_aside)
+
+
+def _pieces_of(portion: Portion) -> Iterator[_InMemory]:
+    return (piece for piece, _ in portion.pieces if isinstance(piece, _InMemory))

@@ -86,6 +86,11 @@ class Outgoing:
         self._taken = portion
         return None if portion is None else portion.batch
 
+    def add(self, portion: Portion) -> None:
+        """Add messages that were not taken before, behind all that were put back."""
+        self._count(portion)
+        self._next.append(portion)
+
     def _turn_of_later(self) -> Portion | None:
         if self._later and sum(self._out) >= self._later[0][0]:
             return self._later.popleft()[1]
@@ -94,10 +99,13 @@ class Outgoing:
     def _new(self, collect: Callable[[], Portion | None]) -> Portion | None:
         portion = collect()
         if portion is not None:
-            assert portion.batch is not None
-            portion.first = self._out[portion.lane]
-            self._out[portion.lane] += len(portion.batch)
+            self._count(portion)
         return portion
+
+    def _count(self, portion: Portion) -> None:
+        assert portion.batch is not None
+        portion.first = self._out[portion.lane]
+        self._out[portion.lane] += len(portion.batch)
 
     def acknowledge(self, messages: int, *, set_aside: bool) -> None:
         """Forget the first messages of the batch taken last."""
@@ -152,6 +160,20 @@ class Outgoing:
         self._update()
         return left
 
+    def drop(self, portion: Portion) -> None:
+        """Forget a batch that was put back or set back, as if it had never been added."""
+        assert portion.batch is not None
+        messages = len(portion.batch)
+        self._next = deque(one for one in self._next if one is not portion)
+        self._later = deque(
+            (total - messages, one) for total, one in self._later if one is not portion
+        )
+        self._out[portion.lane] -= messages
+        for one in self.unsettled():
+            if one.lane == portion.lane and one.first > portion.first:
+                one.first -= messages
+        self._update()
+
     @property
     def is_empty(self) -> bool:
         """Whether none of them is waiting."""
@@ -164,11 +186,12 @@ class Outgoing:
 
     def _update(self) -> None:
         settled = list(self._out)
-        for portion in self._outstanding():
+        for portion in self.unsettled():
             settled[portion.lane] = min(settled[portion.lane], portion.first)
         self.settled = settled
 
-    def _outstanding(self) -> Iterator[Portion]:
+    def unsettled(self) -> Iterator[Portion]:
+        """Yield all of them. The delivery thread only."""
         yield from (one for one in (self._taken, self._held) if one is not None)
         yield from self._next
         yield from (portion for _, portion in self._later)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from contextlib import suppress
 
 from .._messages.batch import Batch
 from .journal.journal import Journal
@@ -14,7 +16,8 @@ class SpillingQueue:
 
     `put` adds a message to the journal, or to memory if the journal refuses it. Batches are taken
     from both in turn: messages in memory would be lost if the process died, and the journal needs
-    room for new messages.
+    room for new messages. As soon as the disk takes writes again, the batches in memory are also
+    written to files. The delivery thread does that, so that no caller has to wait for it.
 
     Args:
         journal: the queue on disk.
@@ -28,6 +31,7 @@ class SpillingQueue:
         self._first: Journal | MemoryQueue = memory  # the queue that the last batch came from
         self._second: Journal | MemoryQueue = journal
         self._held_in: Journal | MemoryQueue | None = None
+        self._store_at = 0.0
 
     def put(self, line: bytes) -> bool:
         return self._journal.put(line) or self._memory.put(line)
@@ -65,9 +69,23 @@ class SpillingQueue:
             self._first.put_back()  # what is left of the batch that was tried meanwhile
 
     def tend(self, now: float) -> float | None:
-        return self._journal.tend(now)
+        again = self._store(now) if self._memory.perishable else math.inf
+        return min(self._journal.tend(now), again)
+
+    def _store(self, now: float) -> float:
+        """Write one batch to the disk, and return when to call this again."""
+        if now >= self._store_at:
+            try:
+                return now if self._memory.store(self._journal.store) else math.inf
+            except OSError:  # the journal reports why
+                self._store_at = now + _STORE_EVERY
+        return self._store_at
 
     def release(self) -> None:
+        with suppress(OSError):
+            while self._memory.perishable and self._memory.store(self._journal.store):
+                pass
+        self._memory.leave_stored(self._journal.expect)
         self._journal.release()
 
     def abandon(self) -> None:
@@ -104,3 +122,6 @@ class SpillingQueue:
     @property
     def damaged(self) -> int:
         return self._journal.damaged
+
+
+_STORE_EVERY = 1.0  # seconds between two tries to write the messages in memory

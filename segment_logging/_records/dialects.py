@@ -15,7 +15,7 @@ Pure. Neither library is imported here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from .._messages.encoding import decode
@@ -23,13 +23,14 @@ from .._messages.values import read_iso
 from ..errors import InvalidMessage
 from .attributes import RECORD_ATTRIBUTES
 
-# Never the caller's, in any position. Names with an underscore are also on the record.
-_INTERNAL = frozenset(
+# Names with an underscore are also on the record.
+INTERNAL = frozenset(
     {
         "exc_info", "stack_info", "stack", "exception", "positional_args", "_record",
         "_from_structlog", "_logger", "_name",
     }
 )  # fmt: skip
+"""structlog's fields that are never the caller's, in any position."""
 # Fields that processors add. If the caller passes these names, they are ordinary properties.
 _ADDED = frozenset(
     {
@@ -53,25 +54,25 @@ def read_event_dict(
             caller's.
         event_dict: the record's message.
     """
-    name_of_text = _name_of_text(event_dict)
+    text_key = name_of_text(event_dict)
     about = record.__dict__
     by_structlog = "_logger" in about
     named: dict[str, Any] = {}
     added: dict[str, Any] = {}
     into = named
     for key, value in event_dict.items():
-        if key == name_of_text:
+        if key == text_key:
             if by_structlog and key == "event":  # a renamed text is at the end
                 into = added
         elif key in RECORD_ATTRIBUTES and not by_structlog:
             # A formatter such as watchtower's copies parts of the record into the message. It turns
             # a message that is text into a dict.
-            if name_of_text == "event" and value is not about.get(key):
+            if text_key == "event" and value is not about.get(key):
                 into[key] = value
-        elif key not in _INTERNAL and (into is named or key not in _ADDED):
+        elif key not in INTERNAL and (into is named or key not in _ADDED):
             into[key] = value
     if by_structlog:
-        _forget_rendered_time(added if into is added else named)
+        forget_rendered_time(added if into is added else named)
     return named, added
 
 
@@ -82,7 +83,7 @@ def is_event_dict(message: object) -> TypeGuard[Mapping[str, Any]]:
 
 def without_internal(fields: dict[str, Any]) -> dict[str, Any]:
     """Return a record's extras without structlog's internal fields."""
-    return {key: value for key, value in fields.items() if key not in _INTERNAL}
+    return {key: value for key, value in fields.items() if key not in INTERNAL}
 
 
 def forget_repeats(record: logging.LogRecord, fields: dict[str, Any]) -> None:
@@ -95,7 +96,7 @@ def forget_repeats(record: logging.LogRecord, fields: dict[str, Any]) -> None:
         if is_repeat(record, name, fields[name]):
             del fields[name]
             if name == "level":
-                _forget_rendered_time(fields)
+                forget_rendered_time(fields)
 
 
 def is_repeat(record: logging.LogRecord, name: str, value: object) -> bool:
@@ -107,7 +108,26 @@ def is_repeat(record: logging.LogRecord, name: str, value: object) -> bool:
     return type(value) is type(own) and value == own  # other types may define their own `==`
 
 
-def _forget_rendered_time(fields: dict[str, Any]) -> None:
+def fields_in(keys: Iterable[str], text_key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the caller's fields in a dict of structlog's, and of those it added.
+
+    Args:
+        keys: the dict's keys.
+        text_key: the key of its text; see `name_of_text`.
+    """
+    named: list[str] = []
+    added: list[str] = []
+    into = named
+    for key in keys:
+        if key == text_key:
+            if key == "event":  # a renamed text is at the end
+                into = added
+        elif key not in INTERNAL and (into is named or key not in _ADDED):
+            into.append(key)
+    return tuple(named), tuple(added)
+
+
+def forget_rendered_time(fields: dict[str, Any]) -> None:
     """Remove a timestamp without a zone, which is the record's own time in a readable format."""
     text = fields.get("timestamp")
     if not isinstance(text, str):
@@ -126,7 +146,7 @@ def template_of(record: logging.LogRecord) -> str | None:
     if type(record.msg) is str and "extra" not in record.__dict__:
         return record.msg
     if is_event_dict(record.msg):
-        text = record.msg.get(_name_of_text(record.msg))
+        text = record.msg.get(name_of_text(record.msg))
         return None if text is None else str(text)
     if record.msg is None:
         return None
@@ -179,5 +199,6 @@ def arguments_of(record: logging.LogRecord) -> Any:
     return args[0] if one_mapping else args
 
 
-def _name_of_text(event_dict: Mapping[str, Any]) -> str:
+def name_of_text(event_dict: Container[str]) -> str:
+    """Return the key of the text in a message that is a dict, or in such a message's keys."""
     return next((name for name in _TEXTS if name in event_dict), "event")

@@ -33,8 +33,6 @@ class Kind:
         repeated: those of them in which structlog may repeat values of the record.
         group_id_in_context: whether the group id belongs in the context.
         traits_in_context: whether the traits belong in the context.
-        is_nested: whether the extras are in the dict `segment`.
-        around: if so, the names of the extras outside it.
     """
 
     call_type: str
@@ -45,8 +43,6 @@ class Kind:
     repeated: tuple[str, ...]
     group_id_in_context: bool
     traits_in_context: bool
-    is_nested: bool = False
-    around: tuple[str, ...] = ()
 
     @property
     def title_name(self) -> str:
@@ -72,8 +68,6 @@ def kind_of(
     call_type: str | None = None,
     *,
     include_extras: bool = True,
-    is_nested: bool = False,
-    around: tuple[str, ...] = (),
 ) -> Kind | None:
     """Return the kind of an event with these names.
 
@@ -81,8 +75,6 @@ def kind_of(
         names: the names of the extras, excluding `type`.
         call_type: the value of `type`; None if there is none.
         include_extras: the handler's option.
-        is_nested: see `Kind`.
-        around: see `Kind`.
 
     Returns:
         None if the call is refused, or if a name needs more care.
@@ -111,8 +103,6 @@ def kind_of(
         repeated=tuple(name for name in REPEATED if name in others),
         group_id_in_context="group_id" in moved,
         traits_in_context="traits" in moved,
-        is_nested=is_nested,
-        around=around,
     )
 
 

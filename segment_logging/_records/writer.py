@@ -24,6 +24,7 @@ from .attributes import KEPT_IDENTITY
 from .defaults import Defaults
 from .dialects import is_repeat
 from .kinds import Kind
+from .sources import Flat, Text
 
 Extras = Mapping[str, Any]
 Writer = Callable[[logging.LogRecord, Extras, str], Any]
@@ -42,7 +43,13 @@ class UnusualError(ValueError):
 
 
 def writer_of(  # noqa: PLR0915  # as one function, because each call would cost 2 % of an event
-    kind: Kind, defaults: Defaults, wants: Wants | None
+    kind: Kind,
+    defaults: Defaults,
+    wants: Wants | None,
+    *,
+    is_nested: bool = False,
+    flat: Flat | None = None,
+    text: Text | None = None,
 ) -> Writer:
     """Return the function that writes events of this kind.
 
@@ -50,13 +57,15 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
         kind: what the names of the event's extras decide.
         defaults: the handler's defaults.
         wants: decides whether to send the event; None if all are sent.
+        is_nested: whether the extras are not the record's attributes.
+        flat: if so, returns the extras; None if they are the dict `segment`.
+        text: returns the record's message; None if it is `record.msg`.
     """
     # Each event pays for every call and every look-up. So whatever is constant is a local name, and
     # a function is None if this kind does not need it.
     call_type, object_name, given = kind.call_type, kind.object_name, kind.given
     is_track, is_alias = call_type == "track", call_type == "alias"
-    is_nested, around = kind.is_nested, kind.around
-    title_of, context_of = _title_of(kind), _context_of(kind)
+    title_of, context_of = _title_of(kind, text), _context_of(kind)
     category_of = _text_of("category") if "category" in given else None
     integrations_of = _integrations_of(kind, defaults.integrations)
     is_plain, content_of = kind.is_plain, _content_of(kind)
@@ -69,10 +78,8 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
     put_together, finish = defaults.encoder.put_together, defaults.encoder.finish
 
     def write(record: logging.LogRecord, extras: Extras, message_id: str) -> Any:
-        if is_nested and around:
-            extras = {**{name: extras[name] for name in around}, **extras["segment"]}
-        elif is_nested:
-            extras = extras["segment"]
+        if is_nested:
+            extras = extras["segment"] if flat is None else flat(record, extras)
 
         # Its name, or what its type requires instead.
         title: Any = record.msg if title_of is None else title_of(record, extras)
@@ -153,7 +160,7 @@ _WRITE_USER_ID, _WRITE_ANONYMOUS_ID = WRITE["user_id"], WRITE["anonymous_id"]
 _WRITE_MESSAGE_ID = WRITE["message_id"]
 
 
-def _title_of(kind: Kind) -> Callable[[logging.LogRecord, Extras], Any] | None:
+def _title_of(kind: Kind, text: Text | None) -> Callable[[logging.LogRecord, Extras], Any] | None:
     """The event's name, unless it is the record's message; a page's name; a group's id; and so on.
 
     The result is None if the call has none.
@@ -172,6 +179,8 @@ def _title_of(kind: Kind) -> Callable[[logging.LogRecord, Extras], Any] | None:
             return title
 
         return title_of
+    if text is not None and (is_track or name == "name"):
+        return lambda record, extras: text(record) or None
     if is_track:
         return None
     if name == "name":

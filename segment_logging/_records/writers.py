@@ -17,6 +17,7 @@ from .._reports import is_report
 from .attributes import ExtraNames
 from .defaults import Defaults
 from .kinds import kind_of
+from .sources import Source, of_loguru, of_structlog
 from .writer import Wants, Writer, writer_of
 
 _MADE_AT_ONCE = 100
@@ -80,7 +81,7 @@ class Writers:
     def writer_of(self, record: logging.LogRecord) -> Writer:
         """Return the writer of a record, which may be `not_an_event` or `unusual`."""
         if type(record.msg) is not str:
-            return unusual
+            return self._of_message(record)
         if self._factory is not getLogRecordFactory():
             self._forget()
         attributes = record.__dict__
@@ -92,6 +93,57 @@ class Writers:
         if self._takes_all and is_report(record):
             return not_an_event
         return found  # type: ignore[return-value]
+
+    def _of_message(self, record: logging.LogRecord) -> Writer:
+        """Return the writer of a record whose message is not text."""
+        attributes, message = record.__dict__, record.msg
+        if type(message) is not dict or "_logger" not in attributes:  # not structlog's
+            return unusual
+        if self._factory is not getLogRecordFactory():
+            self._forget()
+        names = ((*attributes,), (*message,))
+        found = self._known.get(names)
+        if found is None:
+            found = self._meet(self._known, names, self._of_structlog)
+        if type(found) is _Choice:
+            found = found.choose(attributes if "type" in attributes else message)
+        if self._takes_all and is_report(record):
+            return not_an_event
+        return found  # type: ignore[return-value]
+
+    def _of_structlog(self, names: tuple[Any, ...]) -> _Found:
+        attributes, keys = names
+        around = self._extras_of(attributes)
+        if not {"extra", "segment"}.isdisjoint(attributes):
+            return unusual
+        return self._of_source(of_structlog(self._names, around, keys))
+
+    def _of_loguru(self, around: tuple[str, ...]) -> _Choice:
+        """Return the writers of records with `extra` and these other extras."""
+        table: _Table = {}
+
+        def make(keys: tuple[Any, ...]) -> _Found:
+            return self._of_source(of_loguru(self._names, around, keys))
+
+        def choose(attributes: Mapping[str, Any]) -> _Found:
+            bound = attributes["extra"]
+            if type(bound) is not dict:
+                return unusual
+            found = table.get((*bound,)) or self._meet(table, (*bound,), make)
+            return (
+                found.choose(attributes if "type" in attributes else bound)
+                if type(found) is _Choice
+                else found
+            )
+
+        return _Choice(choose)
+
+    def _of_source(self, source: Source | None) -> _Found:
+        if source is None or "segment" in source.names:
+            return unusual
+        if not source.is_marked and not self._takes_all:
+            return not_an_event
+        return self._of_names(source.names, is_nested=True, flat=source.flat, text=source.text)
 
     def _forget(self) -> None:
         """Start again, because another record factory sets other attributes."""
@@ -116,16 +168,21 @@ class Writers:
         return found
 
     def _of_attributes(self, attributes: tuple[Any, ...]) -> _Found:
-        if self._names.factory is not self._factory:
-            self._names.learn(self._factory)
-        if "extra" in attributes:  # loguru
-            return unusual
-        names = tuple(name for name in attributes if self._names[name])
+        names = self._extras_of(attributes)
+        if "extra" in attributes:
+            if "extra" not in names or "segment" in names:
+                return unusual
+            return self._of_loguru(tuple(name for name in names if name != "extra"))
         if "segment" in names:
             return self._of_nested(tuple(name for name in names if name != "segment"))
         if self._takes_all or not self._names.marks.isdisjoint(names):
             return self._of_names(names)
         return not_an_event
+
+    def _extras_of(self, attributes: tuple[Any, ...]) -> tuple[str, ...]:
+        if self._names.factory is not self._factory:
+            self._names.learn(self._factory)
+        return tuple(name for name in attributes if self._names[name])
 
     def _of_nested(self, around: tuple[str, ...]) -> _Choice:
         """Return the writers of records with `segment` and these other extras."""
@@ -134,7 +191,10 @@ class Writers:
 
         def make(nested: tuple[Any, ...]) -> _Found:
             rest = tuple(name for name in around if name not in nested)
-            return self._of_names((*rest, *nested), is_nested=True, around=around)
+            return self._of_names((*rest, *nested), is_nested=True, flat=join if around else None)
+
+        def join(record: logging.LogRecord, extras: Mapping[str, Any]) -> Mapping[str, Any]:
+            return {**{name: extras[name] for name in around}, **extras["segment"]}
 
         def choose(attributes: Mapping[str, Any]) -> _Found:
             nested = attributes["segment"]
@@ -166,5 +226,7 @@ class Writers:
         return _Choice(choose)
 
     def _new(self, names: tuple[Any, ...], call_type: str | None, **nesting: Any) -> Writer:
-        kind = kind_of(names, call_type, include_extras=self._include_extras, **nesting)
-        return unusual if kind is None else writer_of(kind, self._defaults, self._wants)
+        kind = kind_of(names, call_type, include_extras=self._include_extras)
+        if kind is None:
+            return unusual
+        return writer_of(kind, self._defaults, self._wants, **nesting)

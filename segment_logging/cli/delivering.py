@@ -174,12 +174,13 @@ def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
         gzip=options.gzip,
         max_attempts=options.max_attempts,
         proxies=proxies_of(options),
+        headers=headers_of(options),
         oauth=_oauth_of(options),
         flush_interval=0.5,
         dead_letters=options.dead_letters or os.path.join(place.path, "dead-letters.jsonl"),
     )
     if options.broker is None:
-        made.client = made.new_http_client(headers_of(options))
+        made.client = made.new_http_client()
     else:
         made.client = BrokerClient(broker_of(options))
     return made

@@ -11,23 +11,30 @@ import sys
 import unittest
 from pathlib import Path
 
+from segment_logging._locks import try_lock
 from tests.builders import PROJECT
 from tests.cli.cases import CliCase, run_command
+from tests.faults.delivering import Deliverer, wait_until
 from tests.servers import dead_host
 
 PROGRAM = """
 import logging, os, sys
 from segment_logging import SegmentHandler
-handler = SegmentHandler(sys.argv[3], host=sys.argv[1], journal=sys.argv[2], shutdown_timeout=0)
+handler = SegmentHandler(
+    sys.argv[3], journal=sys.argv[2], shutdown_timeout=0,
+    **({"deliver": False} if len(sys.argv) > 5 else {"host": sys.argv[1]}),
+)
 logging.getLogger("a").addHandler(handler)
 logging.getLogger("a").setLevel("INFO")
 for number in range(3):
     logging.getLogger("a").info("E", extra={"user_id": "ada@example.org"})
 print("ready", flush=True)
-if len(sys.argv) > 4:
+if len(sys.argv) > 4 and sys.argv[4]:
     sys.stdin.read()
 os._exit(0)
 """
+
+NOT_RUNNING = "`segment-logging deliver` is running for this write key"
 
 
 class TestJournal(CliCase):
@@ -78,6 +85,58 @@ class TestJournal(CliCase):
         (waiting,) = told["waiting"]
         self.assertEqual((waiting["messages"], waiting["is_alive"]), (3, False))
         self.assertEqual(told["quarantine_bytes"], 0)
+
+    def test_handed_over(self) -> None:
+        """Of messages that were handed over, it shows whether `segment-logging deliver` runs."""
+        self.program("key", "wait", "hands over")
+        self.program("key", "", "hands over").wait(60)
+        self.assertEqual(
+            self.told(),
+            [
+                (True, True, False, f"is running and hands them over, but no {NOT_RUNNING}"),
+                (False, True, False, f"has ended after handing them over, and no {NOT_RUNNING}"),
+            ],
+        )
+        folder = next(self.journal.glob("*/live")).parent
+        lock = os.open(folder / "deliver.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self.addCleanup(os.close, lock)
+        self.assertFalse(any(running for _, _, running, _ in self.told()))
+        self.assertTrue(try_lock(lock))
+        self.assertEqual(
+            self.told(),
+            [
+                (True, True, True, "is running, and `segment-logging deliver` sends them"),
+                (False, True, True, "has ended, and `segment-logging deliver` sends them"),
+            ],
+        )
+        code, out, _ = run_command("journal", str(self.journal))
+        self.assertEqual((code, out.count("and `segment-logging deliver` sends them")), (0, 2))
+
+    def test_deliverer(self) -> None:
+        """A `segment-logging deliver` is found, and only for its own write key."""
+        self.program("other", "", "hands over").wait(60)
+        living = self.program("key", "wait", "hands over")
+        with Deliverer(self.journal, "--host", dead_host(), write_key="key"):
+            wait_until(lambda: any(running for _, _, running, _ in self.told()))
+            _, out, _ = run_command("journal", str(self.journal), "--json")
+        found = {one["pid"] == living.pid: one for one in json.loads(out)["waiting"]}
+        self.assertEqual(
+            [found[is_own]["is_deliverer_running"] for is_own in (True, False)], [True, False]
+        )
+
+    def told(self) -> list[tuple[bool, bool, bool, str]]:
+        """Return what the command says of each process, first of those that live."""
+        _, out, _ = run_command("journal", str(self.journal), "--json")
+        waiting = sorted(json.loads(out)["waiting"], key=lambda one: not one["is_alive"])
+        return [
+            (
+                one["is_alive"],
+                one["is_handed_over"],
+                one["is_deliverer_running"],
+                one["why"].partition(": start")[0].removeprefix("its process "),
+            )
+            for one in waiting
+        ]
 
     def test_drain(self) -> None:
         """--drain sends what ended processes have left with this write key, and nothing else."""

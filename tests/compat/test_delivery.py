@@ -17,12 +17,10 @@ from typing_extensions import override
 from segment_logging import DeliveryError
 from segment_logging._process.threads import THREAD_NAME
 from segment_logging.compat.analytics import _settings
-from segment_logging.compat.analytics._small_batches import SmallBatches
 from segment_logging.compat.analytics.client import Client
 from segment_logging.compat.analytics.request import APIError
-from segment_logging.testing import FakeClient
 
-from ..builders import a_track, run_python
+from ..builders import run_python
 from ..client.test_oauth import PEM
 from ..servers import Answer, ScriptedServer, dead_host, mute_server
 
@@ -432,12 +430,6 @@ class TestReports(DeliveryTest):
     def test_write_key_is_hidden(self) -> None:
         """A client's repr does not contain its write key."""
         self.assertNotIn("the-key", repr(Client("the-key")))
-
-    def test_small_batches_pass_single_messages_on(self) -> None:
-        """A message that is not a batch is sent as it is."""
-        client = FakeClient()
-        SmallBatches(client, 1).send("key", a_track())
-        self.assertEqual(client.requests, [a_track()])
 
 
 if __name__ == "__main__":

@@ -90,6 +90,9 @@ PROMISES = {
     ),
     "the disk is full, or `max_journal_bytes`": (
         "queues.test_spill.SpillingQueueTest.test_memory_takes_over_from_a_full_journal",
+        "queues.test_stored.StoredTest.test_written_when_there_is_room",
+        "queues.test_stored.StoredTest.test_death",
+        "faults.test_full_disk.FullDiskTest.test_written_later",
         "faults.test_hand_over.TestFullDisk.test_until_there_is_room",
     ),
     "with [`broker`](many-hosts.md)": (

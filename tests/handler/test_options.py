@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import logging.config
+import os
 import sys
 import unittest
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from segment_logging._options.delivery import DeliveryOptions
 from segment_logging.collector import Collector
 from segment_logging.testing import FakeClient
 from tests.builders import a_record, run_python, syncs_counted
-from tests.servers import ScriptedServer
+from tests.servers import Answer, ScriptedServer
 
 
 def a_choice(message: Any) -> Any:
@@ -98,6 +99,7 @@ class TestOptions(HandlerTest):
             "timeout": "cfg://shop.timeout",
             "gzip": True,
             "proxies": {"http": "http://127.0.0.1:2"},
+            "headers": {"X-Strict-Mode": "1"},
             "shutdown_timeout": 1,
             "context": "cfg://shop.context",
             "integrations": {"All": True},
@@ -160,6 +162,49 @@ class TestOptions(HandlerTest):
         encodings = [request.headers.get("Content-Encoding") for request in server.requests]
         self.assertEqual(encodings, ["gzip", None])
 
+    def test_headers(self) -> None:
+        """Headers from a dictConfig are sent with every request, also while attempts fail."""
+        with ScriptedServer([Answer(status=500)]) as server:
+            handler = self.configure(
+                write_key="key", host=server.host, headers={"X-Strict-Mode": "1"}
+            )
+            handler.handle(a_record(extra={"user_id": "u"}))
+            handler.drain(10)
+        sent = [request.headers.get("X-Strict-Mode") for request in server.requests]
+        self.assertEqual(sent, ["1", "1"])
+
+    def test_headers_are_secret(self) -> None:
+        """The values of headers appear in no repr, report or dead letter."""
+        secret, words = "gateway-secret-17", b'{"error": {"message": "bad gateway-secret-17"}}'
+        script = [Answer(status=403, body=words), Answer(status=400, body=words)]
+        letters = os.path.join(self.enterContext(TemporaryDirectory()), "letters.jsonl")
+        shown = []
+
+        def use() -> None:
+            handler = SegmentHandler(
+                "the-write-key",
+                host=server.host,
+                headers={"X-Gateway": f"Token {secret}", "user-agent": secret},
+                dead_letters=letters,
+                on_error=lambda error, _: shown.append(f"{error!r} {error.__cause__!r}"),
+            )
+            for _ in script:
+                self.log(handler)
+                handler.drain(10)
+            shown.extend((repr(handler), repr(handler._options)))
+            handler.close()
+
+        with ScriptedServer(script) as server:
+            shown.append(self.stderr_of(use))
+        with open(letters, encoding="utf-8") as file:
+            shown.append(file.read())
+        self.assertEqual(
+            {request.headers["X-Gateway"] for request in server.requests}, {f"Token {secret}"}
+        )
+        self.assertNotIn(secret, " ".join(shown))
+        self.assertIn("bad …", " ".join(shown))
+        self.assertIn("headers cannot replace user-agent", " ".join(shown))
+
     def test_exit_of_a_hook(self) -> None:
         """A hook that calls sys.exit ends the program, and its event is counted as invalid."""
 
@@ -184,6 +229,7 @@ class TestOptions(HandlerTest):
             ("timeout", 0),
             ("host", "api.segment.io"),
             ("context", "app"),
+            ("headers", {"X-Strict-Mode": 1}),
             ("before_send", "package.function"),
             ("write_key", 7),
             ("flush_intervall", 1),

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from segment_logging import ConfigurationError, HttpClient, SegmentHandler
-from segment_logging._options.delivery import write_key_of
+from segment_logging._options.delivery import DeliveryOptions, write_key_of
 from segment_logging.testing import FakeClient
 from tests.builders import delivery_options, each
 from tests.options.cases import OptionCase
@@ -31,6 +31,31 @@ class TestDeliveryOptions(OptionCase):
     def test_proxies(self) -> None:
         """Proxies must be an object that can be written as JSON."""
         self.refused("proxies", "x", [1], 7)
+
+    def test_headers(self) -> None:
+        """Headers must map names to values that a request may have. No error shows a value."""
+        self.refused("headers", "X: 1", [["X", "1"]], 7, {7: "1"}, {"": "1"}, {"X Y": "1"})
+        self.refused("headers", {"X:": "1"}, {"X\r\nY": "1"}, {"X\n": "1"}, {"Ü": "1"})
+        for value in each(7, None, True, b"1", ["1"], "secret\r\nX: 1", "secret\n", "secret\0"):
+            self.refused("headers", {"X-Strict-Mode": value})
+        for value in ("secret\n", " secret", "secret ", "secret€"):
+            with self.assertRaises(ConfigurationError) as caught:
+                delivery_options(client=None, headers={"X-Strict-Mode": value})
+            self.assertIn("X-Strict-Mode", str(caught.exception))
+            self.assertNotIn("secret", str(caught.exception))
+        for value in ("", "1", "a b", "a\tb", "ü"):
+            delivery_options(client=None, headers={"X-Strict-Mode": value})
+
+    def test_headers_without_a_use(self) -> None:
+        """Headers are refused beside a client or a broker, which would not send them."""
+        some = {"X-Strict-Mode": "1"}
+        with self.assertRaisesRegex(ConfigurationError, r"client=HttpClient\(headers=\.\.\.\)"):
+            delivery_options(headers=some)
+        self.refused("headers", some, broker="amqp://127.0.0.1")
+        delivery_options(headers={})
+        with TemporaryDirectory() as directory:
+            options = DeliveryOptions(journal=directory, deliver=False, headers=some)
+            self.assertEqual(options.ignored_here, ["headers"])
 
     def test_write_keys_of_examples(self) -> None:
         """A URL or a placeholder from an example is refused as a write key, and is not shown."""

@@ -52,6 +52,28 @@ class TestWriters(unittest.TestCase):
         self.assertIs(self.writer_of(plan="pro"), not_an_event)
         self.assertIs(self.reader.writer_of(a_record({"event": "x"})), unusual)
 
+    def test_structlog_and_loguru(self) -> None:
+        """Ordinary records of structlog and loguru have writers as well, one for each kind."""
+        by_structlog = {"_logger": None, "_name": "app"}
+        fields = {"user_id": "u", "event": "Signup", "level": "info"}
+        for message, extra in (
+            (fields, by_structlog),
+            ({**fields, "timestamp": "2026-11-23T08:00:00Z"}, by_structlog),
+            ("Signup", {"extra": {"user_id": "u", "plan": "pro"}}),
+        ):
+            with self.subTest(message=message):
+                record = a_record(message, extra=extra)
+                write = self.reader.writer_of(record)
+                self.assertIs(self.reader.writer_of(a_record(message, extra=extra)), write)
+                line = write(record, record.__dict__, "m-1")
+                self.assertIs(type(line), bytes)
+                self.assertIn(b'"event":"Signup"', line)
+        for message, extra in (
+            ({"event": "Signup", "user_id": "u"}, by_structlog),  # bound to the context
+            ("Signup", {"extra": {"plan": "pro"}}),
+        ):
+            self.assertIs(self.reader.writer_of(a_record(message, extra=extra)), not_an_event)
+
     def test_made_up_names(self) -> None:
         """Names that never come again have no writers beyond the first ones, and use no memory."""
         made = {self.writer_of(user_id="u", **{f"order_{number}": 1}) for number in range(3_000)}

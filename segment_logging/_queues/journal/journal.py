@@ -12,7 +12,7 @@ to the memory queue.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..._clock import monotonic
@@ -86,6 +86,21 @@ class Journal:
                 self._ring_at = 0
                 raise
         return is_in
+
+    def store(self, lines: Sequence[bytes]) -> StoredFile:
+        """Write a batch of another queue into a file, which is not taken from this queue.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        file = self._writer.store(lines)
+        return StoredFile(
+            len(lines), partial(self._remove, file), directory=os.path.basename(file.folder.path)
+        )
+
+    def expect(self, file: StoredFile) -> None:
+        """Count a stored batch as one of this queue, because it is released with its directory."""
+        self.adoption.expect(file.directory, file.left)
 
     def watch(self, ring: Callable[[], None], *, collecting: bool) -> None:
         self._ring = ring

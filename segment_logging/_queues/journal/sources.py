@@ -18,6 +18,9 @@ from .place import Place
 from .sealed import Directory
 from .turn import Turn
 
+DELIVER_LOCK = "deliver.lock"
+"""A file whose lock is held by the process that delivers. It is in the write key's directory."""
+
 _OWNER_EVERY = 5.0  # seconds between two looks whether the owner of a directory lives
 _ADOPTION_EVERY = 1.0  # seconds between two looks into a directory while another process adopts
 
@@ -33,7 +36,7 @@ class Sources:
     def __init__(self, place: Place, reporter: Reporter) -> None:
         self._place = place
         self._reporter = reporter
-        self._turn = Turn(place, "deliver.lock", reporter)
+        self._turn = Turn(place, DELIVER_LOCK, reporter)
         self._adopting = Turn(place, "adopting.lock", reporter)
         self.live: Folder | None = None
         """The directory that they are in, or None if there is none."""

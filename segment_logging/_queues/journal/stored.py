@@ -33,11 +33,15 @@ class StoredFile:
         messages: how many messages it contains.
         on_settled: called when all of them are settled; its argument says whether the file is to
             be set aside.
+        directory: the name of the directory that it is in, if somebody may adopt it.
     """
 
-    __slots__ = ("_is_set_aside", "_on_settled", "left")
+    __slots__ = ("_is_set_aside", "_on_settled", "directory", "left")
 
-    def __init__(self, messages: int, on_settled: Callable[[bool], None]) -> None:
+    def __init__(
+        self, messages: int, on_settled: Callable[[bool], None], *, directory: str = ""
+    ) -> None:
+        self.directory = directory
         self.left = messages
         """How many messages are not settled yet."""
         self._on_settled = on_settled

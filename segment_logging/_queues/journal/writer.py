@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ..._messages.batcher import Batcher
 from ..._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
@@ -126,6 +127,48 @@ class Writer:
         if self.trouble is not None:
             self.trouble, self._not_before = None, 0.0
         return True
+
+    def store(self, lines: Sequence[bytes]) -> JournalFile:
+        """Write a batch into a file of its own, which is sealed. The delivery thread only.
+
+        Its lines do not count as written. The lock is not held while they are written, so that
+        nobody has to wait who appends a line.
+
+        Raises:
+            OSError: they could not be written, and the file is removed.
+        """
+        content = b"".join(line + b"\n" for line in lines)
+        with self.lock:
+            if self._is_writing:
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            self._is_writing = True
+            try:
+                self._not_before = 0.0  # that pause is for callers
+                directory = self._directory_in_place()
+                needed_bytes = self.size_bytes + len(content)
+                has_room = needed_bytes <= self._space.reserved_bytes
+                if not has_room and not self._space.reserve(directory, needed_bytes):
+                    raise OSError(errno.EDQUOT, "max_journal_bytes is reached")
+                file = directory.new_file()
+                file.size_bytes, file.messages = len(content), len(lines)
+                self.size_bytes = needed_bytes
+            finally:
+                self._is_writing = False
+        try:
+            self._sync.made_file_in(directory.path)
+            if os.write(file.descriptor, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._sync.wrote(file)
+        except BaseException:
+            with suppress(OSError):
+                file.folder.unlink(file.name)
+            file.close()
+            self.forget(file)
+            raise
+        seal(file)
+        self._sync.done_with(file)
+        self.trouble = None
+        return file
 
     def _directory_in_place(self) -> JournalDirectory:
         """Return this handler's directory, which may be a new one.
