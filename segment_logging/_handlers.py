@@ -157,11 +157,13 @@ async def drain_at_end() -> None:
     since a SIGTERM is probably why the server is shutting down.
     """
     with exit_clock.foreseen():
-        await _drain(None, at_most=TIME_AFTER_SIGTERM, is_told=True)
+        await _drain(None, at_most=TIME_AFTER_SIGTERM, is_at_end=True)
 
 
-async def _drain(until: Until | None, *, at_most: float = math.inf, is_told: bool = False) -> bool:
-    bell = new_coroutine_bell()
+async def _drain(
+    until: Until | None, *, at_most: float = math.inf, is_at_end: bool = False
+) -> bool:
+    bell, is_told = new_coroutine_bell(), is_at_end
     began = monotonic()
     with ExitStack() as stack:
         waits = []
@@ -191,6 +193,8 @@ async def _drain(until: Until | None, *, at_most: float = math.inf, is_told: boo
         return True
     for one, _, _ in waits:
         one.draining.give_up(began)
+        if is_at_end:
+            one.tell_unfinished()
     return False
 
 

@@ -147,6 +147,10 @@ class HandOver:
         self._admission.block_timeout = 0.0
         self._tell_losses(at_last=False)
 
+    def tell_unfinished(self) -> None:
+        """Report messages that could not be written, because the process may end by a signal."""
+        self._tell_losses(at_last=False)
+
     def _tell_losses(self, *, at_last: bool) -> None:
         self._overflowed.write_out()
         self._reporter.catch_up(at_last=True)

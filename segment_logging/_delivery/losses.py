@@ -50,17 +50,42 @@ class Losses:
                 f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or set a journal "
                 "to keep such messages for the next start"
             )
-        kept = pending - lost if self._queue.kept_in is not None else 0
-        if _is_news(kept, self._said_kept, at_last=at_last):
-            self._said_kept = kept
+        self._tell_kept(pending - lost, at_last=at_last)
+
+    def foretell(self, pending: int, trouble: SegmentError | None) -> None:
+        """Report what is not delivered when an application shuts down.
+
+        Some servers then end the process by a signal, so that there is no chance to report later.
+
+        Args:
+            pending: how many messages are not settled.
+            trouble: the error of the last attempt.
+        """
+        self._drops.report_at_end(self._intake.dropped)
+        lost = self._queue.perishable
+        if _is_news(lost, self._said_lost):
+            self._said_lost = lost
             say(
-                f"{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
-                f"{self._queue.kept_in}: the next process that uses it will deliver "
-                f"{'it' if kept == 1 else 'them'}"
+                f"{counted(lost, 'message')} {were(lost)} not delivered when the application shut "
+                f"down, and {'is' if lost == 1 else 'are'} lost if the process ends now "
+                f"({trouble or 'no answer in time'}): raise shutdown_timeout "
+                f"({self._options.shutdown_timeout:g} s), or set a journal to keep such messages "
+                "for the next start"
             )
+        self._tell_kept(pending - lost)
+
+    def _tell_kept(self, kept: int, *, at_last: bool = False) -> None:
+        if self._queue.kept_in is None or not _is_news(kept, self._said_kept, at_last=at_last):
+            return
+        self._said_kept = kept
+        say(
+            f"{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
+            f"{self._queue.kept_in}: the next process that uses it will deliver "
+            f"{'it' if kept == 1 else 'them'}"
+        )
 
 
-def _is_news(number: int, said: int, *, at_last: bool) -> bool:
+def _is_news(number: int, said: int, *, at_last: bool = False) -> bool:
     return number >= (said + 1 if at_last else max(1, 2 * said))
 
 

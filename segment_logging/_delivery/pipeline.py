@@ -264,6 +264,10 @@ class Pipeline:
             self._delivery.sum_up()
             self._losses.tell(self._pending, self._delivery.trouble)
 
+    def tell_unfinished(self) -> None:
+        """Report what is not delivered, because the server may end the process by a signal."""
+        self._losses.foretell(self._pending, self._delivery.trouble)
+
     # Counting. ----------------------------------------------------------------------------------
 
     def count(self) -> Counts:

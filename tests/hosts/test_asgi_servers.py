@@ -6,6 +6,7 @@ import signal
 import unittest
 from collections.abc import Callable
 
+from ..servers import dead_host
 from .serving import REQUESTS, HostTest, Server, has, needs, visit_often
 
 APPLICATION = """
@@ -86,6 +87,23 @@ class TestUvicorn(AsgiTest):
             with self.subTest(name):
                 self.start_over()
                 self.assert_all_arrive(*command)
+
+    def test_losses_are_reported(self) -> None:
+        """If Segment cannot be reached, it is said how many messages are lost, or remain in the
+        journal. uvicorn ends the process by a signal, so nothing could say it later."""
+        for more, said in (
+            ("", f"{REQUESTS} messages were not delivered when the application shut down"),
+            (", journal=str(pathlib.Path('journal').resolve())",
+             f"{REQUESTS} messages remain in the journal"),
+        ):  # fmt: skip
+            with self.subTest(said):
+                self.start_over()
+                program = APPLICATION.format(app=MIDDLEWARE, lifespan=SPOKEN).replace(
+                    "flush_interval=30", f"host={dead_host()!r}, shutdown_timeout=1{more}"
+                )
+                done = self.serve("import pathlib\n" + program, UVICORN)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.stderr.count(said), 1)
 
     def test_ctrl_c(self) -> None:
         """Ctrl-C is no different."""
