@@ -78,10 +78,12 @@ class Losses:
         if self._queue.kept_in is None or not _is_news(kept, self._said_kept, at_last=at_last):
             return
         self._said_kept = kept
+        # Earlier processes may have left more, which was not read yet.
+        at_least = "at least " if self._queue.has_backlog else ""
         say(
-            f"{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
-            f"{self._queue.kept_in}: the next process that uses it will deliver "
-            f"{'it' if kept == 1 else 'them'}"
+            f"{at_least}{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
+            f"{self._queue.kept_in}: the next process that uses it with the same write key will "
+            f"deliver {'it' if kept == 1 else 'them'}"
         )
 
 
