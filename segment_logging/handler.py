@@ -173,13 +173,11 @@ class SegmentHandler(logging.Handler):
         """Queue the record's message if the record is an event. Never raises an `Exception`."""
         line = None
         try:
-            fields, write = None, self._writer_of(record)
-            if write is unusual:
-                fields = self._reader.fields_of(record)
+            write = self._writer_of(record)
+            fields = self._reader.fields_of(record) if write is unusual else None
             about = record.__dict__  # a filter may have removed any attribute
             if (
-                write is not_an_event
-                or (write is unusual and fields is None)
+                (fields is None and (write is not_an_event or write is unusual))
                 or deadline_of_delivery.get() is not None
                 # The program's own QueueHandler may have passed the record to another thread.
                 or about.get("threadName") == THREAD_NAME
@@ -188,15 +186,17 @@ class SegmentHandler(logging.Handler):
                 return
             # Without os.getpid(): the record has the id, and another one only after a fork.
             enqueue = self._enqueue if about.get("process") == self._pid else self._open(record)
+            message_id = None
             if MESSAGE_ID not in about:
-                about[MESSAGE_ID] = (new_message_id(), self._mark)
-            elif not is_first_meeting(about, self._mark):
-                enqueue = None
-            if enqueue is None:
+                message_id = new_message_id()
+                about[MESSAGE_ID] = (message_id, self._mark)
+            elif is_first_meeting(about, self._mark):
+                message_id = about[MESSAGE_ID][0]
+            if enqueue is None or message_id is None:
                 self._ignored += 1
                 return
             try:
-                line = written = write(record, about, about[MESSAGE_ID][0])
+                line = written = write(record, about, message_id)
             except Exception:
                 written = None
             if type(written) is not bytes:  # it needs more care, is refused, or is not encoded yet

@@ -135,15 +135,15 @@ def write_timestamp(value: Any) -> str:
             timestamp with the time of arrival.
     """
     global _last_second
+    second, text = _last_second
+    # Add half a microsecond: for current dates, .123 seconds may be .1229999 as a float.
+    if type(value) is float and 0.0 <= value - second < 1.0:
+        return text + _MILLISECONDS[int((value - second) * 1000.0 + 0.0005)]
     try:
         if type(value) is float and value >= 0.0:
             second = value // 1.0
-            cached, text = _last_second
-            if second != cached:
-                text = _text_of_second(second)
-                _last_second = (second, text)
-            # Add half a microsecond: for current dates, .123 seconds may be .1229999 as a float.
-            return text + _MILLISECONDS[int((value - second) * 1000.0 + 0.0005)]
+            _last_second = second, _text_of_second(second)
+            return write_timestamp(value)
         if type(value) is datetime:
             return utc_text(value)
         return _text_of_moment(_moment_of(value))
