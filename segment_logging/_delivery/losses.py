@@ -55,8 +55,8 @@ class Losses:
             self._said_kept = kept
             say(
                 f"{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
-                f"{self._queue.kept_in}: the next process that uses it will deliver "
-                f"{'it' if kept == 1 else 'them'}"
+                f"{self._queue.kept_in}: the next process that uses it with the same "
+                f"write key will deliver {'it' if kept == 1 else 'them'}"
             )
 
 
