@@ -280,6 +280,11 @@ def _failure(base: str, error: Exception, cause: Cause) -> DeliveryError:
     way_out = "check the network, or wait until it is back"
     if isinstance(error, requests.exceptions.SSLError):
         way_out = "check its certificate, REQUESTS_CA_BUNDLE, and http against https"
+    elif isinstance(error, requests.exceptions.ProxyError):  # its text may contain the password
+        way_out = (
+            "requests go through a proxy, so check that it is running, and check HTTP_PROXY, "
+            "HTTPS_PROXY, NO_PROXY and the option `proxies`"
+        )
     if of_proxy is not None:
         kind = f"the proxy answered {of_proxy[1]}"
         way_out = "check that the proxy works, and that it allows this host"

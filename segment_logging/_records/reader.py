@@ -41,9 +41,13 @@ class RecordReader:
     Args:
         options: the handler's options for records.
         encoder: encodes most events.
+
+    Attributes:
+        options: the handler's options for records.
     """
 
     def __init__(self, options: RecordOptions, encoder: LineEncoder = BEST) -> None:
+        self.options = options
         self._takes_all = options.capture == "all"
         self._names = ExtraNames(options.exclude_extras, options.keep_extras)
         self._before_send = options.before_send

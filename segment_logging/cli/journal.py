@@ -280,7 +280,10 @@ def _drain(options: argparse.Namespace) -> int:
         if own or not is_done:
             print(f"{counted(own, 'message')} could not be sent yet: run the command again")
         if others:
-            print(f"{counted(others, 'message')} of other write keys: run it with these keys")
+            print(
+                f"{counted(others, 'message')} of other write keys: run it with these keys or, if "
+                "they were wrong, import the files with the right key"
+            )
     if code is not None:
         return code
     return 0 if is_done and not counts.dead_lettered and not own else 1

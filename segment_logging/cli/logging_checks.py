@@ -6,20 +6,28 @@ import logging
 from collections.abc import Iterator
 
 from .._handlers import live_handlers
+from .._reports import counted
 from ..handler import SegmentHandler
 from .findings import Finding, few
+from .loading import CALL
+from .own_loggers import own_first, own_of
 
 _SERVERS = ("uvicorn", "gunicorn", "hypercorn", "celery", "django", "werkzeug", "segment_logging")
 """Loggers of servers and frameworks. They do not propagate on purpose, and log no events."""
 
 
-def checks_of_logging() -> Iterator[Finding]:
-    """Yield what is found about the loggers of this process."""
+def checks_of_logging(app: str | None = None) -> Iterator[Finding]:
+    """Yield what is found about the loggers of this process.
+
+    Args:
+        app: the name of the application that was loaded, if any.
+    """
     handlers = attached_handlers()
     every = [one for one in live_handlers() if isinstance(one, SegmentHandler)]
     if not every:
-        yield Finding("problem", "handler", "there is no SegmentHandler, or it is not "
-                      "attached to any logger: add it to `handlers` of a logger")  # fmt: skip
+        hint = "" if app is None or app.endswith(CALL) else _NOT_CALLED
+        text = "there is no SegmentHandler, or it is not attached to any logger: add it to"
+        yield Finding("problem", "handler", f"{text} `handlers` of a logger{hint}")
         return
     if logging.root.manager.disable >= logging.INFO:
         name = logging.getLevelName(logging.root.manager.disable)
@@ -34,8 +42,16 @@ def checks_of_logging() -> Iterator[Finding]:
             yield Finding("problem", "level", f"the handler's level is {_name(handler.level)}: "
                           "set it to INFO or remove it")  # fmt: skip
         for logger in where:
-            yield from _checks_of_logger(logger)
+            yield from _checks_of_logger(logger, app)
     yield from _attached_twice(handlers)
+    if app is not None and handlers:
+        yield from _elsewhere([logger for logger, _ in handlers], app)
+
+
+_NOT_CALLED = (
+    '. An import does not run main() or code under `if __name__ == "__main__"`: if that configures '
+    "logging, pass --app 'MODULE:FUNCTION()', which calls the function"
+)
 
 
 def attached_handlers() -> list[tuple[logging.Logger, SegmentHandler]]:
@@ -66,17 +82,17 @@ def _behind(handler: logging.Handler) -> Iterator[SegmentHandler]:
             yield from _behind(one)
 
 
-def _checks_of_logger(logger: logging.Logger) -> Iterator[Finding]:
+def _checks_of_logger(logger: logging.Logger, app: str | None) -> Iterator[Finding]:
     """Yield what is found about a logger with a SegmentHandler, and about those below it."""
     is_root = logger is logging.root
     name = "the root logger" if is_root else f"the logger {logger.name!r}"
-    found = list(_problems_of(logger, name, is_root=is_root))
+    found = list(_problems_of(logger, name, app))
     yield from found
     if not any(one.grade == "problem" for one in found):
         yield Finding("ok", "handler", f"{name} has a SegmentHandler and passes INFO to it")
 
 
-def _problems_of(logger: logging.Logger, name: str, *, is_root: bool) -> Iterator[Finding]:
+def _problems_of(logger: logging.Logger, name: str, app: str | None) -> Iterator[Finding]:
     if logger.disabled:
         yield Finding("problem", "disabled", f"{name} is disabled: set "
                       "disable_existing_loggers to false in the dictConfig")  # fmt: skip
@@ -85,17 +101,16 @@ def _problems_of(logger: logging.Logger, name: str, *, is_root: bool) -> Iterato
         inherited = "" if logger.level else ", which it inherits from a logger above"
         yield Finding("problem", "level", f"the level of {name} is {_name(level)}{inherited}: "
                       "set it to INFO")  # fmt: skip
-    below = [
-        one
-        for one in all_loggers()
-        if one is not logger
-        and (is_root or one.name.startswith(f"{logger.name}."))
-        and one.name.partition(".")[0] not in _SERVERS
-    ]
-    disabled = [one.name for one in below if one.disabled]
+    if logger.filters:
+        yield Finding("note", "filters", f"{name} has {counted(len(logger.filters), 'filter')}, "
+                      "which can drop records: look at `logger.filters`")  # fmt: skip
+    is_root = logger is logging.root
+    below = [one for one in all_loggers() if one is not logger and _is_below(one, logger)]
+    disabled = [one for one in below if one.disabled]
     if disabled:
-        yield Finding("note" if is_root else "problem", "disabled",
-                      f"loggers below {name} are disabled ({few(disabled)}): set "
+        has_own = bool(own_of(disabled, app))
+        yield Finding("problem" if has_own or not is_root else "note", "disabled",
+                      f"loggers below {name} are disabled ({few(own_first(disabled, app))}): set "
                       "disable_existing_loggers to false in the dictConfig")  # fmt: skip
     quiet = [one.name for one in below if one.level > logging.INFO]
     if quiet and not is_root:
@@ -106,6 +121,28 @@ def _problems_of(logger: logging.Logger, name: str, *, is_root: bool) -> Iterato
         yield Finding("problem", "propagate", f"propagate is false, so events of loggers below "
                       f"{name} do not reach the handler ({few(cut_off)}): set propagate to true, "
                       "or attach the handler to them")  # fmt: skip
+
+
+def _elsewhere(attached: list[logging.Logger], app: str) -> Iterator[Finding]:
+    """Yield a note about the program's loggers that are not below one with a SegmentHandler."""
+    others = [
+        one
+        for one in all_loggers()
+        if one is not logging.root
+        and one.name.partition(".")[0] not in _SERVERS
+        and not any(one is above or _is_below(one, above) for above in attached)
+    ]
+    names = own_of(others, app)
+    if names:
+        yield Finding("note", "loggers", f"records logged to {few(names)} reach no "
+                      "SegmentHandler: if your code logs events to them, attach the handler to "
+                      "them or to the root logger")  # fmt: skip
+
+
+def _is_below(one: logging.Logger, logger: logging.Logger) -> bool:
+    """Return whether a logger's name is below that of another, and it may log events."""
+    is_below = logger is logging.root or one.name.startswith(f"{logger.name}.")
+    return is_below and one.name.partition(".")[0] not in _SERVERS
 
 
 def _chain(logger: logging.Logger) -> Iterator[logging.Logger]:

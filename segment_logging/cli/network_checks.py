@@ -47,15 +47,25 @@ def check_write_key(write_key: str) -> Finding:
                    "32 letters and digits: copy it from the source's settings")  # fmt: skip
 
 
-def check_region(base: str, region: str) -> Iterator[Finding]:
-    """Yield what is found about the host and the region."""
+def check_region(base: str, region: str, *, is_given: bool = True) -> Iterator[Finding]:
+    """Yield what is found about the host and the region.
+
+    Args:
+        base: the host that events are sent to.
+        region: the workspace's region.
+        is_given: whether the host was passed as an option. If not, SEGMENT_HOST may have set it.
+    """
     host = urlsplit(base).hostname or ""
     if host in _NOT_TRACKING:
         yield Finding("problem", "region", f"{host} is the host of {_NOT_TRACKING[host]}, and "
                       f"accepts no events: use {US_HOST} or {EU_HOST}")  # fmt: skip
         return
     expected = {"us": US_HOST, "eu": EU_HOST}.get(region)
-    if base in (US_HOST, EU_HOST) and base != expected:
+    is_of_environment = not is_given and bool(os.environ.get("SEGMENT_HOST"))
+    if is_of_environment and region != "us" and base != expected:  # so the region was chosen
+        yield Finding("problem", "region", f"SEGMENT_HOST is set, so events go to {base}, and the "
+                      f"region {region!r} has no effect: unset SEGMENT_HOST")  # fmt: skip
+    elif base in (US_HOST, EU_HOST) and base != expected:
         yield Finding("problem", "region", f"the region is {region!r}, but events go to {base}: "
                       "remove `host` and SEGMENT_HOST, or change the region")  # fmt: skip
     elif base in (US_HOST, EU_HOST):
@@ -63,7 +73,9 @@ def check_region(base: str, region: str) -> Iterator[Finding]:
         yield Finding("ok", "region", f"events go to {base}; if the workspace is in the other "
                       f"region, set region to {other!r}")  # fmt: skip
     else:
-        yield Finding("note", "region", f"events go to {base}, which is not Segment's own host")
+        why = "SEGMENT_HOST is set, so " if is_of_environment else ""
+        yield Finding("note", "region", f"{why}events go to {base}, which is not Segment's own "
+                      "host")  # fmt: skip
 
 
 def check_connection(base: str, proxies: Mapping[str, str] | None) -> Iterator[Finding]:
@@ -124,13 +136,16 @@ def _check_clock(base: str, date: str | None) -> Iterator[Finding]:
                   f"{base}: set it, for example with NTP, since events have its time")  # fmt: skip
 
 
-def send_test_event(client: Client, write_key: str, *, into: str | None = None) -> Finding:
+def send_test_event(
+    client: Client, write_key: str, *, into: str | None = None, passes_by_handler: bool = False
+) -> Finding:
     """Send one event, and return what came of it.
 
     Args:
         client: sends it.
         write_key: the Segment source's write key.
         into: the broker's queue, or None if the event is sent to Segment.
+        passes_by_handler: whether there is a handler, whose options do not apply to this event.
     """
     event = Track(
         user=User(anonymous_id=_CHECKER), event="segment-logging check", message_id=new_message_id()
@@ -141,10 +156,12 @@ def send_test_event(client: Client, write_key: str, *, into: str | None = None) 
         return Finding("problem", "test event", str(error))
     except Exception as error:
         return Finding("problem", "test event", f"the client raised {type(error).__name__}")
+    past = " (the handler's filters and options do not apply to it)" if passes_by_handler else ""
     if into is not None:
-        return Finding("ok", "test event", f"stored in {into}: `segment-logging relay` sends it")
-    return Finding("ok", "test event", f"accepted: look for the anonymous id {_CHECKER} in the "
-                   "source's debugger, as a wrong write key gets the same answer")  # fmt: skip
+        return Finding("ok", "test event", f"stored in {into}{past}: `segment-logging relay` sends "
+                       "it")  # fmt: skip
+    return Finding("ok", "test event", f"accepted{past}: look for the anonymous id {_CHECKER} in "
+                   "the source's debugger, as a wrong write key gets the same answer")  # fmt: skip
 
 
 def _proxies_for(host: str, proxies: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -6,9 +6,11 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import unittest
+from hashlib import sha256
 from pathlib import Path
 
 from segment_logging._locks import try_lock
@@ -158,6 +160,32 @@ class TestJournal(CliCase):
         code, out, _ = run_command(*drain, "--host", dead_host())
         self.assertEqual(code, 1)
         self.assertIn("3 messages could not be sent yet", out)
+
+    def test_another_write_key(self) -> None:
+        """Messages that wait under a wrong write key can be imported with the right one.
+
+        They keep their message ids. The import leaves the journal's files, so the write key's
+        directory is removed by hand.
+        """
+        self.program("wrong").wait(60)
+        self.program("wrong").wait(60)
+        files = sorted(self.journal.glob("*/live/*/*.jsonl"))
+        lines = "".join(file.read_text() for file in files).splitlines()
+        before = sorted(self.journal.rglob("*"))
+        collector = self.collected(lambda request: None if request.write_key == "right" else 401)
+        key = sha256(b"wrong").hexdigest()[:12]
+        _, out, _ = run_command("journal", str(self.journal), "--write-key", "right")
+        self.assertIn(f"write key {key}, since", out)
+        code, out, _ = run_command(
+            "import", *map(str, files), "--dead-letters", str(self.letters),
+            "--host", collector.url, "--write-key", "right",
+        )  # fmt: skip
+        self.assertEqual((code, out), (0, "6 messages were delivered\n"))
+        ids = [json.loads(line)["messageId"] for line in lines]
+        self.assertEqual([one["messageId"] for one in collector.messages], ids)
+        self.assertEqual(sorted(self.journal.rglob("*")), before)
+        shutil.rmtree(self.journal / key)
+        self.assertEqual(run_command("journal", str(self.journal))[1], "0 messages wait\n")
 
     def test_on_a_terminal(self) -> None:
         """On a terminal, rich draws a table, without colors if NO_COLOR is set."""

@@ -39,6 +39,12 @@ def check_command(test: unittest.TestCase, words: list[str]) -> None:
             test.assertRegex(makefile, rf"(?m)^{re.escape(target)}:")
         case ["python", "-m", module]:
             test.assertIsNotNone(find_spec(module), module)
+        case ["python", "-c", program]:
+            with redirect_stdout(io.StringIO()) as told:
+                exec(program, {})
+            test.assertIn("sample_rate", told.getvalue())
+        case ["rm", "-r", directory]:  # what an import has left of a journal
+            test.assertRegex(directory, r"/[0-9a-f]{12}$")
         case ["curl", *_, url]:
             with Collector() as collector:
                 found = Request(url.replace("http://127.0.0.1:8765", collector.url), method="HEAD")
