@@ -21,6 +21,9 @@ from .forks import in_forked_child
 ANNOUNCED_AFTER = 2.0
 """Seconds after which a line on stderr says what the process is waiting for."""
 
+ANNOUNCED_AFTER_SIGTERM = 0.5
+"""The same after SIGTERM, because the process may be killed soon. Most exits take less time."""
+
 TIME_AFTER_SIGTERM = 25.0
 """Time limit for an exit after SIGTERM. Kubernetes and gunicorn kill a process after 30 s."""
 
@@ -208,7 +211,8 @@ def _deliver_at_exit() -> None:
     began = monotonic()
 
     def announced_at() -> float:
-        return began + (0.0 if exit_clock.is_terminated else ANNOUNCED_AFTER)
+        is_terminated = exit_clock.is_terminated
+        return began + (ANNOUNCED_AFTER_SIGTERM if is_terminated else ANNOUNCED_AFTER)
 
     mine = pipelines()
     with until_ctrl_c(mine):

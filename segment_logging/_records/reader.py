@@ -119,6 +119,16 @@ class RecordReader:
             del fields["segment"]
         return fields if marked else None
 
+    def excluded_by(self, record: logging.LogRecord) -> str | None:
+        """Return the option that excludes an event, or None. This does not call `before_send`."""
+        fields = self.fields_of(record)
+        if fields is None or self._selection is None:
+            return None
+        try:
+            return self._selection.excluded_by(self._mapper.form_of(record, fields))
+        except Exception:  # it is invalid
+            return None
+
     def line_after(
         self, written: dict[str, Any] | None, record: logging.LogRecord, fields: Any
     ) -> bytes | None:

@@ -198,6 +198,13 @@ def _handlers_for(name: str) -> Iterable[logging.Handler]:
 
 
 def _reason_of(record: logging.LogRecord) -> str:
+    reasons = [
+        _reason_at(handler, record)
+        for handler in _handlers_for(record.name)
+        if isinstance(handler, SegmentHandler) and not isinstance(handler, _Onlooker)
+    ]
+    if any(reasons):
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
     keys = record.__dict__.keys() - _BARE_RECORD
     if isinstance(record.msg, Mapping):
         keys |= record.msg.keys() - {"event"}
@@ -205,7 +212,23 @@ def _reason_of(record: logging.LogRecord) -> str:
     if keys.isdisjoint(MARKS | {"segment"}):
         has = f"only {', '.join(names)}" if names else "nothing"
         return f"not an event: it has {has} in extra; pass user_id, event or segment=True"
-    return "stopped by its handler's level, a filter, before_send or another option"
+    return "stopped by an option of its handler, or logged in a delivery thread"
+
+
+def _reason_at(handler: SegmentHandler, record: logging.LogRecord) -> str | None:
+    """Return why a handler did not make a message of an event. None if it is not an event."""
+    reader = handler._reader
+    if reader.fields_of(record) is None:
+        return None
+    if record.levelno < handler.level:
+        wanted, actual = map(logging.getLevelName, (handler.level, record.levelno))
+        return f"stopped by its handler's level: it is {wanted}, and the record's is {actual}"
+    option = reader.excluded_by(record)
+    if option is not None:
+        return f"stopped by its handler's {option}"
+    # These are not called again, because they may have side effects.
+    causes = ["filter"] * bool(handler.filters) + ["before_send"] * reader.has_hook
+    return f"stopped by its handler's {' or '.join(causes)}" if causes else None
 
 
 def _ignore(line: bytes) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 from typing_extensions import override
 
-from segment_logging import identity
+import segment_logging
+from segment_logging import DeliveryError, identity
 from segment_logging.compat import analytics
 from segment_logging.compat.analytics.client import Client
+from segment_logging.compat.analytics.version import VERSION
 from segment_logging.testing import capture_segment
 
-from ..builders import each
+from ..builders import each, run_python
 
 MOMENT = datetime(2014, 9, 3)
 COMMON = ({"ip": "192.0.2.1"}, MOMENT, "a-1", {"Amplitude": True}, "id-1")
@@ -165,6 +167,25 @@ class TestAssertions(CallsTest):
                 wrong()
             self.assertNotIn("secret", str(raised.exception))
 
+    def test_texts(self) -> None:
+        """The texts are the official ones, with the type of a value instead of the value."""
+        cases: tuple[tuple[Callable[[], object], str], ...] = (
+            (
+                lambda: self.client.track(event="E"),
+                "user_id or anonymous_id must have (<class 'numbers.Number'>, <class 'str'>), "
+                "got: None",
+            ),
+            (lambda: self.client.track("u-1"), "event must have <class 'str'>, got: None"),
+            (
+                lambda: self.client.track("u-1", "E", ["secret"]),  # type: ignore[arg-type]
+                "properties must have <class 'dict'>, got: <class 'list'>",
+            ),
+        )
+        for wrong, expected in cases:
+            with self.assertRaises(AssertionError) as raised:
+                wrong()
+            self.assertEqual(str(raised.exception), expected)
+
     def test_durations(self) -> None:
         """The limits on durations must be numbers from 0."""
         for name in ("max_total_backoff_duration", "max_rate_limit_duration"):
@@ -249,6 +270,68 @@ class TestModule(unittest.TestCase):
         for function in (analytics.flush, analytics.join, analytics.shutdown):
             self.assertRaises(AssertionError, function)
         self.assertRaises(AssertionError, analytics.track, "u-1", "Signup")
+
+    def test_our_settings(self) -> None:
+        """The module's settings that only this package has are passed on, too."""
+        analytics.region, analytics.dead_letters = "eu", "dead-letters.jsonl"
+        analytics.flush()
+        client = analytics.default_client
+        assert client is not None
+        self.assertEqual((client.region, client.dead_letters), ("eu", "dead-letters.jsonl"))
+
+    def test_invalid_setting(self) -> None:
+        """The first call raises an error. The later ones fail like undelivered messages."""
+        failed: list[tuple[Any, list[Any]]] = []
+        analytics.on_error = lambda error, batch: failed.append((error, batch))
+        analytics.host = "segment.example"
+        with self.assertRaisesRegex(ValueError, "host must be a URL"):
+            analytics.track("u-1", "First")
+        with self.assertLogs("segment_logging"):
+            accepted, message = analytics.track("u-1", "Second")
+            analytics.flush()
+        self.assertTrue(accepted)
+        ((error, batch),) = failed
+        self.assertIsInstance(error, DeliveryError)
+        self.assertIn("host must be a URL", str(error))
+        self.assertEqual([one["messageId"] for one in batch], [message["messageId"]])
+        with self.assertRaises(AssertionError):
+            analytics.track("u-1")
+
+    def test_fixed_setting(self) -> None:
+        """After the setting was fixed, `default_client = None` has it read again."""
+        analytics.host = "segment.example"
+        with self.assertRaises(ValueError):
+            analytics.flush()
+        analytics.host, analytics.default_client = None, None
+        analytics.flush()
+        self.assertIs(type(analytics.default_client), Client)
+
+    def test_invalid_write_key(self) -> None:
+        """A write key that is a placeholder raises one error, too."""
+        analytics.write_key = "YOUR_WRITE_KEY"
+        with self.assertRaisesRegex(ValueError, "placeholder"):
+            analytics.flush()
+        analytics.flush()
+
+    def test_version(self) -> None:
+        """The version has the names that the official SDK gives it."""
+        self.assertEqual(VERSION, segment_logging.__version__)
+        self.assertEqual({analytics.VERSION, analytics.__version__}, {VERSION})
+
+    def test_imports(self) -> None:
+        """The import loads everything, so that the first call need not."""
+        loaded = run_python(
+            """
+import json, os, sys
+from segment_logging.compat import analytics
+before = set(sys.modules)
+analytics.write_key, analytics.host = "key", "http://127.0.0.1:9"
+analytics.track("u-1", "Signup")
+print(json.dumps(sorted(set(sys.modules) - before)), flush=True)
+os._exit(0)
+"""
+        )
+        self.assertEqual([name for name in loaded if not name.startswith("encodings")], [])
 
     def test_result_is_json(self) -> None:
         """A result with plain values can be written as JSON, such as to a dead-letter queue."""

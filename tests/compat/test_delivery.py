@@ -345,7 +345,7 @@ class TestFailures(DeliveryTest):
             raise KeyError("secret")
 
         client = self.a_client(dead_host(), on_error=on_error)
-        with redirect_stderr(io.StringIO()), self.assertLogs("segment") as logs:
+        with redirect_stderr(io.StringIO()), self.assertLogs("segment_logging") as logs:
             self.assertFalse(client.track("u-1", "")[0])
         self.assertIn("KeyError", logs.output[0])
         self.assertNotIn("secret", logs.output[0])
@@ -360,8 +360,10 @@ class TestFailures(DeliveryTest):
         server = self.serve(Answer(status=404))
         client = self.a_client(server.host, on_error=on_error)
         client.track("u-1", "Signup")
-        client.flush()
+        with self.assertLogs("segment_logging") as logs:
+            client.flush()
         self.assertEqual(results, [False])
+        self.assertIn("1 call made by on_error", "".join(logs.output))
 
 
 class TestSyncMode(DeliveryTest):
@@ -406,6 +408,23 @@ class TestSyncMode(DeliveryTest):
 
 
 class TestReports(DeliveryTest):
+    def test_unfinished_flush(self) -> None:
+        """If messages are left, that is reported like other troubles, and only once."""
+        with mute_server() as host:
+            client = self.a_client(host, timeout=1, max_retries=0)
+            client._handler._options.shutdown_timeout = 0.1
+            client.track("u-1", "Signup")
+            with self.assertLogs("segment_logging") as logs:
+                client.flush()
+                client.flush()
+            self.assertEqual(len(logs.output), 1)
+            self.assertIn("flush stopped waiting for 1 message", logs.output[0])
+            client.track("u-1", "Signup")
+            with self.assertLogs("segment_logging") as logs:
+                client.shutdown()
+            self.assertEqual(len(logs.output), 1)
+            self.assertIn("2 messages were not delivered within", logs.output[0])
+
     def test_without_meaning(self) -> None:
         """A setting that has no effect is reported once in a process."""
         self.addCleanup(_settings._told.clear)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from inspect import Parameter, signature
 from typing import Any
 
 from segment.analytics import client as official
@@ -141,13 +142,18 @@ class TestDifferential(unittest.TestCase):
                 self.assertEqual(ours, theirs)
 
     def test_same_settings(self) -> None:
-        """The clients have the same settings with the same defaults, and the same arguments."""
+        """The settings, their defaults and the arguments are the same, and ours have three more."""
         for name in vars(official.Client.DefaultConfig):
             if not name.startswith("_"):
                 theirs = getattr(official.Client.DefaultConfig, name)
                 self.assertEqual(getattr(analytics.Client.DefaultConfig, name), theirs, name)
         code = official.Client.__init__.__code__
-        self.assertEqual(analytics._SETTINGS, code.co_varnames[1 : code.co_argcount])
+        arguments = code.co_varnames[1 : code.co_argcount]
+        more = ("journal", "dead_letters", "region")
+        self.assertEqual(analytics._SETTINGS, (*arguments, *more))
+        for name in more:
+            kind = signature(analytics.Client).parameters[name].kind
+            self.assertIs(kind, Parameter.KEYWORD_ONLY)
 
 
 if __name__ == "__main__":

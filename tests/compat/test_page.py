@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import unittest
+from base64 import b64decode
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
+from unittest import mock
+
+import segment.analytics
 
 from segment_logging import SegmentHandler
 from segment_logging._options.delivery import DeliveryOptions
@@ -13,7 +20,8 @@ from segment_logging._options.table import rows_of
 from segment_logging.compat import analytics
 from segment_logging.testing import capture_segment
 
-from ..docs.pages import PAGES, rows_under
+from ..docs.pages import PAGES, blocks_of, rows_under
+from ..servers import ScriptedServer
 
 PAGE = "docs/official-sdk.md"
 KINDS_OF_NAMES = ("type", "event", "name", "category", "userId", "anonymousId", "previousId",
@@ -43,6 +51,52 @@ class TestPage(unittest.TestCase):
                 eval(row.others[0].strip("`"), {"logger": logger})
                 theirs, ours = (one.to_dict() for one in captured)
                 self.assertEqual(named(ours), named(theirs))
+
+    def test_two_sources(self) -> None:
+        """In the example with two write keys, each event reaches only its own source."""
+        blocks = [one.text for one in blocks_of(PAGE) if one.language == "python"]
+        (example,) = (text for text in blocks if "OTHER_WRITE_KEY" in text)
+        above = logging.getLogger("analytics")
+        with ScriptedServer() as server, mock.patch.dict(os.environ, SEGMENT_HOST=server.host):
+            above.addHandler(SegmentHandler("key-of-the-logger-above"))
+            names = {"logging": logging, "SegmentHandler": SegmentHandler}
+            try:
+                exec(example.replace("YOUR_WRITE_KEY", "first-key"), names)
+            finally:
+                for logger in (above, *map(above.getChild, ("shop", "blog"))):
+                    for handler in tuple(logger.handlers):
+                        handler.close()
+                        logger.removeHandler(handler)
+                    logger.propagate = True
+        arrived = {
+            (b64decode(request.headers["Authorization"].split()[1]), message["event"])
+            for request in server.requests
+            for message in request.json["batch"]
+        }
+        self.assertEqual(arrived, {(b"first-key:", "Paid"), (b"OTHER_WRITE_KEY:", "Read")})
+
+    def test_only_of_the_client(self) -> None:
+        """The page names the settings that only the official client has."""
+        named = set(re.findall(r"`(\w+)`", PAGES[PAGE].split("Officially, ")[1].split(" are ")[0]))
+        missing = {name for name in analytics._SETTINGS if not hasattr(segment.analytics, name)}
+        self.assertEqual(named, missing - {"journal", "dead_letters", "region"})
+
+    def test_what_does_not_exist(self) -> None:
+        """What the page says is missing is missing, and what it says is there is there."""
+        missing = PAGES[PAGE].split("### What does not exist")[1].split("\n#")[0]
+        ours = import_module("segment_logging.compat.analytics.client")
+        official = import_module("segment.analytics.client")
+        for name in ("consumer", "utils", "oauth_manager"):
+            self.assertRegex(missing, rf"[`.]{name}`")
+            self.assertIsNone(find_spec(f"segment_logging.compat.analytics.{name}"))
+            self.assertIsNotNone(find_spec(f"segment.analytics.{name}"))
+        for name in ("post", "stringify_id", "ID_TYPES"):
+            self.assertIn(f"`{name}`", missing)
+            self.assertEqual((hasattr(official, name), hasattr(ours, name)), (True, False))
+        client = analytics.Client("key")
+        self.assertFalse(hasattr(client, "consumers") or hasattr(client, "oauth_manager"))
+        queue = {name for name in dir(client.queue) if not name.startswith("_")}
+        self.assertEqual(queue, {"qsize", "empty", "full", "join", "maxsize"})
 
     def test_limits(self) -> None:
         """The figures on the page are the package's."""

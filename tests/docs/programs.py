@@ -195,7 +195,14 @@ SURROUNDINGS = {
     ),
     "docs/options.md": Surroundings(before=""),
     "docs/official-sdk.md": Surroundings(
-        before="", arrives=(("identify", None, "u-17"), SIGNUP, SIGNUP)
+        before="",
+        arrives=(
+            ("identify", None, "u-17"),
+            SIGNUP,
+            SIGNUP,
+            ("track", "Paid", "u-17"),
+            ("track", "Read", "u-17"),
+        ),
     ),
     "docs/metrics.md": Surroundings(
         before=OWN_LOGGER,

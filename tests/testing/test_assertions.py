@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import unittest
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 from unittest.mock import ANY
 from uuid import UUID
 
@@ -352,9 +354,54 @@ class TestFailures(unittest.TestCase):
         captured.raise_refused()
 
     def test_held_back(self) -> None:
-        """An event that its handler stops is shown."""
-        handler = SegmentHandler("key", client=FakeClient(), before_send=lambda message: None)
+        """An event that its handler stops is shown, with what stopped it."""
+
+        def nothing(_: object) -> None:
+            pass
+
+        for stops, reason in (
+            ({"before_send": nothing}, "before_send"),
+            ({"deny_events": ["Sign*"]}, "deny_events"),
+            ({"allow_events": ["Order *"]}, "allow_events"),
+            ({"sample_rate": 0}, "sample_rate"),
+            ({"sample_rate": 0, "before_send": nothing}, "sample_rate"),
+            ({"level": logging.ERROR}, "level: it is ERROR, and the record's is INFO"),
+            ({"filter": lambda record: False}, "filter"),
+            (
+                {"filter": lambda record: False, "before_send": nothing},
+                "filter or before_send",
+            ),
+        ):
+            with self.subTest(reason), ExitStack() as stack:
+                options: dict[str, Any] = dict(stops)
+                level, held = options.pop("level", 0), options.pop("filter", None)
+                handler = SegmentHandler("key", client=FakeClient(), **options)
+                stack.callback(handler.close)
+                handler.setLevel(level)
+                if held is not None:
+                    handler.addFilter(held)
+                logger.addHandler(handler)
+                stack.callback(logger.removeHandler, handler)
+                said = self.said(lambda: signup().assert_tracked("Signup"))
+                self.assertEqual(said[-1].strip(), f"! stopped by its handler's {reason}")
+
+    def test_held_back_twice(self) -> None:
+        """If two handlers stop an event, both reasons are shown."""
+        both: tuple[dict[str, Any], ...] = ({"deny_events": ["*"]}, {"allow_events": []})
+        for options in both:
+            handler = SegmentHandler("key", client=FakeClient(), **options)
+            logger.addHandler(handler)
+            self.addCleanup(handler.close)
+            self.addCleanup(logger.removeHandler, handler)
+        said = self.said(lambda: signup().assert_tracked("Signup"))
+        self.assertRegex(said[-1], "handler's deny_events; .* handler's allow_events")
+
+    def test_not_an_event_for_a_handler_with_options(self) -> None:
+        """A record that is not an event is not explained with the handler's options."""
+        handler = SegmentHandler("key", client=FakeClient(), deny_events=["*"])
         logger.addHandler(handler)
-        self.addCleanup(logger.removeHandler, handler)
         self.addCleanup(handler.close)
-        self.assertIn("stopped by", self.said(lambda: signup().assert_tracked("Signup"))[-1])
+        self.addCleanup(logger.removeHandler, handler)
+        captured = captured_of(lambda: logger.info("Signup"))
+        said = self.said(lambda: captured.assert_tracked("Signup"))
+        self.assertIn("not an event", said[-1])

@@ -14,13 +14,19 @@ reads the settings and creates `default_client`.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+# Delivery and the HTTP library are loaded now, not by the first call, which may serve a request.
+from ..._client import http_client as _http_client  # noqa: F401
+from ..._delivery import pipeline as _pipeline  # noqa: F401
 from ..._version import __version__ as __version__
 from ._settings import OnError, Settings
+from ._unconfigured import unconfigured
 from .client import Client as Client
+from .version import VERSION as VERSION
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +53,9 @@ oauth_client_key: str | None = Settings.oauth_client_key
 oauth_key_id: str | None = Settings.oauth_key_id
 oauth_auth_server: str = Settings.oauth_auth_server
 oauth_scope: str = Settings.oauth_scope
+journal: str | os.PathLike[str] | None = Settings.journal
+dead_letters: str | os.PathLike[str] | None = Settings.dead_letters
+region: str = Settings.region
 
 default_client: Client | None = None
 """The client that the functions use. Set it to None to have the settings read again."""
@@ -58,7 +67,11 @@ def _client() -> Client:
     global default_client
     if default_client is None:
         settings: dict[str, Any] = {name: globals()[name] for name in _SETTINGS}
-        default_client = Client(**settings)
+        try:
+            default_client = Client(**settings)
+        except ValueError as error:
+            default_client = unconfigured(error, settings)
+            raise
     return default_client
 
 

@@ -47,13 +47,12 @@ def require(name: str, value: Any, types: type | tuple[type, ...]) -> None:
     """Check a value's type.
 
     Raises:
-        AssertionError: it has another type. The text does not contain the value, which may be
-            personal data.
+        AssertionError: it has another type. The text is the official SDK's, but with the type of
+            a value instead of the value, which may be personal data.
     """
     if not isinstance(value, types):
-        among = types if isinstance(types, tuple) else (types,)
-        names = " or ".join(one.__name__ for one in among)
-        raise AssertionError(f"{name} must be of type {names}, not {type(value).__name__}")
+        got = None if value is None else type(value)
+        raise AssertionError(f"{name} must have {types}, got: {got}")
 
 
 def message_of(call_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:

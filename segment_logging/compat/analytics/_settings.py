@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..._options.delivery import DeliveryOptions
@@ -18,6 +19,8 @@ OnError = Callable[[Any, list[dict[str, Any]]], object]
 @dataclass(eq=False, repr=False)
 class Settings:
     """The settings with their defaults, in the order of the official client's arguments.
+
+    The last three are this package's options. The official SDK does not have them.
 
     Attributes:
         write_key: the Segment source's write key.
@@ -45,6 +48,11 @@ class Settings:
         max_total_backoff_duration: 0 means that no request is repeated. Other values have no
             effect.
         max_rate_limit_duration: has no effect.
+        journal: directory in which every message is stored before the call returns. Not in sync
+            mode.
+        dead_letters: path of a JSON Lines file to which undeliverable messages are written, with
+            the reason. Not in sync mode.
+        region: region of the workspace: "us" or "eu".
     """
 
     write_key: str | None = None
@@ -69,6 +77,9 @@ class Settings:
     oauth_scope: str = "tracking_api:write"
     max_total_backoff_duration: float | None = 43_200
     max_rate_limit_duration: float | None = 1800
+    journal: str | os.PathLike[str] | None = field(default=None, kw_only=True)
+    dead_letters: str | os.PathLike[str] | None = field(default=None, kw_only=True)
+    region: str = field(default="us", kw_only=True)
 
 
 _UNLIMITED = 1 << 62
@@ -91,6 +102,9 @@ def options_of(settings: Settings) -> dict[str, Any]:
         "max_attempts": max(0, retries) + 1,
         "proxies": settings.proxies,
         "flush_interval": settings.upload_interval,
+        "journal": settings.journal,
+        "dead_letters": settings.dead_letters,
+        "region": settings.region,
     }
     if settings.timeout is not None:
         options["timeout"] = settings.timeout

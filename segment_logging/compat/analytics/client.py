@@ -11,7 +11,7 @@ from typing import Any
 
 from ..._messages.message import Message
 from ..._process.delivering import is_delivering
-from ..._reports import where
+from ..._reports import Reporter, counted, where
 from ...errors import MessageTooLarge, SegmentError
 from ._calls import IDS, message_of, record_of, require
 from ._handler import ClientHandler, Queue
@@ -25,6 +25,8 @@ Id = str | float
 @dataclass(eq=False, repr=False)
 class Client(Settings):
     """A client with the methods of segment-analytics-python's. For its arguments, see `Settings`.
+
+    `journal`, `dead_letters` and `region` are accepted by name only.
 
     Raises:
         AssertionError: the write key is not a string.
@@ -41,10 +43,11 @@ class Client(Settings):
                 raise ValueError(f"{name} must be a non-negative number")
         self._handler = ClientHandler(
             self.write_key or "",
-            **options_of(self),
+            **self._options(),
             # Without a reference to this client, so that one that is no longer used can be deleted.
             on_error=partial(_give_up, self.on_error),
         )
+        self._reporter = Reporter()
         self.queue = Queue(self._handler, self.max_queue_size)
         if self.log_handler is not None and self.log_handler not in self.log.handlers:
             self.log.addHandler(self.log_handler)
@@ -52,6 +55,9 @@ class Client(Settings):
             self.log.setLevel(logging.DEBUG)
             if not self.log.handlers:
                 self.log.addHandler(logging.StreamHandler())
+
+    def _options(self) -> dict[str, Any]:
+        return options_of(self)
 
     def identify(
         self,
@@ -165,8 +171,15 @@ class Client(Settings):
         Unlike the official SDK, this stops waiting after 5 s without an answer.
         """
         self._handler.flush()
-        if not self._handler.drain(0):
-            self.log.warning("flush: some messages are not delivered yet")
+        if self._handler.drain(0):
+            self._reporter.over("flush")
+        else:
+            left = counted(self._handler.counts().pending, "message")
+            self._reporter.once(
+                "flush",
+                f"analytics: flush stopped waiting for {left}: delivery continues in the "
+                "background until the process ends",
+            )
 
     def join(self) -> None:
         """Deliver the waiting messages as `flush` does, and end the thread.
@@ -176,15 +189,14 @@ class Client(Settings):
         self._handler.close()
 
     def shutdown(self) -> None:
-        """Deliver the waiting messages as `flush` does, and end the thread."""
-        self.flush()
+        """Do what `join` does, which includes a flush."""
         self.join()
 
     def _enqueue(self, call_type: str, fields: Json) -> tuple[bool, Json]:
         message = message_of(call_type, fields)
         about = (call_type, message["messageId"])
         if is_delivering():  # in `on_error`: another failure would call it again, and so on
-            self.log.warning("%s %s is not sent, because on_error made the call", *about)
+            self._reporter.each("in on_error", 1, _made_in_on_error)
             return False, message
         record = record_of(message)
         record.is_sent, record.is_sync = bool(self.send), bool(self.sync_mode)
@@ -200,8 +212,17 @@ class Client(Settings):
             raise as_official(error)
         else:
             self.log.debug("refused %s %s", *about)
-            _tell(self.on_error, error, [message])
+            self._tell(error, [message])
         return record.is_accepted, message
+
+    def _tell(self, error: BaseException, batch: list[Json]) -> None:
+        """Tell the program about a refused message. Never raises into the caller of a call."""
+        try:
+            if self.on_error is not None:
+                self.on_error(error, batch)
+        except Exception as fault:
+            what = f"{type(fault).__name__} ({where(fault)})"
+            self._reporter.once("on_error", f"analytics: on_error raised {what}: fix it")
 
 
 def _give_up(on_error: OnError | None, error: SegmentError, messages: Sequence[Message]) -> None:
@@ -210,13 +231,8 @@ def _give_up(on_error: OnError | None, error: SegmentError, messages: Sequence[M
         on_error(as_official(error), [message.to_dict() for message in messages])
 
 
-def _tell(on_error: OnError | None, error: BaseException, batch: list[Json]) -> None:
-    """Tell the program about a refused message. Never raises into the caller of a call."""
-    try:
-        if on_error is not None:
-            on_error(error, batch)
-    except Exception as fault:
-        Client.log.error("on_error raised %s in %s: fix it", type(fault).__name__, where(fault))
+def _made_in_on_error(number: int) -> str:
+    return f"analytics: {counted(number, 'call')} made by on_error will not be sent: remove it"
 
 
 def _common(
