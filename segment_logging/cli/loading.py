@@ -13,7 +13,7 @@ from typing import Any
 
 from .._delivery.diversion import Enqueue, divert
 from .._records.once import MESSAGE_ID
-from .._reports import counted, say_refused, were, where
+from .._reports import RefusedReports, counted, were, where
 from ..errors import ConfigurationError
 from .findings import Finding
 
@@ -54,6 +54,7 @@ class _HeldBack:
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
+        self._refused = RefusedReports()
 
     def take(self, record: logging.LogRecord) -> Enqueue:
         about = record.__dict__  # the handler adds the id before it calls the function
@@ -61,7 +62,7 @@ class _HeldBack:
 
     def reject(self, record: logging.LogRecord, error: BaseException) -> None:
         if logging.raiseExceptions:
-            say_refused(record, error)
+            self._refused.say(record, error)
 
 
 def _problem_of_loading(app: str | None, path: str | None) -> Finding | None:
