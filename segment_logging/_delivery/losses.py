@@ -7,6 +7,7 @@ from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
 from .._reports import CountReports, counted, say, were
 from ..errors import SegmentError
+from .overflowed import advice_on_room
 
 
 class Losses:
@@ -22,7 +23,12 @@ class Losses:
         self._queue = queue
         self._intake = intake
         self._options = options
-        self._drops = CountReports(_of_drops)
+        advice = advice_on_room(options)
+        self._drops = CountReports(
+            lambda number: (
+                f"the queue is full: {counted(number, 'message')} {were(number)} dropped; {advice}"
+            )
+        )
         self._said_lost = self._said_kept = 0
 
     def tell_of_drops(self, now: float) -> float | None:
@@ -62,10 +68,3 @@ class Losses:
 
 def _is_news(number: int, said: int, *, at_last: bool) -> bool:
     return number >= (said + 1 if at_last else max(1, 2 * said))
-
-
-def _of_drops(number: int) -> str:
-    return (
-        f"the queue is full: {counted(number, 'message')} {were(number)} dropped; raise "
-        "max_queue_messages and max_queue_bytes, set overflow to 'block', or set a journal"
-    )
