@@ -177,6 +177,11 @@ IN_A_WORKER = """
 post_fork(None, None)
 """
 
+BATCH_JOB = """
+rows = [{"customer": "u-17", "invoice": 1, "sent_at": "2026-11-23T08:00:00Z", "total": 29.0}]
+assert main(rows, "journal") == 0
+"""
+
 SURROUNDINGS = {
     "README.md": Surroundings(before="", arrives=(SIGNUP, ("track", "Order Completed", "u-17"))),
     "docs/index.md": Surroundings(before="", arrives=(SIGNUP,)),
@@ -231,6 +236,9 @@ SURROUNDINGS = {
         before=OWN_LOGGER,
         after=DELETED,
         arrives=(("track", "Signup", sha256(b"ada@example.com").hexdigest()),),
+    ),
+    "docs/batch-jobs.md": Surroundings(
+        before="", after=BATCH_JOB, arrives=(("track", "Invoice Sent", "u-17"),)
     ),
     "docs/options.md": Surroundings(before=""),
     "docs/official-sdk.md": Surroundings(
