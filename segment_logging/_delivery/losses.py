@@ -30,6 +30,9 @@ class Losses:
             )
         )
         self._said_lost = self._said_kept = 0
+        self._other_way = "set a journal to keep such messages for the next start"
+        if options.keeps:  # and it had no room for these messages
+            self._other_way = "raise max_journal_bytes or make room on the disk"
 
     def tell_of_drops(self, now: float) -> float | None:
         """Report dropped messages. See `CountReports.report`."""
@@ -53,8 +56,8 @@ class Losses:
             say(
                 f"{counted(lost, 'message')} {were(lost)} not delivered before the process ended, "
                 f"and {'is' if lost == 1 else 'are'} lost ({trouble or 'no answer in time'}): "
-                f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or set a journal "
-                "to keep such messages for the next start"
+                f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or "
+                f"{self._other_way}"
             )
         kept = pending - lost if self._queue.kept_in is not None else 0
         if _is_news(kept, self._said_kept, at_last=at_last):

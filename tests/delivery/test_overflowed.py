@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, cast
 
 from typing_extensions import override
 
 from segment_logging import Batch, Message, SegmentError, SegmentHandler
 from segment_logging._delivery.abandoned import Abandoned
+from segment_logging._delivery.losses import Losses
 from segment_logging._delivery.overflowed import Overflowed, advice_on_room
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._reports import Reporter
@@ -157,6 +159,20 @@ class TestAdvice(unittest.TestCase):
         self.assertGreater(handler.counts().dropped, 0)
         self.assertIn("raise block_timeout (0 s), or set a journal", stderr.getvalue())
         self.assertNotIn("overflow", stderr.getvalue())
+
+    def test_lost_at_exit(self) -> None:
+        """For messages that a journal had no room for, a journal is not advised."""
+        for options, way in (
+            ({}, "set a journal to keep"),
+            ({"journal": "waiting"}, "raise max_journal_bytes or make room"),
+        ):
+            queue: Any = SimpleNamespace(perishable=1, kept_in=None)
+            admission: Any = SimpleNamespace(dropped=0)
+            losses = Losses(queue, admission, DeliveryOptions(**cast(Any, options)))
+            with self.subTest(options), redirect_stderr(io.StringIO()) as stderr:
+                losses.tell(1, None)
+                self.assertIn("1 message was not delivered before", stderr.getvalue())
+                self.assertIn(f"raise shutdown_timeout (5 s), or {way}", stderr.getvalue())
 
 
 class Letters:
