@@ -46,7 +46,10 @@ def report(text: str, level: int = logging.WARNING) -> None:
 def say(text: str) -> None:
     """Print `text` on stderr, for use when logging is shut down. Never raises."""
     try:
-        print(f"{_LOGGER_NAME}: {text}", file=sys.stderr, flush=True)
+        # In one write, so that the lines of several processes do not run into each other. `print`
+        # would write the newline separately.
+        sys.stderr.write(f"{_LOGGER_NAME}: {text}\n")
+        sys.stderr.flush()
     except Exception:  # stderr is missing (pythonw) or closed
         return
 

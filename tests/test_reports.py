@@ -6,11 +6,11 @@ import io
 import logging
 import unittest
 from contextlib import redirect_stderr
+from typing import Any
 
 from typing_extensions import override
 
-from segment_logging._delivery.losses import _of_drops
-from segment_logging._reports import CountReports, RefusedReports, counted
+from segment_logging._reports import CountReports, RefusedReports, counted, say
 from segment_logging.errors import InvalidMessage
 
 
@@ -20,6 +20,35 @@ class TestCounted(unittest.TestCase):
         self.assertEqual(counted(0, "message"), "0 messages")
         self.assertEqual(counted(1, "message"), "1 message")
         self.assertEqual(counted(46_171, "line"), "46171 lines")
+
+
+class Writes(io.RawIOBase):
+    """A file that stores each write."""
+
+    def __init__(self) -> None:
+        self.each: list[bytes] = []
+
+    @override
+    def writable(self) -> bool:
+        return True
+
+    @override
+    def write(self, data: Any) -> int:
+        self.each.append(bytes(data))
+        return len(data)
+
+
+class TestSay(unittest.TestCase):
+    def test_one_write(self) -> None:
+        """A report and its newline are one write, even if stderr is not buffered.
+
+        The lines of processes that share stderr would otherwise run into each other.
+        """
+        for text in ("no write key", "InvalidMessage: empty\n  File x.py"):
+            writes = Writes()
+            with redirect_stderr(io.TextIOWrapper(writes, write_through=True)):  # type: ignore[type-var]
+                say(text)
+            self.assertEqual(writes.each, [f"segment_logging: {text}\n".encode()])
 
 
 def said(drops: CountReports, dropped: int, now: float) -> str:
@@ -81,18 +110,18 @@ class TestRefusedReports(unittest.TestCase):
 class TestCountReports(unittest.TestCase):
     def test_once_a_minute(self) -> None:
         """At most one report is written per minute, and the reported numbers add up."""
-        drops = CountReports(_of_drops)
+        drops = CountReports(lambda number: f"{counted(number, 'message')} dropped")
         texts = [
             said(drops, dropped, now)
             for dropped, now in ((0, 0.0), (1, 1.0), (500, 2.0), (900, 60.9), (901, 61.0))
         ]
         self.assertEqual([bool(text) for text in texts], [False, True, False, False, True])
-        self.assertIn(" 1 message was dropped", texts[1])
-        self.assertIn(" 900 messages were dropped", texts[4])
+        self.assertIn(" 1 message dropped", texts[1])
+        self.assertIn(" 900 messages dropped", texts[4])
 
     def test_comes_back(self) -> None:
         """`report` returns the time of the next report if one is pending, and None otherwise."""
-        drops = CountReports(_of_drops)
+        drops = CountReports(lambda number: f"{counted(number, 'message')} dropped")
         self.assertIsNone(drops.report(0, now=0.0))
         said(drops, 1, 1.0)
         self.assertIsNone(drops.report(1, now=2.0))

@@ -25,7 +25,7 @@ from ..errors import InvalidMessage
 from .abandoned import Abandoned
 from .counts import Counts
 from .dead_letters import letters_of
-from .overflowed import Overflowed
+from .overflowed import Overflowed, advice_on_room
 
 _IDLE_SECONDS = 10.0
 """How long the thread waits for another file before it ends."""
@@ -57,14 +57,20 @@ class HandOver:
         )
         self._reporter = Reporter()
         self._abandoned = Abandoned(letters_of(options), options.on_error, self._reporter)
-        self._overflowed = Overflowed(self._abandoned, ring=self._wake)
+        advice = advice_on_room(options)
+        self._overflowed = Overflowed(self._abandoned, ring=self._wake, advice=advice)
         self._admission = Admission(
             self._outbox.put,
             overflow=options.overflow,
             block_timeout=options.block_timeout,
             on_drop=self._overflowed.add,
         )
-        self._drops = CountReports(_of_drops)
+        self._drops = CountReports(
+            lambda number: (
+                f"the journal and the memory queue are full: {counted(number, 'message')} "
+                f"{were(number)} dropped; {advice}"
+            )
+        )
         self._said_lost = 0
         self.draining = Sealing(self._outbox, self.count)
         """Used by callers that wait."""
@@ -245,10 +251,3 @@ class Sealing:
 
 
 _PAUSE = 0.01  # seconds between two tries
-
-
-def _of_drops(number: int) -> str:
-    return (
-        f"the journal and the memory queue are full: {counted(number, 'message')} {were(number)} "
-        "dropped; start `segment-logging deliver`, or raise max_journal_bytes"
-    )

@@ -7,6 +7,7 @@ from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
 from .._reports import CountReports, counted, say, were
 from ..errors import SegmentError
+from .overflowed import advice_on_room
 
 
 class Losses:
@@ -22,8 +23,16 @@ class Losses:
         self._queue = queue
         self._intake = intake
         self._options = options
-        self._drops = CountReports(_of_drops)
+        advice = advice_on_room(options)
+        self._drops = CountReports(
+            lambda number: (
+                f"the queue is full: {counted(number, 'message')} {were(number)} dropped; {advice}"
+            )
+        )
         self._said_lost = self._said_kept = 0
+        self._other_way = "set a journal to keep such messages for the next start"
+        if options.keeps:  # and it had no room for these messages
+            self._other_way = "raise max_journal_bytes or make room on the disk"
 
     def tell_of_drops(self, now: float) -> float | None:
         """Report dropped messages. See `CountReports.report`."""
@@ -47,8 +56,8 @@ class Losses:
             say(
                 f"{counted(lost, 'message')} {were(lost)} not delivered before the process ended, "
                 f"and {'is' if lost == 1 else 'are'} lost ({trouble or 'no answer in time'}): "
-                f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or set a journal "
-                "to keep such messages for the next start"
+                f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or "
+                f"{self._other_way}"
             )
         self._tell_kept(pending - lost, at_last=at_last)
 
@@ -89,10 +98,3 @@ class Losses:
 
 def _is_news(number: int, said: int, *, at_last: bool = False) -> bool:
     return number >= (said + 1 if at_last else max(1, 2 * said))
-
-
-def _of_drops(number: int) -> str:
-    return (
-        f"the queue is full: {counted(number, 'message')} {were(number)} dropped; raise "
-        "max_queue_messages and max_queue_bytes, set overflow to 'block', or set a journal"
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from .._options.delivery import DeliveryOptions
 from ..errors import DeliveryError
 from .abandoned import Abandoned
 
@@ -22,11 +23,13 @@ class Overflowed:
     Args:
         abandoned: stores the messages.
         ring: called when there is something to write.
+        advice: what to do about a full queue.
     """
 
-    def __init__(self, abandoned: Abandoned, ring: Callable[[], None]) -> None:
+    def __init__(self, abandoned: Abandoned, ring: Callable[[], None], advice: str) -> None:
         self._abandoned = abandoned
         self._ring = ring
+        self._full = DeliveryError(f"the queue was full: {advice}", retryable=True)
         self._lines: deque[bytes] = deque(maxlen=_MAX_MESSAGES)
         self._size_bytes = 0  # about: it is changed without a lock
 
@@ -47,8 +50,8 @@ class Overflowed:
     def write_out(self) -> None:
         """Write the messages that are held."""
         while lines := self._next():
-            self._abandoned.store_lines(lines, _FULL)
-            self._abandoned.tell(lines, _FULL)
+            self._abandoned.store_lines(lines, self._full)
+            self._abandoned.tell(lines, self._full)
 
     def _next(self) -> list[bytes]:
         lines: list[bytes] = []
@@ -60,8 +63,21 @@ class Overflowed:
         return lines
 
 
-_FULL = DeliveryError(
-    "the queue was full: raise max_queue_messages and max_queue_bytes, set overflow to 'block', or "
-    "set a journal",
-    retryable=True,
-)
+def advice_on_room(options: DeliveryOptions) -> str:
+    """Return what to do if a handler with these options drops messages, for reports.
+
+    It does not advise what has been done already, such as setting a journal.
+    """
+    if not options.deliver:
+        return "start `segment-logging deliver`, or raise max_journal_bytes"
+    advice = []
+    if options.keeps:  # the memory queue is only used if the journal has no room
+        advice.append("raise max_journal_bytes or make room on the disk")
+    advice.append("raise max_queue_messages and max_queue_bytes")
+    if options.overflow == "block":
+        advice.append(f"raise block_timeout ({options.block_timeout:g} s)")
+    else:
+        advice.append("set overflow to 'block'")
+    if not options.keeps:
+        advice.append("set a journal")
+    return f"{', '.join(advice[:-1])}, or {advice[-1]}"

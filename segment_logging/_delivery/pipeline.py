@@ -31,7 +31,7 @@ from .dead_letters import letters_of
 from .draining import Draining
 from .listener import Listener
 from .losses import Losses
-from .overflowed import Overflowed
+from .overflowed import Overflowed, advice_on_room
 from .patience import Patience
 from .retries import RetryPolicy
 from .waiters import Until
@@ -79,7 +79,7 @@ class Pipeline:
             on_acknowledged=self._on_acknowledged,
         )
         self._overflowed: Overflowed = Overflowed(
-            self._delivery.abandoned, ring=self._listener.wake
+            self._delivery.abandoned, ring=self._listener.wake, advice=advice_on_room(options)
         )
         self._waiters = self._listener.waiters
         self.draining = Draining(

@@ -6,6 +6,7 @@ function returns None for None, and for a proxy without a value. Pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -73,9 +74,10 @@ def an_id(
             except ValueError:  # thousands of digits, which are refused below
                 pass
         value = behind(value)
+        advice = "convert it with str()"
         match behind(value.value) if isinstance(value, Enum) else value:
             case bool():
-                pass
+                advice = "pass the id itself"  # str() would make one user of many
             case None | str() as written:
                 return written
             case Real() | Decimal() as number if may_be_number:
@@ -84,14 +86,30 @@ def an_id(
                     return _text_of_number(number)
             case other if _is_uuid(other):
                 return str(other)
+        missing = _missing(value)
+        if missing is not None:
+            raise InvalidMessage(
+                f"{name} is {missing}, which is not an id ({code}): skip rows without an id, "
+                "and do not convert them with str()",
+                field=name,
+            )
         raise InvalidMessage(
             f"{name} must be text{', a number' * may_be_number} or a UUID, "
-            f"not {type(value).__name__} ({code}): "
-            "convert it with str()",
+            f"not {type(value).__name__} ({code}): {advice}",
             field=name,
         )
 
     return write
+
+
+def _missing(value: Any) -> str | None:
+    """Return "NaN" or "infinite" if that is what this number is, or None."""
+    if isinstance(value, Decimal):
+        return "NaN" if value.is_nan() else "infinite" if value.is_infinite() else None
+    with suppress(ValueError, OverflowError, TypeError):
+        number = float(value) if isinstance(value, Real) else 0.0
+        return "NaN" if math.isnan(number) else "infinite" if math.isinf(number) else None
+    return None
 
 
 def _is_uuid(value: object) -> bool:

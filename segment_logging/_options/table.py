@@ -67,6 +67,8 @@ def takes_options(*tables: type[Options]) -> Callable[[F], F]:
         parameters = signature(function).parameters.values()
         own = [one for one in parameters if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
         vars(function)["__signature__"] = Signature([*own, *options])
+        # Otherwise, `help` would show the docstring of a base class's method.
+        function.__doc__ = function.__doc__ or "See the class's docstring, which lists all options."
         return function
 
     return show

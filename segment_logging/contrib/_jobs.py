@@ -26,8 +26,9 @@ def deliver(timeout: float) -> None:
     else:
         _reporter.once(
             "late",
-            f"not everything that a job logged was delivered within {timeout:g} s: the rest is "
-            "lost if the process ends first; increase the timeout of connect(), or set a journal",
+            f"not everything that a job logged was delivered within {timeout:g} s: without a "
+            "journal, the rest is lost if the process ends first; increase the timeout of "
+            "connect(), or set a journal",
         )
 
 

@@ -27,6 +27,7 @@ from django.utils.module_loading import import_string
 
 from .._identity.binding import current_binding, only_identity
 from .._identity.who import Identity, KnownIdentity
+from .._options.table import refuse_unknown
 from .._reports import Reporter
 from ..errors import ConfigurationError
 from ._django_user import current_user_id, load_user, loaded_user_id
@@ -63,16 +64,14 @@ class SegmentMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         options = getattr(settings, SETTING, {})
-        if not isinstance(options, Mapping) or not options.keys() <= set(OPTIONS):
-            raise ConfigurationError(
-                f"{SETTING} must be a dict whose only keys are {', '.join(OPTIONS)}"
-            )
+        known = ", ".join(OPTIONS)
+        if not isinstance(options, Mapping):
+            raise ConfigurationError(f"{SETTING} must be a dict with some of the keys {known}")
+        refuse_unknown(SETTING, options, OPTIONS, f"its keys are {known}", kind="key")
         loading = options.get("load_user", True)
         if loading not in (True, False, "always"):
             raise ConfigurationError(f"{SETTING}: load_user must be True, False or 'always'")
-        user_id = options.get("user_id")
-        if isinstance(user_id, str):
-            user_id = import_string(user_id)
+        user_id = _function_of(options.get("user_id"))
         check_user_id(user_id)
         self._user_id = user_id or (current_user_id if loading else loaded_user_id)
         if loading == "always" and user_id is None:
@@ -104,6 +103,20 @@ class SegmentMiddleware:
                 f"loading the user raised {type(error).__name__}: until this is fixed, events "
                 "lack the user's id",
             )
+
+
+def _function_of(user_id: Any) -> Any:
+    """Return the function that a dotted path names. Return other values unchanged."""
+    if not isinstance(user_id, str):
+        return user_id
+    try:
+        return import_string(user_id)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{SETTING}: user_id must be a function that takes the request, or its dotted path, "
+            f"such as 'shop.analytics.user_id', but importing {user_id!r} failed ({error}): to use "
+            "a field of the user, write a function that returns it"
+        ) from error
 
 
 def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:

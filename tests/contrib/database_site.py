@@ -138,6 +138,30 @@ def in_transaction(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok")
 
 
+def on_commit(request: HttpRequest) -> HttpResponse:
+    """A view that logs an event when its transaction is committed."""
+    with transaction.atomic():
+        transaction.on_commit(log)
+    return HttpResponse("ok")
+
+
+def on_no_commit(request: HttpRequest) -> HttpResponse:
+    """A view that would log an event when its transaction is committed, but rolls it back."""
+    with transaction.atomic():
+        transaction.on_commit(log)
+        transaction.set_rollback(True)
+    return HttpResponse("ok")
+
+
+def read_before_rollback(request: HttpRequest) -> HttpResponse:
+    """A view that reads `request.user`, and logs an event in a transaction to be rolled back."""
+    name = request.user.pk
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        log()
+    return HttpResponse(name)
+
+
 def connection_lost(request: HttpRequest) -> HttpResponse:
     """A view that logs an event after its transaction has lost its connection."""
     try:
@@ -333,6 +357,9 @@ def run_views(site: Site) -> None:
     site.run("streamed", streamed, "ada")
     site.run("rolled back", rolled_back, "ada")
     site.run("in a transaction", in_transaction, "ada")
+    site.run("on commit", on_commit, "ada")
+    site.run("on no commit", on_no_commit, "ada")
+    site.run("rolled back, read before", read_before_rollback, "ada")
     site.run("connection lost", connection_lost, "ada")
     site.run("always", seen, "ada", options=ALWAYS)
     site.run("always, no event", quiet, "ada", options=ALWAYS)

@@ -206,6 +206,40 @@ class TestSettings(DjangoTest):
             ):
                 SegmentMiddleware(seen)
 
+    def test_misspelled(self) -> None:
+        """A misspelled key is named, with the key that was meant."""
+        for options, text in (
+            (
+                {"trusted_proxies": [], "user_ids": None},
+                "SEGMENT_LOGGING has no key 'user_ids': did you mean user_id?",
+            ),
+            (
+                {"colour": 1},
+                "SEGMENT_LOGGING has no key 'colour': "
+                "its keys are trusted_proxies, user_id, load_user",
+            ),
+        ):
+            with (
+                override_settings(SEGMENT_LOGGING=options),
+                self.assertRaises(ConfigurationError) as refused,
+            ):
+                SegmentMiddleware(seen)
+            self.assertEqual(str(refused.exception), text)
+
+    def test_path_of_no_function(self) -> None:
+        """A field's name, or the path of nothing, is refused with the setting's name and advice."""
+        for path in ("username", "email", "missing_module.user_id", f"{__name__}.missing"):
+            with (
+                self.subTest(path),
+                override_settings(SEGMENT_LOGGING={"user_id": path}),
+                self.assertRaises(ConfigurationError) as refused,
+            ):
+                SegmentMiddleware(seen)
+            text = str(refused.exception)
+            self.assertIn("SEGMENT_LOGGING: user_id must be a function", text)
+            self.assertIn(repr(path), text)
+            self.assertIn("write a function that returns it", text)
+
 
 class TestManyRequests(DjangoTest):
     def test_gather(self) -> None:

@@ -159,6 +159,15 @@ class TestTransactions(DatabaseTest):
         """No query is made in a transaction that must be rolled back, but after it."""
         self.assert_case("rolled back", [None, "ada"], "auth_user")
 
+    def test_on_commit(self) -> None:
+        """An event that is logged on commit has the user, and is not logged without a commit."""
+        self.assert_case("on commit", ["ada"], "auth_user")
+        self.assert_case("on no commit", [])
+
+    def test_read_before(self) -> None:
+        """If the user is read before the transaction, an event in a broken one has the user."""
+        self.assert_case("rolled back, read before", ["ada"], "auth_user", vary="Cookie")
+
     def test_connection_lost(self) -> None:
         """No query is made in a transaction whose connection was closed."""
         case = self.assert_case("connection lost", [None])

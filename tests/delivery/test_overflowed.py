@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from typing_extensions import override
 
 from segment_logging import Batch, Message, SegmentError, SegmentHandler
 from segment_logging._delivery.abandoned import Abandoned
-from segment_logging._delivery.overflowed import Overflowed
+from segment_logging._delivery.losses import Losses
+from segment_logging._delivery.overflowed import Overflowed, advice_on_room
+from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._reports import Reporter
 from tests.builders import a_record
 
@@ -107,7 +110,7 @@ class TestBounds(unittest.TestCase):
         for line, least, most in ((b'"x"', 9_000, 10_000), (b'"' + b"x" * 30_000 + b'"', 200, 300)):
             with self.subTest(size=len(line)):
                 letters, rings = Letters(), Counted()
-                held = Overflowed(Abandoned(letters, None, Reporter()), rings)
+                held = Overflowed(Abandoned(letters, None, Reporter()), rings, "raise it")
                 for _ in range(20_000):
                     held.add(line)
                 held.write_out()
@@ -116,6 +119,60 @@ class TestBounds(unittest.TestCase):
                 held.add(line)
                 held.write_out()
                 self.assertEqual(letters.sizes[-1], 1)
+
+
+class TestAdvice(unittest.TestCase):
+    def test_options(self) -> None:
+        """The advice depends on the options, and never names what has been done already."""
+        more = "raise max_queue_messages and max_queue_bytes"
+        room = "raise max_journal_bytes or make room on the disk"
+        for options, advice in (
+            ({}, f"{more}, set overflow to 'block', or set a journal"),
+            (
+                {"overflow": "block", "block_timeout": 2.5},
+                f"{more}, raise block_timeout (2.5 s), or set a journal",
+            ),
+            ({"journal": "waiting"}, f"{room}, {more}, or set overflow to 'block'"),
+            (
+                {"journal": "waiting", "overflow": "block"},
+                f"{room}, {more}, or raise block_timeout (10 s)",
+            ),
+            (
+                {"journal": "waiting", "deliver": False},
+                "start `segment-logging deliver`, or raise max_journal_bytes",
+            ),
+        ):
+            with self.subTest(options):
+                self.assertEqual(advice_on_room(DeliveryOptions(**cast(Any, options))), advice)
+
+    def test_blocked(self) -> None:
+        """A message that was dropped although the caller blocked is reported with other advice."""
+        client = Stuck()
+        options: Any = {"overflow": "block", "block_timeout": 0.0, "max_queue_messages": 1}
+        with redirect_stderr(io.StringIO()) as stderr:
+            handler = SegmentHandler("a-key", client=client, flush_interval=0, **options)
+            for number in range(3):
+                handler.handle(a_record(f"E{number}", extra={"user_id": "u"}))
+                client.began.wait(30)
+            client.go.set()
+            handler.close()
+        self.assertGreater(handler.counts().dropped, 0)
+        self.assertIn("raise block_timeout (0 s), or set a journal", stderr.getvalue())
+        self.assertNotIn("overflow", stderr.getvalue())
+
+    def test_lost_at_exit(self) -> None:
+        """For messages that a journal had no room for, a journal is not advised."""
+        for options, way in (
+            ({}, "set a journal to keep"),
+            ({"journal": "waiting"}, "raise max_journal_bytes or make room"),
+        ):
+            queue: Any = SimpleNamespace(perishable=1, kept_in=None)
+            admission: Any = SimpleNamespace(dropped=0)
+            losses = Losses(queue, admission, DeliveryOptions(**cast(Any, options)))
+            with self.subTest(options), redirect_stderr(io.StringIO()) as stderr:
+                losses.tell(1, None)
+                self.assertIn("1 message was not delivered before", stderr.getvalue())
+                self.assertIn(f"raise shutdown_timeout (5 s), or {way}", stderr.getvalue())
 
 
 class Letters:

@@ -48,15 +48,44 @@ settings.configure(
     ALLOWED_HOSTS=["testserver"],
     SECRET_KEY="test-secret",
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True
+        }
+    },
     USE_TZ=True,
 )
 django.setup()
-from django.test import Client
+from types import SimpleNamespace
+from django.test import Client, override_settings
 from django.urls import path
-urlpatterns = [path("pricing", pricing)]
-browser = Client()
+logging.getLogger("django.request").setLevel(logging.CRITICAL)
+def failing(request):
+    order(request)
+    raise LookupError
+def logged_in(get_response):
+    def respond(request):
+        request.user = SimpleNamespace(is_authenticated=True, public_id="u-17")
+        return get_response(request)
+    return respond
+urlpatterns = [path("pricing", pricing), path("order", order), path("failing", failing)]
+browser = Client(raise_request_exception=False)
 browser.cookies["ajs_anonymous_id"] = "visitor-31"
 assert browser.get("/pricing").status_code == 200
+assert browser.get("/order").status_code == 200
+assert browser.get("/failing").status_code == 500
+with override_settings(
+    MIDDLEWARE=[*MIDDLEWARE, "__main__.logged_in"],
+    SEGMENT_LOGGING={"user_id": "__main__.public_id"},
+):
+    assert Client().get("/pricing").status_code == 200
+uuid4 = lambda: "visitor-32"
+with override_settings(MIDDLEWARE=[*MIDDLEWARE, "__main__.give_id", "__main__.add_consent"]):
+    browser = Client()
+    browser.cookies["consent"] = "analytics"
+    cookie = browser.get("/pricing", secure=True).cookies["ajs_anonymous_id"]
+    assert (cookie.value, cookie["httponly"]) == ("visitor-32", ""), cookie
+    assert not browser.get("/pricing", secure=True).cookies
 """
 
 FLASK = """
@@ -148,6 +177,11 @@ IN_A_WORKER = """
 post_fork(None, None)
 """
 
+BATCH_JOB = """
+rows = [{"customer": "u-17", "invoice": 1, "sent_at": "2026-11-23T08:00:00Z", "total": 29.0}]
+assert main(rows, "journal") == 0
+"""
+
 SURROUNDINGS = {
     "README.md": Surroundings(before="", arrives=(SIGNUP, ("track", "Order Completed", "u-17"))),
     "docs/index.md": Surroundings(before="", arrives=(SIGNUP,)),
@@ -163,7 +197,17 @@ SURROUNDINGS = {
     "docs/identity.md": Surroundings(
         arrives=(SIGNUP, SIGNUP, ("track", "Reindexed", "nightly-job"), PRICING, SIGNUP)
     ),
-    "docs/frameworks/django.md": Surroundings(after=DJANGO, arrives=(PRICING,), needs=("django",)),
+    "docs/frameworks/django.md": Surroundings(
+        after=DJANGO,
+        arrives=(
+            PRICING,
+            ("track", "Order", "visitor-31"),
+            ("page", "Pricing", "u-17"),
+            ("page", "Pricing", "visitor-32"),
+            ("page", "Pricing", "visitor-32"),
+        ),
+        needs=("django",),
+    ),
     "docs/frameworks/flask.md": Surroundings(after=FLASK, arrives=(PRICING,), needs=("flask",)),
     "docs/frameworks/asgi.md": Surroundings(
         after=FASTAPI, arrives=(PRICING,), needs=("fastapi", "httpx", "itsdangerous")
@@ -192,6 +236,9 @@ SURROUNDINGS = {
         before=OWN_LOGGER,
         after=DELETED,
         arrives=(("track", "Signup", sha256(b"ada@example.com").hexdigest()),),
+    ),
+    "docs/batch-jobs.md": Surroundings(
+        before="", after=BATCH_JOB, arrives=(("track", "Invoice Sent", "u-17"),)
     ),
     "docs/options.md": Surroundings(before=""),
     "docs/official-sdk.md": Surroundings(

@@ -27,7 +27,7 @@ from segment_logging.testing import FakeClient
 from ..builders import PROJECT, a_record
 from .commands import check_command
 from .pages import NO_RUN, PAGES, blocks, blocks_of, inline_code, program_of
-from .programs import SURROUNDINGS
+from .programs import LOGGER, SURROUNDINGS
 
 KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
 """The key that replaces YOUR_WRITE_KEY, which the package refuses."""
@@ -37,6 +37,7 @@ KEYS = {KEY, "OTHER_WRITE_KEY"}
 
 RUN = ("python", "yaml", "sh", "toml", "json", "ini", "dockerfile")
 NOT_RUN = {
+    ("docs/batch-jobs.md", "text"): "lines for cron, whose commands other tests run",
     ("docs/design.md", "text"): "a diagram of the life of a message",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
 }
@@ -107,6 +108,21 @@ class TestPython(ProgramTest):
                 run = f"exec(compile({real(program_of(page))!r}, {page!r}, 'exec'))"
                 self.run_python("-c", "\n".join([around.before, run, around.after]))
                 self.assertCountEqual(self.arrived()[before:], around.arrives)
+
+    @unittest.skipUnless(find_spec("django"), "needs Django")
+    def test_consent(self) -> None:
+        """The middleware for consent on Django's page adds it, and keeps the visitor's data."""
+        page = "docs/frameworks/django.md"
+        program = f"exec(compile({real(program_of(page))!r}, {page!r}, 'exec'))"
+        self.run_python("-c", f"{LOGGER}\n{program}\n{SURROUNDINGS[page].after}")
+        with_consent = [one for one in self.collector.messages if "consent" in one["context"]]
+        self.assertEqual(len(with_consent), 2)
+        for message in with_consent:
+            self.assertEqual(
+                message["context"]["consent"],
+                {"categoryPreferences": {"analytics": True, "advertising": False}},
+            )
+            self.assertEqual(message["context"]["ip"], "127.0.0.1")
 
     def test_all_pages(self) -> None:
         """Every page with Python blocks is tested."""

@@ -56,6 +56,11 @@ class TestQueue(unittest.TestCase):
         options = DeliveryOptions()
         self.assertEqual(options.max_journal_bytes, 1 << 30)
         self.assertIn("`max_journal_bytes`, 1 GiB by default", self.text)
+        self.assertEqual(round(options.max_journal_bytes / 500, -6), 2_000_000)
+        text = " ".join(PAGES["docs/journal.md"].split())
+        self.assertIn("(1 GiB) limits the disk space, which is enough for about two million", text)
+        for page in (README, "docs/delivery.md"):
+            self.assertRegex(" ".join(PAGES[page].split()), r"up to (`max_journal_bytes` \()?1 GiB")
         self.assertEqual(options.max_dead_letter_bytes, 256 << 20)
         self.assertIn("`max_dead_letter_bytes`, which is 256 MiB", self.text)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unittest
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
 from typing_extensions import override
 
-from segment_logging import Group, User
+from segment_logging import Group, InvalidMessage, User
 from segment_logging._messages.conversions import utc_text
 from segment_logging._messages.encoding import decode, encode
 from tests.messages.encoders import encoders
@@ -45,6 +46,31 @@ class TestNumPy(unittest.TestCase):
             self.assertEqual(
                 Group(user=User(user_id="u"), group_id=cast(str, number)).group_id, "17"
             )
+
+    def test_missing_ids(self) -> None:
+        """A missing id is refused without the advice to convert it, which would make it a user."""
+        for value, name in (
+            (float("nan"), "NaN"), (Decimal("NaN"), "NaN"), (Decimal("sNaN"), "NaN"),
+            (np.float32("nan"), "NaN"), (np.longdouble("nan"), "NaN"),
+            (float("-inf"), "infinite"), (Decimal("inf"), "infinite"),
+        ):  # fmt: skip
+            with self.subTest(value=repr(value), kind=type(value).__name__):
+                with self.assertRaises(InvalidMessage) as refused:
+                    Group(user=User(user_id="u"), group_id=cast(str, value))
+                self.assertIn(f"group_id is {name}, which is not an id", str(refused.exception))
+                self.assertIn("skip rows without an id", str(refused.exception))
+
+    def test_other_wrong_ids(self) -> None:
+        """A value that is no id is refused, and str() is advised only where it helps."""
+        for value, advice in (
+            (True, "pass the id itself"),
+            ([17], "convert it with str()"),
+            (np.timedelta64(2, "s"), "convert it with str()"),
+        ):
+            with self.subTest(value=repr(value)):
+                with self.assertRaises(InvalidMessage) as refused:
+                    Group(user=User(user_id="u"), group_id=cast(str, value))
+                self.assertTrue(str(refused.exception).endswith(advice), refused.exception)
 
     def test_pandas(self) -> None:
         """A naive pandas timestamp is taken as local time, which pandas itself refuses to do."""

@@ -39,6 +39,11 @@ class TestTable(unittest.TestCase):
             {name: row.metadata["sentence"] for name, row in ROWS.items()},
         )
 
+    def test_help(self) -> None:
+        """The docstring of `__init__` leads to the options, and is not that of logging.Handler."""
+        told = inspect.getdoc(SegmentHandler.__init__) or ""
+        self.assertEqual(told, "See the class's docstring, which lists all options.")
+
     def test_types(self) -> None:
         """The declarations for type checkers have the names and types from the table."""
 
