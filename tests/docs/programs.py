@@ -67,15 +67,17 @@ assert browser.get("/pricing").status_code == 200
 
 FASTAPI = f"""
 import asyncio, httpx
-from starlette.middleware.sessions import SessionMiddleware
-app.add_middleware(SessionMiddleware, secret_key="test-secret")
-async def visit():
-    server = httpx.ASGITransport(app)
+async def visit(application, path, headers):
+    server = httpx.ASGITransport(application)
     async with httpx.AsyncClient(
         transport=server, base_url="http://shop.example", cookies={VISITOR}
     ) as browser:
-        assert (await browser.get("/pricing")).status_code == 200
-asyncio.run(visit())
+        return (await browser.get(path, headers=headers)).status_code
+ada = {{"authorization": "Bearer token-of-ada"}}
+assert asyncio.run(visit(app, "/pricing", {{}})) == 200
+assert asyncio.run(visit(api, "/orders", ada)) == 200
+assert asyncio.run(visit(api, "/invoices", ada)) == 200
+assert asyncio.run(visit(api, "/orders", {{}})) == 401
 """
 
 WSGI = """
@@ -166,7 +168,16 @@ SURROUNDINGS = {
     "docs/frameworks/django.md": Surroundings(after=DJANGO, arrives=(PRICING,), needs=("django",)),
     "docs/frameworks/flask.md": Surroundings(after=FLASK, arrives=(PRICING,), needs=("flask",)),
     "docs/frameworks/asgi.md": Surroundings(
-        after=FASTAPI, arrives=(PRICING,), needs=("fastapi", "httpx", "itsdangerous")
+        after=FASTAPI,
+        arrives=(
+            PRICING,
+            ("track", "Orders Viewed", "u-17"),
+            ("track", "Invoices Viewed", "u-17"),
+        ),
+        needs=("fastapi", "httpx", "itsdangerous"),
+    ),
+    "docs/frameworks/index.md": Surroundings(
+        arrives=(("page", "Pricing", "the id of the session"),)
     ),
     "docs/frameworks/wsgi.md": Surroundings(after=WSGI, arrives=(("page", "Pricing", "u-17"),)),
     "docs/frameworks/celery.md": Surroundings(
@@ -183,7 +194,13 @@ SURROUNDINGS = {
     ),
     "docs/structlog-and-loguru.md": Surroundings(
         before="",
-        arrives=(SIGNUP, ("identify", None, "u-17"), SIGNUP, ("track", "Plan Chosen", "u-17")),
+        arrives=(
+            SIGNUP,
+            ("track", "Paid %d", "u-17"),
+            ("identify", None, "u-17"),
+            SIGNUP,
+            ("track", "Plan Chosen", "u-17"),
+        ),
         needs=("structlog", "loguru"),
     ),
     "docs/testing.md": Surroundings(before=LOGGER + SIGN_UP, after=UNITTEST),
