@@ -143,8 +143,30 @@ def urlopen(request, timeout):
     assert json.loads(request.data)["subjectIds"] == ["u-17"]
     return io.BytesIO(b'{"data": {"regulateId": "1"}}')
 assert delete_user("u-17", "the-token")["data"] == {"regulateId": "1"}
+logger.handlers[0].drain(10)
+def fill(name, *lines):
+    path = Path("files", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + chr(10) for line in lines))
+    return path
+user, other = {"userId": "u-17"}, {"userId": "u-170"}
+visitor, alias = {"anonymousId": "visitor-31"}, {"userId": "u-18", "previousId": "u-17"}
+files = [
+    fill("0123456789ab/live/1-2/1.jsonl", user, other, visitor),
+    fill("quarantine/lines", other, "torn u-17", alias),
+    fill("dead-letters.jsonl", {"message": user}, {"message": other}, {"message": None}),
+    fill("dead-letters.jsonl.1", other, {"message": alias}),
+    fill("dead-letters.jsonl.replayed", {"message": visitor}, other),
+]
+bookmark = fill("dead-letters.jsonl.replaying", {"offset": 1})
+imported = fill("../import.jsonl", user, other)
+assert delete_messages("files", ["u-17", "visitor-31"], imported) == 8
+for path in (*files, imported):
+    assert b"u-170" in path.read_bytes() and b"visitor-31" not in path.read_bytes(), path
+    assert b'u-17"' not in path.read_bytes() and not path.stat().st_mode & 0o077, path
+assert not bookmark.exists()
 """
-"""Nothing is sent to Segment's Public API."""
+"""Nothing is sent to Segment's Public API, and the files are examples of all that may exist."""
 
 IN_A_WORKER = """
 post_fork(None, None)
