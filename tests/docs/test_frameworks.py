@@ -115,12 +115,12 @@ class TestStructlog(unittest.TestCase):
     def logged(self, *processors: Any, **options: Any) -> tuple[Captured, int]:
         """Return the events of some calls, and how many calls were ignored."""
         stdlib = self.structlog.stdlib
+        logger = logging.Logger("docs")
         self.structlog.configure(
             processors=[self.structlog.contextvars.merge_contextvars, *processors],
             logger_factory=lambda *_: logger,
             wrapper_class=stdlib.BoundLogger,
         )
-        logger = logging.Logger("docs")
         handler = SegmentHandler("key", **options)
         logger.addHandler(handler)
         self.structlog.contextvars.bind_contextvars(

@@ -45,7 +45,6 @@ class TestAlerts(unittest.TestCase):
                     self.assertLessEqual(
                         set(re.findall(r"\bsegment_logging_\w+", row.first)), known
                     )
-                    self.assertNotIn("(key", row.first)
 
 
 class TestUnits(unittest.TestCase):
@@ -92,6 +91,23 @@ class TestSizes(unittest.TestCase):
         self.assertIn(f"which is {backlog / 1e6:.1f} million events", text)
         self.assertIn(f"in about {backlog / rate / 60:.0f} minutes", text)
         self.assertIn(f"takes {24 * 10 / (1_000 / 40 - 10):.0f} hours to catch up", text)
+
+
+class TestWithoutKey(unittest.TestCase):
+    def test_counts(self) -> None:
+        """Without a write key, everything is counted as ignored, and nothing as accepted."""
+        with TemporaryDirectory() as directory:
+            counts = run_python(
+                "import logging\n"
+                "from segment_logging import SegmentHandler\n"
+                f"handler = SegmentHandler(journal={directory!r}, deliver=False)\n"
+                "logger = logging.Logger('shop')\n"
+                "logger.addHandler(handler)\n"
+                "for number in range(3): logger.info('Paid', extra={'user_id': 'u-17'})\n"
+                "print([handler.counts().accepted, handler.counts().ignored])\n",
+                SEGMENT_WRITE_KEY="",
+            )
+        self.assertEqual(counts, [0, 3])
 
 
 @needs.file_locks
