@@ -164,12 +164,13 @@ class HandOver:
         lost, trouble = self._outbox.waiting, self._outbox.trouble
         if lost > self._said_lost:
             self._said_lost = lost
-            why = trouble.strerror if trouble is not None else "another thread is writing"
+            place = self._outbox.place
+            why = "another thread is writing" if trouble is None else trouble.strerror
+            way_out = "" if trouble is None else f"; {place.way_out_of(trouble)}"
             say(
-                f"{counted(lost, 'message')} could not be written to the journal before the "
-                f"process ended, and {'is' if lost == 1 else 'are'} lost ({why}): free disk space, "
-                "raise max_journal_bytes, or correct the owner and permissions of "
-                f"{self._outbox.place.live_path}"
+                f"{counted(lost, 'message')} could not be written to the journal in "
+                f"{place.live_path} before the process ended, and "
+                f"{'is' if lost == 1 else 'are'} lost ({why}){way_out}"
             )
 
     def abandon(self) -> None:

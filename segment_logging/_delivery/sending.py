@@ -35,6 +35,7 @@ class Sending:
         kept_in: where messages that cannot be delivered now are kept for later, for reports. None
             means that they become dead letters.
         dead_letters: stores messages that are given up. If None, they are only counted.
+        letters_name: what it stores them in, for reports.
         on_error: called with messages that are given up, if not None.
         clock: returns the monotonic time in seconds.
     """
@@ -48,6 +49,7 @@ class Sending:
         random: Callable[[], float] = _random,
         kept_in: str | None = None,
         dead_letters: Letters | None = None,
+        letters_name: str = "the dead letters",
         on_error: OnError | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -57,6 +59,7 @@ class Sending:
         self._random = random
         self._kept_in = kept_in
         self._has_letters = dead_letters is not None
+        self._letters_name = letters_name
         self._reporter = Reporter(clock=clock)
         self.abandoned = Abandoned(dead_letters, on_error, self._reporter)
         """Stores messages that are given up."""
@@ -123,7 +126,7 @@ class Sending:
         """
         is_stored = self.abandoned.store_lines(batch.lines, error)
         if self._has_letters and is_stored:
-            outcome = "written to the dead letters"
+            outcome = f"written to {self._letters_name}"
         elif self._has_letters:
             outcome = f"set aside in {self._kept_in}" if self._kept_in else "abandoned"
         else:

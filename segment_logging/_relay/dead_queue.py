@@ -37,6 +37,11 @@ class DeadQueue:
         self._clock = clock
         self._connection: Connection | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the queue that dead letters are published to."""
+        return self._address.dead_queue
+
     def publish(self, lines: Sequence[bytes], error: SegmentError, key_name: str | None) -> None:
         """Publish encoded messages with the reason.
 
@@ -101,6 +106,8 @@ class QueuedLetters:
     def __init__(self, queue: DeadQueue, key_name: str | None) -> None:
         self._queue = queue
         self._key_name = key_name
+        self.queue = queue.name
+        """The name of the queue that they are stored in."""
         self.stored = 0
         """How many messages were stored."""
 

@@ -45,7 +45,12 @@ class Source:
         self._letters = letters
         self._life = Life()
         self._delivery = Delivery(
-            client, write_key, policy=policy, kept_in=queue.kept_in, dead_letters=letters
+            client,
+            write_key,
+            policy=policy,
+            kept_in=queue.kept_in,
+            dead_letters=letters,
+            letters_name=f"the queue {letters.queue}",
         )
         self._listener = Listener(
             queue,

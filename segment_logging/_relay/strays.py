@@ -92,8 +92,8 @@ class Strays:
         queue = self._address.dead_queue
         return (
             f"{counted(number, 'message')} {were(number)} moved to {queue}, because this relay has "
-            "no write key for them: add it to --write-key-file, and run a relay with "
-            f"--queue {queue}"
+            "no write key for them: add it to --write-key-file, restart the relays, and run one "
+            f"with --queue {queue}"
         )
 
     def close(self) -> None:

@@ -134,7 +134,7 @@ class Service:
                 report(
                     f"the journal has messages of {counted(len(new), 'other write key')} "
                     f"({', '.join(new[:5])}, the beginnings of their SHA-256), which stay there: "
-                    "pass all keys with --write-key-file"
+                    "pass all keys with --write-key-file, and restart this command"
                 )
 
 

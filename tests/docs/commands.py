@@ -34,6 +34,18 @@ def check_command(test: unittest.TestCase, words: list[str]) -> None:
         case ["echo", message, "|", *others]:
             json.loads(message)
             check_command(test, others)
+        case ["timeout", seconds, *others]:
+            test.assertGreater(int(seconds), 0)
+            check_command(test, others)
+        case ["umask", "077"]:
+            pass
+        case ["cat", pattern, ">", _]:
+            test.assertRegex(pattern, r"/[0-9a-f]{12}/live/\*/\*\.jsonl$")
+        case ["rabbitmqadmin", *settings]:
+            names = {one.partition("=")[0] for one in settings}
+            known = {"--vhost", "--format", "get", "queue", "ackmode", "count", "payload_file"}
+            test.assertLessEqual(names, known)
+            test.assertIn("queue=segment-logging.dead", settings)
         case ["make", target]:
             makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
             test.assertRegex(makefile, rf"(?m)^{re.escape(target)}:")

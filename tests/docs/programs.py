@@ -96,15 +96,17 @@ assert browser.get("/pricing").status_code == 200
 
 FASTAPI = f"""
 import asyncio, httpx
-from starlette.middleware.sessions import SessionMiddleware
-app.add_middleware(SessionMiddleware, secret_key="test-secret")
-async def visit():
-    server = httpx.ASGITransport(app)
+async def visit(application, path, headers):
+    server = httpx.ASGITransport(application)
     async with httpx.AsyncClient(
         transport=server, base_url="http://shop.example", cookies={VISITOR}
     ) as browser:
-        assert (await browser.get("/pricing")).status_code == 200
-asyncio.run(visit())
+        return (await browser.get(path, headers=headers)).status_code
+ada = {{"authorization": "Bearer token-of-ada"}}
+assert asyncio.run(visit(app, "/pricing", {{}})) == 200
+assert asyncio.run(visit(api, "/orders", ada)) == 200
+assert asyncio.run(visit(api, "/invoices", ada)) == 200
+assert asyncio.run(visit(api, "/orders", {{}})) == 401
 """
 
 WSGI = """
@@ -170,8 +172,30 @@ def urlopen(request, timeout):
     assert json.loads(request.data)["subjectIds"] == ["u-17"]
     return io.BytesIO(b'{"data": {"regulateId": "1"}}')
 assert delete_user("u-17", "the-token")["data"] == {"regulateId": "1"}
+logger.handlers[0].drain(10)
+def fill(name, *lines):
+    path = Path("files", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + chr(10) for line in lines))
+    return path
+user, other = {"userId": "u-17"}, {"userId": "u-170"}
+visitor, alias = {"anonymousId": "visitor-31"}, {"userId": "u-18", "previousId": "u-17"}
+files = [
+    fill("0123456789ab/live/1-2/1.jsonl", user, other, visitor),
+    fill("quarantine/lines", other, "torn u-17", alias),
+    fill("dead-letters.jsonl", {"message": user}, {"message": other}, {"message": None}),
+    fill("dead-letters.jsonl.1", other, {"message": alias}),
+    fill("dead-letters.jsonl.replayed", {"message": visitor}, other),
+]
+bookmark = fill("dead-letters.jsonl.replaying", {"offset": 1})
+imported = fill("../import.jsonl", user, other)
+assert delete_messages("files", ["u-17", "visitor-31"], imported) == 8
+for path in (*files, imported):
+    assert b"u-170" in path.read_bytes() and b"visitor-31" not in path.read_bytes(), path
+    assert b'u-17"' not in path.read_bytes() and not path.stat().st_mode & 0o077, path
+assert not bookmark.exists()
 """
-"""Nothing is sent to Segment's Public API."""
+"""Nothing is sent to Segment's Public API, and the files are examples of all that may exist."""
 
 IN_A_WORKER = """
 post_fork(None, None)
@@ -210,7 +234,16 @@ SURROUNDINGS = {
     ),
     "docs/frameworks/flask.md": Surroundings(after=FLASK, arrives=(PRICING,), needs=("flask",)),
     "docs/frameworks/asgi.md": Surroundings(
-        after=FASTAPI, arrives=(PRICING,), needs=("fastapi", "httpx", "itsdangerous")
+        after=FASTAPI,
+        arrives=(
+            PRICING,
+            ("track", "Orders Viewed", "u-17"),
+            ("track", "Invoices Viewed", "u-17"),
+        ),
+        needs=("fastapi", "httpx", "itsdangerous"),
+    ),
+    "docs/frameworks/index.md": Surroundings(
+        arrives=(("page", "Pricing", "the id of the session"),)
     ),
     "docs/frameworks/wsgi.md": Surroundings(after=WSGI, arrives=(("page", "Pricing", "u-17"),)),
     "docs/frameworks/celery.md": Surroundings(
@@ -227,7 +260,13 @@ SURROUNDINGS = {
     ),
     "docs/structlog-and-loguru.md": Surroundings(
         before="",
-        arrives=(SIGNUP, ("identify", None, "u-17"), SIGNUP, ("track", "Plan Chosen", "u-17")),
+        arrives=(
+            SIGNUP,
+            ("track", "Paid %d", "u-17"),
+            ("identify", None, "u-17"),
+            SIGNUP,
+            ("track", "Plan Chosen", "u-17"),
+        ),
         needs=("structlog", "loguru"),
     ),
     "docs/testing.md": Surroundings(before=LOGGER + SIGN_UP, after=UNITTEST),

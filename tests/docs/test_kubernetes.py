@@ -77,6 +77,14 @@ class TestSidecar(unittest.TestCase):
             self.assertNotIn("securityContext", container)
             self.assertIn(directory, [one["mountPath"] for one in container["volumeMounts"]])
 
+    def test_keys(self) -> None:
+        """Every program in a pod has the write key, also if a sidecar delivers for it."""
+        containers = [one for pod in pods() for one in pod["containers"]]
+        programs = [one for one in containers if one.get("command", [""])[0] != "segment-logging"]
+        self.assertEqual(len(programs), 2)
+        for container in programs:
+            self.assertIn("SEGMENT_WRITE_KEY", [one["name"] for one in container["env"]])
+
     def test_size(self) -> None:
         """A volume half again as large as the journal has room for all that is kept there."""
         given = DeliveryOptions(journal="/nowhere")

@@ -95,6 +95,7 @@ for _ in range(8):
             wait_until(lambda: len(self.collector.messages) == 11)
             self.assertEqual(deliverer.end(), 0)
             self.assertIn("1 other write key", deliverer.stderr)
+            self.assertIn("and restart this command", deliverer.stderr)
             self.assertNotIn("second-key", deliverer.stderr + deliverer.stdout)
         self.assertEqual(len(self.files()), 1)
         self.assertEqual(len({one.write_key for one in self.collector.requests}), 2)

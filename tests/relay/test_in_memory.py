@@ -28,10 +28,11 @@ class TestInMemory(MemoryCase):
     def test_dead_letter(self) -> None:
         """A message that was refused is in the dead-letter queue."""
         client = FakeClient([400])
-        with self.assertLogs("segment_logging"):
+        with self.assertLogs("segment_logging") as reports:
             self.relayed(client, "A", until=lambda relay: relay.figures.dead_lettered == 1)
         self.assertEqual(self.left_in(self.address.queue), 0)
         self.assertEqual(self.left_in(self.address.dead_queue), 1)
+        self.assertIn(f"written to the queue {self.address.dead_queue}", " ".join(reports.output))
 
     def test_unknown_key(self) -> None:
         """A message of an unknown key is in the dead-letter queue, and was not sent."""

@@ -58,7 +58,7 @@ class TestDelivery(RelayCase):
         with self.assertLogs("segment_logging") as logs, self.relaying(collector) as relay:
             self.wait_until(lambda: relay.figures.dead_lettered and relay.figures.delivered)
         self.assertEqual(self.events_in(collector), ["Own"])
-        self.assertIn("add it to --write-key-file", logs.output[0])
+        self.assertIn("add it to --write-key-file, restart the relays", logs.output[0])
         with self.relaying(collector, keys=(OTHER_KEY,), queue=f"{self.queue}.dead"):
             self.assertTrue(collector.wait_for(2, 60))
         self.assertEqual(collector.requests[-1].write_key, OTHER_KEY)

@@ -13,6 +13,7 @@ DIR/u<uid>/                            in its place, if others may write in DIR
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,6 +21,9 @@ from contextlib import suppress
 from ..._broker.bundles import key_name_of
 from ..._files import Folder, own_path
 from ..._trust import PRIVATE, Trust
+
+LIMIT_REACHED = "max_journal_bytes is reached"
+"""The text of the error that is not the operating system's."""
 
 
 class Place:
@@ -53,9 +57,16 @@ class Place:
         """Return the report that nothing can be written there."""
         return (
             f"the journal in {self.live_path} cannot be written to ({trouble.strerror}): until it "
-            "can, messages wait in memory only; free disk space, raise max_journal_bytes, or "
-            "correct its owner and permissions"
+            f"can, messages wait in memory only; {self.way_out_of(trouble)}"
         )
+
+    def way_out_of(self, trouble: OSError) -> str:
+        """Return what can be done if nothing can be written there, for reports."""
+        if trouble.strerror == LIMIT_REACHED:
+            return "raise max_journal_bytes, or check why its messages are not sent"
+        if trouble.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "free disk space"
+        return "correct its owner and permissions"
 
     def folder(self, *names: str, make: bool = False) -> Folder:
         """Open a directory in it.

@@ -12,7 +12,7 @@ from ..._messages.batcher import Batcher
 from ..._messages.limits import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
 from ..._process.threads import new_rlock
 from .directory import JournalDirectory, JournalFile, seal
-from .place import Place
+from .place import LIMIT_REACHED, Place
 from .space import Space
 from .sync import Sync
 
@@ -104,7 +104,7 @@ class Writer:
             assert directory is not None
             needed_bytes = self._measured() + size_bytes
             if not self._space.reserve(directory, needed_bytes):
-                self.trouble = OSError(errno.EDQUOT, "max_journal_bytes is reached")
+                self.trouble = OSError(errno.EDQUOT, LIMIT_REACHED)
                 return False
         if file is None:
             assert directory is not None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from typing import Any
 
 from typing_extensions import override
 
 from segment_logging._queues.journal.journal import Journal
+from segment_logging._queues.journal.place import Place
 from segment_logging._queues.spill import SpillingQueue
 from tests.builders import run_python
 from tests.queues.cases import (
@@ -18,6 +21,8 @@ from tests.queues.cases import (
     acknowledge,
     taken_from,
 )
+
+_ADVICE = ("raise max_journal_bytes", "free disk space", "correct its owner")
 
 
 class DiskTroubleTest(JournalCase):
@@ -30,6 +35,23 @@ class DiskTroubleTest(JournalCase):
 
     def a_journal(self, **options: Any) -> Journal:
         return a_journal(self.root, clock=lambda: self.now, **options)
+
+    def test_reports(self) -> None:
+        """A report advises what helps against this trouble, and nothing else."""
+        journal = self.a_journal(max_bytes=10)
+        journal.put(a_line(size_bytes=49))
+        assert journal.trouble is not None
+        place = Place(str(self.root), "key")
+        for trouble, advice in (
+            (journal.trouble, "raise max_journal_bytes"),
+            (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "free disk space"),
+            (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "free disk space"),
+            (PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "correct its owner"),
+        ):
+            with self.subTest(trouble):
+                text = place.text_of(trouble)
+                found = [one for one in _ADVICE if one in text]
+                self.assertEqual(found, [advice])
 
     def test_max_bytes_bounds_the_files(self) -> None:
         """Messages beyond `max_bytes` are refused until acknowledged ones make room."""

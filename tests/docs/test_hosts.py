@@ -1,0 +1,137 @@
+"""Tests that what the documentation states about many processes and hosts is true."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from segment_logging._messages.limits import MAX_BATCH_BYTES
+from segment_logging._options.delivery import DeliveryOptions
+from segment_logging.cli import service
+from segment_logging.cli.metrics import DELIVERER, RELAY, Metrics
+from segment_logging.collector import Collector
+
+from .. import needs
+from ..builders import run_python
+from ..cli.cases import run_command
+from .pages import PAGES, blocks, rows_under
+
+OPERATING = "docs/operating.md"
+
+
+def names_of(metrics: Metrics) -> set[str]:
+    """Return the names of the metrics that a service serves."""
+    return {
+        f"{metrics.prefix}_{name}{'_total' if kind == 'counter' else ''}"
+        for name, (kind, _) in metrics.table.items()
+    }
+
+
+class TestAlerts(unittest.TestCase):
+    def test_names(self) -> None:
+        """The conditions use metrics that the commands serve, and labels that these have."""
+        known = names_of(DELIVERER) | names_of(RELAY)
+        for page in ("docs/one-host.md", "docs/many-hosts.md"):
+            for row in rows_under(page, "What to alert on"):
+                with self.subTest(row.first):
+                    self.assertLessEqual(
+                        set(re.findall(r"\bsegment_logging_\w+", row.first)), known
+                    )
+
+
+class TestUnits(unittest.TestCase):
+    def test_time_to_stop(self) -> None:
+        """Each unit of a service leaves it the time that a request under way may take."""
+        found = 0
+        for block in blocks("ini"):
+            unit = configparser.ConfigParser(interpolation=None)
+            unit.read_string(block.text)
+            if "segment-logging" in unit["Service"]["ExecStart"]:
+                found += 1
+                with self.subTest(block.page, line=block.line):
+                    self.assertGreater(
+                        float(unit["Service"]["TimeoutStopSec"]), service.STOP_SECONDS + 1
+                    )
+                    self.assertEqual(unit["Unit"]["Wants"], unit["Unit"]["After"])
+        self.assertEqual(found, 3)
+
+
+class TestSizes(unittest.TestCase):
+    def test_journal(self) -> None:
+        """The table of journal sizes is the product of its numbers."""
+        limit = DeliveryOptions().max_journal_bytes
+        for rate, others in rows_under(OPERATING, "How large the journal must be"):
+            rate_per_second = float(rate.replace(",", ""))
+            per_hour = rate_per_second * 600 * 3_600 / 1e9
+            day = [rate_per_second * size * 86_400 / 1e9 for size in (300, 600, 1_200)]
+            lasts = limit / (rate_per_second * 600) / 3_600
+            self.assertEqual(
+                [float(cell.split()[0]) for cell in others],
+                [
+                    round(per_hour, 2 if per_hour < 0.1 else 1),
+                    *(round(one, 1) for one in day),
+                    round(lasts, 1),
+                ],
+            )
+
+    def test_catching_up(self) -> None:
+        """The times for catching up follow from the numbers next to them."""
+        text = " ".join(PAGES[OPERATING].split())
+        rate = MAX_BATCH_BYTES // 600 / 0.15
+        self.assertIn(f"about {rate:,.0f}"[:-2] + "00 events per second", text)
+        backlog = 100 * 86_400
+        self.assertIn(f"which is {backlog / 1e6:.1f} million events", text)
+        self.assertIn(f"in about {backlog / rate / 60:.0f} minutes", text)
+        self.assertIn(f"takes {24 * 10 / (1_000 / 40 - 10):.0f} hours to catch up", text)
+
+
+class TestWithoutKey(unittest.TestCase):
+    def test_counts(self) -> None:
+        """Without a write key, everything is counted as ignored, and nothing as accepted."""
+        with TemporaryDirectory() as directory:
+            counts = run_python(
+                "import logging\n"
+                "from segment_logging import SegmentHandler\n"
+                f"handler = SegmentHandler(journal={directory!r}, deliver=False)\n"
+                "logger = logging.Logger('shop')\n"
+                "logger.addHandler(handler)\n"
+                "for number in range(3): logger.info('Paid', extra={'user_id': 'u-17'})\n"
+                "print([handler.counts().accepted, handler.counts().ignored])\n",
+                SEGMENT_WRITE_KEY="",
+            )
+        self.assertEqual(counts, [0, 3])
+
+
+@needs.file_locks
+class TestOldKey(unittest.TestCase):
+    def test_sent_with_the_new_one(self) -> None:
+        """What waits for a key that was revoked can be imported with another key."""
+        with TemporaryDirectory() as directory, Collector() as collector:
+            journal, backlog = Path(directory, "journal"), Path(directory, "backlog.jsonl")
+            run_python(
+                "import logging, sys\n"
+                "from segment_logging import SegmentHandler\n"
+                "logger = logging.Logger('shop')\n"
+                f"handler = SegmentHandler('old', journal={str(journal)!r}, deliver=False)\n"
+                "logger.addHandler(handler)\n"
+                "for number in range(3): logger.info('Paid', extra={'user_id': 'u-17'})\n"
+                "print(1)\n"
+            )
+            with backlog.open("wb") as copy:
+                for path in sorted(journal.glob("*/live/*/*.jsonl")):
+                    with path.open("rb") as file:
+                        shutil.copyfileobj(file, copy)
+            os.chmod(backlog, 0o600)
+            key = Path(directory, "new-key")
+            key.write_text("new\n", encoding="utf-8")
+            code, _, said = run_command(
+                "import", str(backlog), "--host", collector.url, "--write-key-file", str(key)
+            )
+            self.assertEqual(code, 0, said)
+            self.assertEqual(len(collector.messages), 3)
+            self.assertEqual({one.write_key for one in collector.requests}, {"new"})
