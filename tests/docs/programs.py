@@ -242,9 +242,6 @@ SURROUNDINGS = {
         ),
         needs=("fastapi", "httpx", "itsdangerous"),
     ),
-    "docs/frameworks/index.md": Surroundings(
-        arrives=(("page", "Pricing", "the id of the session"),)
-    ),
     "docs/frameworks/wsgi.md": Surroundings(after=WSGI, arrives=(("page", "Pricing", "u-17"),)),
     "docs/frameworks/celery.md": Surroundings(
         after=CELERY, arrives=(("track", "Order Shipped", "u-17"),), needs=("celery",)

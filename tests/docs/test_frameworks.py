@@ -152,7 +152,7 @@ class TestStructlog(unittest.TestCase):
         """The page lists the keys that are left out."""
         section = PAGES[STRUCTLOG].split("own processors add is left out:")[1].split("\n\n")[0]
         told = set(re.findall(r"`(\w+)`", section)) - {"CallsiteParameterAdder", "timestamp"}
-        left_out = {name for name in dialects._ADDED | dialects._INTERNAL if name[0] != "_"}
+        left_out = {name for name in dialects._ADDED | dialects.INTERNAL if name[0] != "_"}
         self.assertEqual(told, left_out)
 
     def test_mistakes(self) -> None:
