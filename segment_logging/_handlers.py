@@ -86,6 +86,13 @@ def _tell_of_silence() -> None:
                         return
 
 
+def _look_into_journals() -> None:
+    """Have handlers without an event deliver what earlier processes left in their journals."""
+    for handler in live_handlers():
+        if handler._options.keeps and handler._own.get() is None:
+            handler._own.open()
+
+
 @public_in("segment_logging")
 def drain(timeout: float | None = None) -> bool:
     """Wait until all messages from all handlers in this process are delivered or abandoned.
@@ -100,6 +107,8 @@ def drain(timeout: float | None = None) -> bool:
     Returns:
         False if any messages are still pending.
     """
+    if timeout is not None:
+        _look_into_journals()
     pipelines = shutdown.pipelines()
     with ExitStack() as stack:
         for one in pipelines:  # all of them deliver concurrently
@@ -109,7 +118,10 @@ def drain(timeout: float | None = None) -> bool:
             answered = [draining.flush(until) for draining, until in waits]
         else:
             deadline = monotonic() + timeout
-            answered = [one.draining.drain(max(0.0, deadline - monotonic())) for one in pipelines]
+            answered = [
+                one.draining.drain(max(0.0, deadline - monotonic()), backlog=True)
+                for one in pipelines
+            ]
     return all(answered)
 
 
@@ -146,8 +158,11 @@ async def drain_async(timeout: float | None = None) -> bool:
     Returns:
         False if any messages are still pending.
     """
-    deadline = None if timeout is None else monotonic() + timeout
-    return await _drain(None if deadline is None else lambda: deadline)
+    if timeout is None:
+        return await _drain(None)
+    deadline = monotonic() + timeout
+    _look_into_journals()
+    return await _drain(lambda: deadline)
 
 
 async def drain_at_end() -> None:

@@ -75,6 +75,7 @@ _NEED_AN_OPERATING_SYSTEM = (
     "tests.handler.test_drain_async",
     "tests.queues.journal.",
     "tests.queues.test_spill",
+    "tests.queues.test_stored",
     "tests.relay.",
 )
 """Modules whose tests need threads, users, locks or sparse files. A Python that was compiled for

@@ -64,7 +64,7 @@ class Collector:
         allow_hosts: Iterable[str] = (),
         allow_origins: Iterable[str] = (),
     ) -> None:
-        self._answer = answer if callable(answer) else _function_of(answer)
+        self.answer = answer
         self._on_arrival = on_arrival
         self._changed = new_condition()
         self._store = Store(keep)
@@ -77,6 +77,16 @@ class Collector:
         self._server = Server(host, port, self, Exchanges)
         self._host = "127.0.0.1" if host in ANY else f"[{host}]" if ":" in host else host
         self._thread = start_daemon(lambda: self._server.serve_forever(0.02), "collector")
+
+    @property
+    def answer(self) -> Script:
+        """The answers to send instead of Segment's. Setting it starts over with new ones."""
+        return self._script
+
+    @answer.setter
+    def answer(self, script: Script) -> None:
+        self._answer = script if callable(script) else _function_of(script)
+        self._script = script
 
     @property
     def url(self) -> str:

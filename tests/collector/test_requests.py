@@ -198,6 +198,15 @@ class TestAnswers(OverHttp):
         self.assertEqual((status, headers["Retry-After"]), (429, "2"))
         self.assertEqual([self.post(collector) for _ in range(4)], [500, 500, 200, 200])
 
+    def test_script_that_is_set_later(self) -> None:
+        """New answers can be set while the collector runs."""
+        collector = self.start()
+        self.assertEqual(self.post(collector), 200)
+        collector.answer = [503]
+        self.assertEqual([self.post(collector), self.post(collector)], [503, 200])
+        collector.answer = "500*"
+        self.assertEqual([self.post(collector), self.post(collector)], [500, 500])
+
     def test_hang(self) -> None:
         """A request that hangs is released by the client, and by the collector's end."""
         collector = self.start(answer="hang*")

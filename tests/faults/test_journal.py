@@ -64,6 +64,20 @@ class KillTest(Case):
         self.deliver()
         self.assertEqual(numbers_in(self.collector), list(range(1_000)))
 
+    def test_functions_for_all_handlers(self) -> None:
+        """`drain` and `drain_async` with a time also deliver what a journal holds for a handler
+        that has had no event."""
+        for call in ("segment_logging.drain(30)", "asyncio.run(segment_logging.drain_async(30))"):
+            with self.subTest(call):
+                self.collector.clear()
+                self.kill_after(LOG_AND_WAIT.format(count=3), host=dead_host())
+                printed = run_program(
+                    f"import asyncio, segment_logging\nprint({call})",
+                    journal=self.journal,
+                    host=self.collector.url,
+                )
+                self.assertEqual((printed, numbers_in(self.collector)), ("True", [0, 1, 2]))
+
     def test_right_after_each_of_the_first_calls(self) -> None:
         """The first event of a process survives a kill."""
         self.kill_after(LOG_AND_WAIT.format(count=1), host=dead_host())
