@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
 from .findings import Finding
+from .journal_place import add_group_option
 from .loading import load
 from .logging_checks import checks_of_logging
 from .network_checks import check_connection, check_region, check_write_key, send_test_event
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="apply this configuration of logging (JSON, TOML, YAML or INI), and check it",
     )
     parser.add_argument("--journal", metavar="DIR", help="a journal to check")
+    add_group_option(parser)
     parser.add_argument("--no-event", action="store_true", help="do not send the test event")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     connection.add_key_options(parser)
@@ -96,7 +98,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     if not handlers:
         yield from _checks_of_options(options)
     if options.journal is not None:
-        yield check_journal(options.journal)
+        yield check_journal(options.journal, options.group)
 
 
 def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> Iterator[Finding]:
@@ -105,7 +107,7 @@ def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> 
     chosen = handler._options
     journal = chosen.journal
     if journal is not None:
-        yield check_journal(journal)
+        yield check_journal(journal, chosen.journal_group)
     write_key = handler._write_key
     if write_key is None:
         yield _NO_KEY

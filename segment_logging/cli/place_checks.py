@@ -12,23 +12,38 @@ from contextlib import suppress
 from .._files import own_path
 from .._process.threads import start_bare
 from .._trust import NotOurs
+from ..errors import ConfigurationError
 from .findings import Finding
+from .journal_place import group_of_shared, trust_of
 
 _LITTLE_BYTES = 64 << 20
 _THREADS = ("enable-threads", "threads", "gevent")
 
 
-def check_journal(path: str) -> Finding:
-    """Return what is found about a journal's directory. Nothing is left in it."""
+def check_journal(directory: str, group: str | None = None) -> Finding:
+    """Return what is found about a journal's directory. Nothing is left in it.
+
+    Args:
+        directory: the directory that is given as `journal`.
+        group: the name of the group that shares it, or None.
+    """
     subject = "journal"
+    path = directory
     try:
-        path = own_path(path)
+        path = own_path(directory, trust_of(group))
+        shared_by = group_of_shared(directory, path)
     except NotOurs:
         return Finding("problem", subject, f"{path} belongs to another user: name a directory of "
                        "your own, or change its owner")  # fmt: skip
     except OSError as error:
         return Finding("problem", subject, f"{path} cannot be used ({error.strerror or error}): "
                        "name a directory")  # fmt: skip
+    except ConfigurationError as error:
+        return Finding("problem", subject, str(error))
+    if shared_by is not None:
+        return Finding("note", subject, f"{path} would be used, because the group {shared_by!r} "
+                       f"may write in {directory}: if that group shares the journal, pass "
+                       f"--group {shared_by} here, and journal_group to the handlers")  # fmt: skip
     place = os.path.abspath(path)
     while not os.path.isdir(place) and place != os.path.dirname(place):
         place = os.path.dirname(place)
