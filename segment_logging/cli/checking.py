@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from .._client.hosts import base_of, host_of
 from .._client.http_client import HttpClient
@@ -22,7 +22,7 @@ from .loading import load
 from .logging_checks import checks_of_logging
 from .network_checks import check_connection, check_region, check_write_key, send_test_event
 from .option_checks import check_options
-from .place_checks import check_journal, check_workers
+from .place_checks import check_journal, check_other_keys, check_workers
 
 NAME = "check"
 SUMMARY = "find out why events do not arrive"
@@ -99,6 +99,11 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
         yield from _checks_of_options(options)
     if options.journal is not None:
         yield check_journal(options.journal, options.group)
+        write_keys = [handler._write_key for handler in handlers]
+        if not handlers:
+            with suppress(ConfigurationError, OSError):
+                write_keys = [connection.key_of(options)]
+        yield from check_other_keys(options.journal, write_keys, options.group)
 
 
 def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ class Figures:
         retried: attempts after the first.
         pending: messages that were read and are not settled.
         lag_seconds: how long ago the oldest of them was written.
+        other_keys: how many other write keys have messages in the journal that nobody sends.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Figures:
     retried: int
     pending: int
     lag_seconds: float
+    other_keys: int
 
 
 class Deliverer:
@@ -84,8 +86,12 @@ class Deliverer:
         """Whether no process writes any more and everything is sent, or another delivers."""
         return self._inbox.is_done or not self._inbox.is_delivering
 
-    def figures(self) -> Figures:
-        """Return the figures of this moment."""
+    def figures(self, other_keys: int = 0) -> Figures:
+        """Return the figures of this moment.
+
+        Args:
+            other_keys: how many other write keys have messages in the journal.
+        """
         counts, oldest = self._pipeline.count(), self._inbox.oldest
         return Figures(
             key=self.place.key_name,
@@ -97,4 +103,5 @@ class Deliverer:
             retried=counts.retried,
             pending=max(0, counts.pending),
             lag_seconds=0.0 if oldest is None else max(0.0, time.time() - oldest),
+            other_keys=other_keys,
         )

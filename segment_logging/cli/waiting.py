@@ -20,6 +20,9 @@ from .._queues.journal.stored import read_lines
 from .._reports import printable
 from .._trust import PRIVATE, NotOurs, Trust
 
+WRONG_KEY = "if the key was a mistake, import the files with the right key"
+"""The way out for messages of a write key that nobody should send with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
@@ -122,14 +125,14 @@ def _why(is_alive: bool, is_handed_over: bool, is_delivered: bool) -> str:
         case True, True, False:
             return (
                 "its process is running and hands them over, but no `segment-logging deliver` is "
-                "running for this write key: start it"
+                f"running for this write key: start it; {WRONG_KEY}"
             )
         case False, _, True:
             return "its process has ended, and `segment-logging deliver` sends them"
         case False, True, False:
             return (
                 "its process has ended after handing them over, and no `segment-logging deliver` "
-                "is running for this write key: start it, or use --drain"
+                f"is running for this write key: start it, or use --drain; {WRONG_KEY}"
             )
         case _:
             return "its process has ended; the next one with this write key sends them, or --drain"

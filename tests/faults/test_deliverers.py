@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from segment_logging._files import Folder
+from segment_logging._queues.journal.directory import is_locked
 from segment_logging.collector import Answer, Collector, Request
 
 from ..servers import ScriptedServer, dead_host, mute_server
@@ -96,9 +98,28 @@ for _ in range(8):
             self.assertEqual(deliverer.end(), 0)
             self.assertIn("1 other write key", deliverer.stderr)
             self.assertIn("and restart this command", deliverer.stderr)
+            self.assertIn("import the files with the right key", deliverer.stderr)
             self.assertNotIn("second-key", deliverer.stderr + deliverer.stdout)
         self.assertEqual(len(self.files()), 1)
         self.assertEqual(len({one.write_key for one in self.collector.requests}), 2)
+
+    def test_other_keys(self) -> None:
+        """Other write keys with messages are counted, unless another deliverer sends those."""
+        self.run_script()
+        url = self.collector.url
+        with Deliverer(self.journal, "--host", url, "--json", write_key="another-key") as one:
+            self.assertEqual(one.end(), 0)
+            self.assertEqual(json.loads(one.stdout.splitlines()[-1])["other_keys"], 1)
+        with mute_server() as host, Deliverer(self.journal, "--host", host):
+            folder = next(self.journal.glob("*/live")).parent
+            wait_until(lambda: (folder / "deliver.lock").exists())
+            with Folder.at(str(folder)) as key:
+                wait_until(lambda: is_locked(key, "deliver.lock"))
+            with Deliverer(self.journal, "--host", url, "--json", write_key="another-key") as one:
+                self.assertEqual(one.end(), 0)
+                self.assertEqual(json.loads(one.stdout.splitlines()[-1])["other_keys"], 0)
+                self.assertNotIn("other write key", one.stderr)
+        self.assertEqual(len(self.files()), 1)
 
 
 class TestSignals(HandOverCase):
