@@ -156,6 +156,24 @@ class TestSignals(HandOverCase):
         self.assertEqual(len(self.files()), 1)
         self.deliver(10)
 
+    def test_last_figures(self) -> None:
+        """The last figures contain the messages that were read and are left for the next one."""
+        self.run_script()
+        with Deliverer(
+            self.journal, "--host", dead_host(), "--json", "--metrics-port", "0"
+        ) as deliverer:
+            url = deliverer.stderr.split("metrics are at ")[1].split()[0]
+
+            def is_read() -> bool:
+                with urllib.request.urlopen(url) as answer:
+                    return b"pending{" in (text := answer.read()) and b"} 10\n" in text
+
+            wait_until(is_read)
+            self.assertEqual(deliverer.end(), 0)
+            figures = json.loads(deliverer.stdout.splitlines()[-1])
+        self.assertEqual((figures["pending"], figures["delivered"]), (10, 0))
+        self.assertGreater(figures["lag_seconds"], 0)
+
     def test_linger(self) -> None:
         """With --linger, it continues until no process writes any more and all is sent."""
         with Program(
