@@ -77,7 +77,8 @@ def _add_sending_options(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=positive_number,
         metavar="N",
-        help="the largest number of messages to send per second (default: no limit)",
+        help="the largest number of messages to send per second for each write key (default: no "
+        "limit)",
     )
     group.add_argument(
         "--dead-letters",
