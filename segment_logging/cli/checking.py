@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from .._client.hosts import base_of, host_of
 from .._client.http_client import HttpClient
@@ -17,11 +17,12 @@ from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
 from .findings import Finding
+from .journal_place import add_group_option
 from .loading import load
 from .logging_checks import checks_of_logging
 from .network_checks import check_connection, check_region, check_write_key, send_test_event
 from .option_checks import check_options
-from .place_checks import check_journal, check_workers
+from .place_checks import check_journal, check_other_keys, check_workers
 
 NAME = "check"
 SUMMARY = "find out why events do not arrive"
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="apply this configuration of logging (JSON, TOML, YAML or INI), and check it",
     )
     parser.add_argument("--journal", metavar="DIR", help="a journal to check")
+    add_group_option(parser)
     parser.add_argument("--no-event", action="store_true", help="do not send the test event")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     connection.add_key_options(parser)
@@ -96,7 +98,12 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     if not handlers:
         yield from _checks_of_options(options)
     if options.journal is not None:
-        yield check_journal(options.journal)
+        yield check_journal(options.journal, options.group)
+        write_keys = [handler._write_key for handler in handlers]
+        if not handlers:
+            with suppress(ConfigurationError, OSError):
+                write_keys = [connection.key_of(options)]
+        yield from check_other_keys(options.journal, write_keys, options.group)
 
 
 def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> Iterator[Finding]:
@@ -105,7 +112,7 @@ def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> 
     chosen = handler._options
     journal = chosen.journal
     if journal is not None:
-        yield check_journal(journal)
+        yield check_journal(journal, chosen.journal_group)
     write_key = handler._write_key
     if write_key is None:
         yield _NO_KEY

@@ -25,6 +25,7 @@ class Figures:
         retried: attempts after the first.
         pending: messages that were read and are not settled.
         lag_seconds: how long ago the oldest of them was written.
+        other_keys: how many other write keys have messages in the journal that nobody sends.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Figures:
     retried: int
     pending: int
     lag_seconds: float
+    other_keys: int
 
 
 class Deliverer:
@@ -54,7 +56,7 @@ class Deliverer:
         self.place = place
         self._inbox = Inbox(place, max_kept_bytes=options.max_journal_bytes // 10, rate=rate)
         self._pipeline = Pipeline(options, write_key, self._inbox)
-        self._was_delivering = False  # when it was stopped
+        self._last: Figures | None = None  # when it was stopped
 
     def start(self) -> None:
         """Start the thread."""
@@ -66,8 +68,9 @@ class Deliverer:
         Args:
             until: when it is dropped, as monotonic time in seconds.
         """
-        self._was_delivering = self._inbox.is_delivering
         self._inbox.is_stopping = True
+        # When the thread ends, it forgets the messages that are left for the next process.
+        self._last = self.figures()
         self._pipeline.end_by(until)
 
     def join(self, until: float) -> None:
@@ -84,17 +87,30 @@ class Deliverer:
         """Whether no process writes any more and everything is sent, or another delivers."""
         return self._inbox.is_done or not self._inbox.is_delivering
 
-    def figures(self) -> Figures:
-        """Return the figures of this moment."""
-        counts, oldest = self._pipeline.count(), self._inbox.oldest
+    def figures(self, other_keys: int = 0) -> Figures:
+        """Return the figures of this moment.
+
+        Args:
+            other_keys: how many other write keys have messages in the journal.
+        """
+        counts, oldest, last = self._pipeline.count(), self._inbox.oldest, self._last
+        is_delivering, pending = self._inbox.is_delivering, max(0, counts.pending)
+        lag_seconds = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+        if last is not None:
+            is_delivering = last.is_delivering
+            settled = counts.delivered + counts.dead_lettered
+            settled -= last.delivered + last.dead_lettered
+            pending = max(0, last.pending - settled)
+            lag_seconds = last.lag_seconds if pending else 0.0
         return Figures(
             key=self.place.key_name,
-            is_delivering=self._inbox.is_delivering or self._was_delivering,
+            is_delivering=is_delivering,
             delivered=counts.delivered,
             dead_lettered=counts.dead_lettered,
             damaged=counts.invalid,
             requests=counts.batches,
             retried=counts.retried,
-            pending=max(0, counts.pending),
-            lag_seconds=0.0 if oldest is None else max(0.0, time.time() - oldest),
+            pending=pending,
+            lag_seconds=lag_seconds,
+            other_keys=other_keys,
         )

@@ -9,10 +9,8 @@ from typing import Any
 from .._broker.client import BrokerClient
 from .._files import own_path
 from .._options.delivery import DeliveryOptions
-from .._queues.journal.place import Place, trust_in
+from .._queues.journal.place import Place
 from .._reports import counted
-from .._trust import Trust
-from ..errors import ConfigurationError
 from .connection import (
     add_broker_option,
     add_request_options,
@@ -24,6 +22,7 @@ from .connection import (
     write_keys_of,
 )
 from .deliverer import Deliverer
+from .journal_place import trust_of, user_id
 from .service import Service
 from .watching import add_metrics_option
 
@@ -78,7 +77,8 @@ def _add_sending_options(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=positive_number,
         metavar="N",
-        help="the largest number of messages to send per second (default: no limit)",
+        help="the largest number of messages to send per second for each write key (default: no "
+        "limit)",
     )
     group.add_argument(
         "--dead-letters",
@@ -108,7 +108,7 @@ def _add_options_of_place(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--owner",
-        type=_user_id,
+        type=user_id,
         metavar="UID",
         action="append",
         default=[],
@@ -133,7 +133,7 @@ def _add_options_of_watching(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
     write_keys = write_keys_of(options.write_key_file)
-    trust = _trust_of(options)
+    trust = trust_of(options.group, options.owner)
     own_path(options.directory, trust)  # raises if it belongs to another user
     places = [Place(options.directory, write_key, trust) for write_key in write_keys]
     if options.prepare:
@@ -155,15 +155,6 @@ def run(options: argparse.Namespace) -> int:
     )
     service.run()
     return 0
-
-
-def _trust_of(options: argparse.Namespace) -> Trust:
-    try:
-        return trust_in(options.group, options.owner)
-    except (KeyError, ImportError):
-        raise ConfigurationError(
-            f"--group {options.group!r} is not a group on this host: create it, or omit the option"
-        ) from None
 
 
 def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
@@ -202,17 +193,5 @@ def _seconds(text: str) -> float:
     return 0.0 if float(text) == 0 else positive_number(text)
 
 
-def _user_id(text: str) -> int:
-    if text.isdecimal():
-        return int(text)
-    import pwd  # noqa: PLC0415  # not available on Windows
-
-    try:
-        return pwd.getpwnam(text).pw_uid
-    except KeyError:
-        raise ValueError from None
-
-
 # argparse shows this name: "invalid number value".
 _seconds.__name__ = "number"
-_user_id.__name__ = "user"

@@ -5,61 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from hashlib import sha256
 
 from .._clock import monotonic
-from .._files import Folder, own_path
+from .._files import Folder
 from .._options.delivery import write_key_of
-from .._queues.journal.directory import (
-    HANDED_OVER,
-    directory_names,
-    file_names,
-    is_locked,
-    is_owned,
-)
-from .._queues.journal.sources import DELIVER_LOCK
-from .._queues.journal.stored import read_lines
-from .._reports import counted, printable, were
+from .._reports import counted, were
+from .._trust import Trust
 from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
+from .journal_place import add_group_option, journal_in, trust_of, user_id
 from .progress import Progress
 from .stopping import Signals, Stopped
 from .tables import show_table
+from .waiting import Waiting, size_of_quarantine, waiting_in
 
 NAME = "journal"
 SUMMARY = "show what waits in a journal, or send it"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """The messages of one process.
-
-    Attributes:
-        key: the first 12 hex digits of the SHA-256 of the write key.
-        pid: the process.
-        is_alive: whether the process lives.
-        is_handed_over: whether the process has `deliver=False`, so that another one sends them.
-        is_deliverer_running: whether a `segment-logging deliver` runs for this write key.
-        since: when it began, as ISO 8601.
-        messages: how many messages wait.
-        size_bytes: how many bytes they have.
-        why: why they wait.
-    """
-
-    key: str
-    pid: int | None
-    is_alive: bool
-    is_handed_over: bool
-    is_deliverer_running: bool
-    since: str
-    messages: int
-    size_bytes: int
-    why: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=60.0,
         help="with --drain: stop after this time without a delivery (default: 60)",
     )
+    add_group_option(parser)
+    parser.add_argument(
+        "--owner",
+        type=user_id,
+        metavar="UID",
+        action="append",
+        default=[],
+        help="another user, by number or name, whose files are shown; may be given several times",
+    )
     connection.add_sending_options(parser)
     connection.add_key_options(parser)
 
@@ -85,16 +59,22 @@ def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
     if not os.path.isdir(options.directory):
         raise ConfigurationError(f"{options.directory} is not a directory: pass a journal")
-    path = own_path(options.directory)
-    with Folder.at(path):  # raises if it is somebody else's
+    if options.drain and options.owner:
+        raise ConfigurationError(
+            "--drain sends only the files of the user who runs it: omit --owner, or run "
+            "`segment-logging deliver` with --owner"
+        )
+    trust = trust_of(options.group, options.owner)
+    path = journal_in(options.directory, trust)
+    with Folder.at(path, trust):  # raises if it is somebody else's
         pass
     if options.drain:
-        return _drain(options)
+        return _drain(options, path, trust)
     key = None
     with suppress(ConfigurationError, OSError):
         key = _name_of(connection.key_of(options))
-    waiting = list(waiting_in(path))
-    set_aside = _size_of_quarantine(path)
+    waiting = list(waiting_in(path, trust))
+    set_aside = size_of_quarantine(path, trust)
     if options.json:
         told = [{**asdict(one), "is_this_key": one.key == key} for one in waiting]
         print(json.dumps({"waiting": told, "quarantine_bytes": set_aside}))
@@ -105,96 +85,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _name_of(write_key: str) -> str:
     return sha256(write_key.encode()).hexdigest()[:12]
-
-
-def waiting_in(path: str) -> Iterator[Waiting]:
-    """Yield what waits in a journal, by write key and process, oldest first.
-
-    Args:
-        path: the directory that belongs to this user.
-    """
-    with Folder.at(path) as root:
-        keys = [name for name in root.names() if len(name) == 12]
-        for key in keys:
-            try:
-                with root.folder(key) as folder, folder.folder("live") as live:
-                    is_delivered = _is_deliverer_running(folder)
-                    for name in directory_names(live):
-                        found = _waiting(live, key, name, is_delivered=is_delivered)
-                        if found is not None:
-                            yield found
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-
-
-def _is_deliverer_running(folder: Folder) -> bool:
-    try:
-        return is_locked(folder, DELIVER_LOCK)
-    except OSError:  # there has never been one, or there are no locks
-        return False
-
-
-def _waiting(live: Folder, key: str, name: str, *, is_delivered: bool) -> Waiting | None:
-    nanoseconds, _, rest = name.partition("-")
-    pid = rest.partition("-")[0]
-    since = ""
-    with suppress(ValueError, OverflowError, OSError):
-        since = datetime.fromtimestamp(int(nanoseconds) / 1e9, UTC).isoformat(timespec="seconds")
-    messages = size_bytes = 0
-    is_alive, is_handed_over, unread = False, name.endswith(HANDED_OVER), ""
-    try:
-        with live.folder(name) as folder:
-            is_alive = is_owned(folder)
-            for file in file_names(folder):
-                try:
-                    size_bytes += folder.size_bytes_of(file)
-                    messages += len(read_lines(folder, file)[0])
-                except FileNotFoundError:  # sent meanwhile
-                    continue
-                except OSError as error:
-                    unread = f"{printable(file)} cannot be read ({error.strerror}): check it"
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        unread = f"it cannot be read ({error.strerror}): check its owner and permissions"
-    if not unread and not messages and not is_alive:
-        return None
-    why = unread or _why(is_alive, is_handed_over, is_delivered)
-    return Waiting(
-        key=key, pid=int(pid) if pid.isdecimal() else None, is_alive=is_alive,
-        is_handed_over=is_handed_over, is_deliverer_running=is_delivered,
-        since=since, messages=messages, size_bytes=size_bytes, why=why,
-    )  # fmt: skip
-
-
-def _why(is_alive: bool, is_handed_over: bool, is_delivered: bool) -> str:
-    match is_alive, is_handed_over, is_delivered:
-        case True, False, _:
-            return "its process is running, and sends them"
-        case True, True, True:
-            return "its process is running, and `segment-logging deliver` sends them"
-        case True, True, False:
-            return (
-                "its process is running and hands them over, but no `segment-logging deliver` is "
-                "running for this write key: start it"
-            )
-        case False, _, True:
-            return "its process has ended, and `segment-logging deliver` sends them"
-        case False, True, False:
-            return (
-                "its process has ended after handing them over, and no `segment-logging deliver` "
-                "is running for this write key: start it, or use --drain"
-            )
-        case _:
-            return "its process has ended; the next one with this write key sends them, or --drain"
-
-
-def _size_of_quarantine(path: str) -> int:
-    try:
-        with Folder.at(path) as root, root.folder("quarantine") as folder:
-            return sum(size for _, size in folder.sizes())
-    except OSError:
-        return 0
 
 
 def _show(waiting: list[Waiting], key: str | None, set_aside: int) -> None:
@@ -227,9 +117,8 @@ def _show(waiting: list[Waiting], key: str | None, set_aside: int) -> None:
         )
 
 
-def _drain(options: argparse.Namespace) -> int:
+def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     write_key = write_key_of(connection.key_of(options))
-    path = own_path(options.directory)
     handler = SegmentHandler(
         write_key,
         host=options.host,
@@ -237,6 +126,7 @@ def _drain(options: argparse.Namespace) -> int:
         gzip=options.gzip,
         max_attempts=options.max_attempts,
         journal=options.directory,
+        journal_group=options.group,
         shutdown_timeout=0.0,
     )
     key = _name_of(str(write_key))
@@ -261,7 +151,7 @@ def _drain(options: argparse.Namespace) -> int:
     progress.end()
     counts = handler.counts()
     handler.close()
-    left = [one for one in waiting_in(path) if one.messages and not one.is_alive]
+    left = [one for one in waiting_in(path, trust) if one.messages and not one.is_alive]
     own = sum(one.messages for one in left if one.key == key)
     others = sum(one.messages for one in left if one.key != key)
     if options.json:
@@ -277,8 +167,12 @@ def _drain(options: argparse.Namespace) -> int:
             print(
                 f"{counted(number, 'message')} became dead letters: see {path}/dead-letters.jsonl"
             )
-        if own or not is_done:
+        if own:
             print(f"{counted(own, 'message')} could not be sent yet: run the command again")
+        elif not is_done:
+            print("not everything could be read or sent: run it without --drain to see why")
+            if options.group:
+                print("files of other users are sent by `segment-logging deliver` with --owner")
         if others:
             print(
                 f"{counted(others, 'message')} of other write keys: run it with these keys or, if "

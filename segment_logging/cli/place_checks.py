@@ -6,29 +6,48 @@ import configparser
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from .._files import own_path
+from .._broker.bundles import key_name_of
+from .._files import Folder, own_path
 from .._process.threads import start_bare
+from .._reports import counted
 from .._trust import NotOurs
-from .findings import Finding
+from ..errors import ConfigurationError
+from .findings import Finding, few
+from .journal_place import group_of_shared, trust_of
+from .other_keys import other_keys_in
+from .waiting import WRONG_KEY
 
 _LITTLE_BYTES = 64 << 20
 _THREADS = ("enable-threads", "threads", "gevent")
 
 
-def check_journal(path: str) -> Finding:
-    """Return what is found about a journal's directory. Nothing is left in it."""
+def check_journal(directory: str, group: str | None = None) -> Finding:
+    """Return what is found about a journal's directory. Nothing is left in it.
+
+    Args:
+        directory: the directory that is given as `journal`.
+        group: the name of the group that shares it, or None.
+    """
     subject = "journal"
+    path = directory
     try:
-        path = own_path(path)
+        path = own_path(directory, trust_of(group))
+        shared_by = group_of_shared(directory, path)
     except NotOurs:
         return Finding("problem", subject, f"{path} belongs to another user: name a directory of "
                        "your own, or change its owner")  # fmt: skip
     except OSError as error:
         return Finding("problem", subject, f"{path} cannot be used ({error.strerror or error}): "
                        "name a directory")  # fmt: skip
+    except ConfigurationError as error:
+        return Finding("problem", subject, str(error))
+    if shared_by is not None:
+        return Finding("note", subject, f"{path} would be used, because the group {shared_by!r} "
+                       f"may write in {directory}: if that group shares the journal, pass "
+                       f"--group {shared_by} here, and journal_group to the handlers")  # fmt: skip
     place = os.path.abspath(path)
     while not os.path.isdir(place) and place != os.path.dirname(place):
         place = os.path.dirname(place)
@@ -45,6 +64,31 @@ def check_journal(path: str) -> Finding:
         return Finding("note", subject, f"only {free_bytes >> 20} MiB are free for {path}: free "
                        "disk space")  # fmt: skip
     return Finding("ok", subject, f"{path} can be written")
+
+
+def check_other_keys(
+    directory: str, write_keys: Iterable[str | None], group: str | None = None
+) -> Iterator[Finding]:
+    """Yield a note if messages of other write keys wait in a journal.
+
+    Args:
+        directory: the directory that is given as `journal`.
+        write_keys: the write keys that are used, or None for a handler without one.
+        group: the name of the group that shares the journal, or None.
+    """
+    own = {key_name_of(write_key) for write_key in write_keys if write_key is not None}
+    if not own:  # which is a problem of its own
+        return
+    found: list[str] = []
+    with suppress(OSError, ConfigurationError):
+        trust = trust_of(group)
+        with Folder.at(own_path(directory, trust), trust) as root:
+            found = other_keys_in(root, own)
+    if found:
+        others = counted(len(found), "other write key")
+        yield Finding("note", "journal", f"messages of {others} wait in it ({few(found)}, the "
+                      "beginnings of their SHA-256): start a program or `segment-logging deliver` "
+                      f"with each key; {WRONG_KEY}")  # fmt: skip
 
 
 def check_workers() -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,12 +10,13 @@ from types import FrameType
 from typing import Any
 
 from .._clock import monotonic
-from .._files import Folder
 from .._process.bell import Bell
 from .._reports import Reporter, counted, report
 from .deliverer import Deliverer, Figures
 from .metrics import DELIVERER
+from .other_keys import other_keys_in
 from .stopping import passed_to
+from .waiting import WRONG_KEY
 from .watching import LivenessFile, metrics_served, print_line
 
 _LOOK_EVERY = 1.0  # seconds
@@ -26,8 +26,6 @@ STOP_SECONDS = 5.0
 
 STUCK_AFTER = 300.0
 """Seconds after which a thread counts as stuck. A request takes at most half of that."""
-
-_KEY = re.compile(r"[0-9a-f]{12}")
 
 
 class Service:
@@ -62,13 +60,14 @@ class Service:
         self._bell = Bell()
         self._signals = 0
         self._before: dict[str, Figures] = {}
-        self._strangers: set[str] = set()
+        self._other_keys = 0  # of which messages wait
+        self._reported_keys: set[str] = set()
 
     def run(self) -> None:
         """Deliver until a signal arrives."""
         _allow_many_files()
         with passed_to(self._on_signal), metrics_served(self._metrics_port, self._metrics):
-            self._look_for_strangers()
+            self._look_for_other_keys()
             for one in self._deliverers:
                 one.start()
             print_line(
@@ -98,8 +97,8 @@ class Service:
             self._set_liveness(now)
             if now >= next_figures:
                 next_figures = now + _FIGURES_EVERY
+                self._look_for_other_keys()
                 self._tell_figures()
-                self._look_for_strangers()
             self._bell.wait(_LOOK_EVERY)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -107,7 +106,8 @@ class Service:
         self._bell.ring()
 
     def _metrics(self) -> str:
-        return DELIVERER.text([(one.place.key_name, one.figures()) for one in self._deliverers])
+        samples = [(one.place.key_name, one.figures(self._other_keys)) for one in self._deliverers]
+        return DELIVERER.text(samples)
 
     def _set_liveness(self, now: float) -> None:
         """Set the time of the liveness file, unless a thread seems to be stuck."""
@@ -117,31 +117,27 @@ class Service:
     def _tell_figures(self) -> None:
         """Print the figures since the last time."""
         for one in self._deliverers:
-            figures = one.figures()
+            figures = one.figures(self._other_keys)
             before, self._before[figures.key] = self._before.get(figures.key), figures
             if not self._is_quiet:
                 line = json.dumps(asdict(figures)) if self._as_json else text_of(figures, before)
                 print_line(line)
 
-    def _look_for_strangers(self) -> None:
-        """Report once which other write keys have messages in the journal."""
+    def _look_for_other_keys(self) -> None:
+        """Count the other write keys with messages in the journal, and report each once."""
         own = {one.place.key_name for one in self._deliverers}
         with suppress(OSError), self._deliverers[0].place.folder() as folder:
-            found = {name for name in folder.names() if _KEY.fullmatch(name)} - own
-            new = sorted(name for name in found - self._strangers if _has_messages(folder, name))
-            self._strangers.update(new)
+            found = other_keys_in(folder, own)
+            self._other_keys = len(found)
+            new = [name for name in found if name not in self._reported_keys]
+            self._reported_keys.update(new)
             if new:
                 report(
                     f"the journal has messages of {counted(len(new), 'other write key')} "
                     f"({', '.join(new[:5])}, the beginnings of their SHA-256), which stay there: "
-                    "pass all keys with --write-key-file, and restart this command"
+                    "pass all keys with --write-key-file, and restart this command; "
+                    f"{WRONG_KEY}"
                 )
-
-
-def _has_messages(folder: Folder, key: str) -> bool:
-    with suppress(OSError), folder.folder(key) as own, own.folder("live") as live:
-        return bool(live.names())
-    return False
 
 
 def text_of(figures: Figures, before: Figures | None) -> str:

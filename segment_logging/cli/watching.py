@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from .._reports import Reporter, say
+from ..errors import ConfigurationError
 from .metrics import MetricsServer
 
 _CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -49,12 +50,19 @@ def metrics_served(port: int | None, text: Callable[[], str]) -> Iterator[None]:
         text: returns the metrics. It is called in another thread.
 
     Raises:
-        OSError: the port cannot be used.
+        ConfigurationError: the port cannot be used.
     """
     if port is None:
         yield
         return
-    with MetricsServer(port, text) as server:
+    try:
+        made = MetricsServer(port, text)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--metrics-port {port} cannot be used ({error.strerror or error}): pass another port, "
+            "because each command needs its own"
+        ) from None
+    with made as server:
         say(f"metrics are at {server.url}")  # not on stdout, which may be read as JSON
         yield
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging._broker.bundles import key_name_of
 from segment_logging._client.hosts import EU_HOST, US_HOST
 from segment_logging.cli.network_checks import check_region
 from segment_logging.collector import Collector
@@ -251,6 +252,20 @@ class TestPlaces(CheckCase):
         os.chown(journal, 40_002, 40_002)
         found = self.problems("--journal", str(journal))
         self.assertFinds(found, "journal", "belongs to another user")
+
+    def test_other_write_keys(self) -> None:
+        """Messages of other write keys that wait are noted, and those of this one are not."""
+        journal = self.directory / "journal"
+        for key, name in ((KEY, "1"), ("other", "1-handed-over"), ("third", "1")):
+            folder = journal / key_name_of(key) / "live" / name
+            folder.mkdir(parents=True)
+            (folder / "00000001.jsonl").write_text("" if key == "third" else "{}\n")
+        journal.chmod(0o700)
+        code, out, _ = self.check("--journal", str(journal), "--no-event")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"note +journal: messages of 1 other write key wait in it")
+        self.assertIn(f"('{key_name_of('other')}'", out)
+        self.assertIn("import the files with the right key", out)
 
     def test_workers(self) -> None:
         """uWSGI without threads is found, in its configuration and in its own process."""

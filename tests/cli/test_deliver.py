@@ -23,7 +23,16 @@ from tests.docs.pages import rows_under
 
 def figures(**values: float) -> Figures:
     given = dict.fromkeys(
-        ("delivered", "dead_lettered", "damaged", "requests", "retried", "pending"), 0
+        (
+            "delivered",
+            "dead_lettered",
+            "damaged",
+            "requests",
+            "retried",
+            "pending",
+            "other_keys",
+        ),
+        0,
     )
     return Figures(key="0123456789ab", is_delivering=True, lag_seconds=0.0, **{**given, **values})  # type: ignore[arg-type]
 

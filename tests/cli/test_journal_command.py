@@ -99,6 +99,8 @@ class TestJournal(CliCase):
                 (False, True, False, f"has ended after handing them over, and no {NOT_RUNNING}"),
             ],
         )
+        _, out, _ = run_command("journal", str(self.journal))
+        self.assertEqual(out.count("was a mistake, import the files with the right key"), 2)
         folder = next(self.journal.glob("*/live")).parent
         lock = os.open(folder / "deliver.lock", os.O_RDWR | os.O_CREAT, 0o600)
         self.addCleanup(os.close, lock)

@@ -21,7 +21,8 @@ from segment_logging.cli.connection import (
     headers_of,
     proxies_of,
 )
-from segment_logging.cli.watching import LivenessFile
+from segment_logging.cli.metrics import MetricsServer
+from segment_logging.cli.watching import LivenessFile, metrics_served
 from tests.cli.cases import run_command
 
 
@@ -150,6 +151,16 @@ class TestBroker(unittest.TestCase):
 
 
 class TestRelayOptions(unittest.TestCase):
+    def test_a_metrics_port_in_use(self) -> None:
+        """A port that another command uses is named, with the option."""
+        with MetricsServer(0, str) as server:
+            port = int(server.url.split(":")[2].partition("/")[0])
+            with (
+                self.assertRaisesRegex(ConfigurationError, f"--metrics-port {port} cannot be used"),
+                metrics_served(port, str),
+            ):
+                pass
+
     def test_refused(self) -> None:
         """An option that cannot work is refused with exit code 2 and one line."""
         for arguments in (

@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from segment_logging._files import Folder
+from segment_logging._queues.journal.directory import is_locked
 from segment_logging.collector import Answer, Collector, Request
 
 from ..servers import ScriptedServer, dead_host, mute_server
@@ -96,9 +98,28 @@ for _ in range(8):
             self.assertEqual(deliverer.end(), 0)
             self.assertIn("1 other write key", deliverer.stderr)
             self.assertIn("and restart this command", deliverer.stderr)
+            self.assertIn("import the files with the right key", deliverer.stderr)
             self.assertNotIn("second-key", deliverer.stderr + deliverer.stdout)
         self.assertEqual(len(self.files()), 1)
         self.assertEqual(len({one.write_key for one in self.collector.requests}), 2)
+
+    def test_other_keys(self) -> None:
+        """Other write keys with messages are counted, unless another deliverer sends those."""
+        self.run_script()
+        url = self.collector.url
+        with Deliverer(self.journal, "--host", url, "--json", write_key="another-key") as one:
+            self.assertEqual(one.end(), 0)
+            self.assertEqual(json.loads(one.stdout.splitlines()[-1])["other_keys"], 1)
+        with mute_server() as host, Deliverer(self.journal, "--host", host):
+            folder = next(self.journal.glob("*/live")).parent
+            wait_until(lambda: (folder / "deliver.lock").exists())
+            with Folder.at(str(folder)) as key:
+                wait_until(lambda: is_locked(key, "deliver.lock"))
+            with Deliverer(self.journal, "--host", url, "--json", write_key="another-key") as one:
+                self.assertEqual(one.end(), 0)
+                self.assertEqual(json.loads(one.stdout.splitlines()[-1])["other_keys"], 0)
+                self.assertNotIn("other write key", one.stderr)
+        self.assertEqual(len(self.files()), 1)
 
 
 class TestSignals(HandOverCase):
@@ -134,6 +155,24 @@ class TestSignals(HandOverCase):
             self.assertEqual(deliverer.end(), 0)
         self.assertEqual(len(self.files()), 1)
         self.deliver(10)
+
+    def test_last_figures(self) -> None:
+        """The last figures contain the messages that were read and are left for the next one."""
+        self.run_script()
+        with Deliverer(
+            self.journal, "--host", dead_host(), "--json", "--metrics-port", "0"
+        ) as deliverer:
+            url = deliverer.stderr.split("metrics are at ")[1].split()[0]
+
+            def is_read() -> bool:
+                with urllib.request.urlopen(url) as answer:
+                    return b"pending{" in (text := answer.read()) and b"} 10\n" in text
+
+            wait_until(is_read)
+            self.assertEqual(deliverer.end(), 0)
+            figures = json.loads(deliverer.stdout.splitlines()[-1])
+        self.assertEqual((figures["pending"], figures["delivered"]), (10, 0))
+        self.assertGreater(figures["lag_seconds"], 0)
 
     def test_linger(self) -> None:
         """With --linger, it continues until no process writes any more and all is sent."""

@@ -1,0 +1,57 @@
+"""Other write keys whose messages wait in a journal, and that nobody sends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from contextlib import suppress
+
+from .._files import Folder
+from .._queues.journal.directory import HANDED_OVER, is_owned
+from .waiting import is_deliverer_running
+
+_KEY = re.compile(r"[0-9a-f]{12}")
+
+
+def other_keys_in(root: Folder, own: Collection[str]) -> list[str]:
+    """Return the names of the other write keys whose messages wait.
+
+    Messages that a running process or another `segment-logging deliver` sends are not counted.
+
+    Args:
+        root: the directory that is used as the journal.
+        own: the names of the write keys that are not meant, like the names that are returned: the
+            first 12 hex digits of the SHA-256 of each.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    names = [name for name in root.names() if _KEY.fullmatch(name) and name not in own]
+    return [name for name in names if _has_messages(root, name)]
+
+
+# The files are not read, so they may belong to a user whose files are not sent.
+
+
+def _has_messages(root: Folder, key: str) -> bool:
+    with (
+        suppress(OSError),
+        root.folder(key, is_ours=False) as folder,
+        folder.folder("live", is_ours=False) as live,
+    ):
+        if not is_deliverer_running(folder):
+            return any(_is_waiting(live, name) for name in live.names() if name[0] != ".")
+    return False
+
+
+def _is_waiting(live: Folder, name: str) -> bool:
+    """Return whether a process's directory has messages that nobody sends, as far as is known."""
+    try:
+        with live.folder(name, is_ours=False) as folder:
+            if not any(size and file.endswith(".jsonl") for file, size in folder.sizes()):
+                return False
+            return name.endswith(HANDED_OVER) or not is_owned(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
