@@ -30,7 +30,7 @@ class TestConsent(unittest.TestCase):
         logger = logging.Logger("docs")
         before_send = names_of("only_with_consent")["only_with_consent"]
         logger.addHandler(SegmentHandler("key", before_send=before_send))
-        contexts = (
+        contexts: tuple[dict[str, Any], ...] = (
             {},
             {"consent": {"categoryPreferences": {}}},
             {"consent": {"categoryPreferences": {"analytics": False, "advertising": True}}},
