@@ -17,6 +17,9 @@ from .test_blocks import KEY, ProgramTest
 
 JOB = program_of("docs/batch-jobs.md")
 
+IMPATIENT = JOB.replace("drain(600)", "drain(0.5)")
+"""The same job, which waits half a second."""
+
 ROWS = [
     {"customer": f"u-{number}", "invoice": number, "sent_at": "2026-11-23T08:00:00Z", "total": 29.0}
     for number in range(3)
@@ -58,7 +61,7 @@ class TestBatchJobs(ProgramTest):
         line = "segment_logging: no write key, so nothing is sent"
         code, stderr = self.run_job('sys.exit(main(ROWS, "journal"))', key="")
         self.assertEqual((code, stderr.count(line), stderr.count("\n")), (1, 1, 2))
-        self.assertIn("3 rows, but Counts(accepted=0", stderr)
+        self.assertIn("3 rows, 0 accepted, 0 lost: Counts(accepted=0", stderr)
         self.assertIn("ignored=3", stderr)
         code, stderr = self.run_job('main(ROWS, "journal")', key="")
         self.assertEqual((code, self.collector.messages), (0, []))
@@ -69,6 +72,11 @@ class TestBatchJobs(ProgramTest):
         code, stderr = self.run_job(call)
         self.assertEqual(code, 1)
         self.assertIn("user_id is NaN", stderr)
+        self.assertIn("3 rows, 2 accepted, 0 lost", stderr)
+        (letters,) = self.directory.glob("journal/**/dead-letters.jsonl")
+        letter: Any = json.loads(letters.read_text(encoding="utf-8"))
+        self.assertIn("user_id is NaN", letter["reason"])
+        self.assertEqual(letter["message"]["messageId"], "invoice-sent-1")
         self.assertEqual(self.ids(), ["invoice-sent-0", "invoice-sent-2"])
 
     def test_level(self) -> None:
@@ -76,20 +84,39 @@ class TestBatchJobs(ProgramTest):
         call = 'logger.setLevel("ERROR"); sys.exit(main(ROWS, "journal"))'
         code, stderr = self.run_job(call)
         self.assertEqual(code, 1)
-        self.assertIn("3 rows, but Counts(accepted=0", stderr)
+        self.assertIn("3 rows, 0 accepted, 0 lost: Counts(accepted=0", stderr)
 
     def test_outage(self) -> None:
         """In an outage, the job fails, and the command of the next cron line sends its events."""
         with Collector() as closed:
             url = closed.url
-        impatient = JOB.replace("drain(600)", "drain(0.5)")
-        self.assertNotEqual(impatient, JOB)
         call = 'sys.exit(main(ROWS, "journal"))'
-        code, stderr = self.run_job(call, program=impatient, host=url)
+        code, stderr = self.run_job(call, program=IMPATIENT, host=url)
         self.assertEqual(code, 1)
         self.assertIn("pending=3", stderr)
         self.run_python("-m", "segment_logging", "journal", "journal", "--drain", "--json")
         self.assertEqual(self.ids(), [f"invoice-sent-{number}" for number in range(3)])
+
+    def test_left_by_an_earlier_run(self) -> None:
+        """Messages that an earlier run left do not hide that rows are missing."""
+        with Collector() as closed:
+            url = closed.url
+        call = 'sys.exit(main(ROWS, "journal"))'
+        self.run_job(call, program=IMPATIENT, host=url)
+        code, stderr = self.run_job('logger.disabled = True; sys.exit(main(ROWS, "journal"))')
+        self.assertEqual(code, 1)
+        self.assertIn("3 rows, 0 accepted, 0 lost: Counts(accepted=3, delivered=3", stderr)
+        self.assertEqual(self.run_job(call), (0, ""))
+
+    def test_still_waiting(self) -> None:
+        """A job whose predecessor's messages cannot be sent first still counts its own rows."""
+        with Collector() as closed:
+            url = closed.url
+        call = 'sys.exit(main(ROWS, "journal"))'
+        for _ in range(2):
+            code, stderr = self.run_job(call, program=IMPATIENT, host=url)
+            self.assertEqual(code, 1)
+            self.assertIn("3 rows, 3 accepted, 0 lost", stderr)
 
     def test_file(self) -> None:
         """The formatter writes the events to a file, and the import sends them."""

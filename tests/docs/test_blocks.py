@@ -35,7 +35,7 @@ KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
 KEYS = {KEY, "OTHER_WRITE_KEY"}
 """The keys in the documentation."""
 
-RUN = ("python", "yaml", "sh", "toml", "json", "ini", "dockerfile")
+RUN = ("python", "yaml", "sh", "toml", "json", "ini", "dockerfile", "html")
 NOT_RUN = {
     ("docs/batch-jobs.md", "text"): "lines for cron, whose commands other tests run",
     ("docs/design.md", "text"): "a diagram of the life of a message",

@@ -1,0 +1,212 @@
+"""Tests that the programs and statements in docs/frameworks/django.md and analytics-js.md hold."""
+
+from __future__ import annotations
+
+import unittest
+from importlib.util import find_spec
+from typing import Any
+
+from .pages import blocks_of, program_of
+from .test_blocks import ProgramTest
+
+PAGE = "docs/frameworks/django.md"
+
+SITE = """
+import django, json
+from django.conf import settings
+settings.configure(
+    MIDDLEWARE=[
+        MIDDLEWARE[0], "django.middleware.cache.UpdateCacheMiddleware", *MIDDLEWARE[1:],
+        "__main__.give_id", "django.middleware.cache.FetchFromCacheMiddleware",
+    ],
+    LOGGING=LOGGING,
+    ROOT_URLCONF="__main__",
+    ALLOWED_HOSTS=["testserver"],
+    SECRET_KEY="test-secret",
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"
+    ],
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True
+        }
+    },
+    USE_TZ=True,
+)
+django.setup()
+from django.core.management import call_command
+from django.test import Client, TestCase, TransactionTestCase
+from django.urls import path
+call_command("migrate", verbosity=0)
+names = ("pricing", "order", "checkout", "sign_up", "register", "log_in")
+urlpatterns = [path(name, globals()[name]) for name in names]
+def users(*names):
+    return [get_user_model().objects.create_user(name, password="secret") for name in names]
+def browser_with(**cookies):
+    browser = Client()
+    for name, value in cookies.items():
+        browser.cookies[name] = value
+    return browser
+def count():
+    segment_logging.drain(10)
+    return segment_logging.counts()
+import segment_logging
+"""
+
+RUN_TEST = """
+import unittest
+def run(case):
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
+    assert result.testsRun and result.wasSuccessful(), result.failures + result.errors
+"""
+
+
+@unittest.skipUnless(find_spec("django"), "needs Django")
+class TestSite(ProgramTest):
+    def run_site(self, *calls: str) -> str:
+        """Run the page's program in a site with a database, and then some calls."""
+        run = f"exec(compile({program_of(PAGE)!r}, {PAGE!r}, 'exec'))"
+        return self.run_python("-c", "\n".join([run, SITE, *calls]))
+
+    def events(self) -> list[tuple[Any, Any, Any]]:
+        """Return the name, or else the type, and the ids of each message that arrived."""
+        return [
+            (one.get("event", one["type"]), one.get("userId"), one.get("anonymousId"))
+            for one in self.collector.messages
+        ]
+
+    def test_sign_up(self) -> None:
+        """After the login, both events are about the user. Without it, the id can be passed."""
+        self.run_site("""
+for name in ("sign_up", "register"):
+    browser = browser_with(ajs_anonymous_id="visitor-31")
+    assert browser.post("/" + name, {"name": name}).status_code == 200
+""")
+        self.assertEqual(
+            self.events(),
+            [
+                ("identify", "1", "visitor-31"),
+                ("Signed Up", "1", "visitor-31"),
+                ("Registered", "2", "visitor-31"),
+            ],
+        )
+
+    def test_captured_callbacks(self) -> None:
+        """Callbacks that a TestCase captures have no identity, unless the id was read before."""
+        self.run_site(
+            RUN_TEST,
+            """
+class Captured(TestCase):
+    def test_event(self):
+        browser = browser_with(ajs_anonymous_id="visitor-31")
+        browser.force_login(users("ada")[0])
+        for name, invalid in (("order", 1), ("checkout", 0)):
+            before = count().invalid
+            with self.captureOnCommitCallbacks(execute=True):
+                browser.post("/" + name)
+            self.assertEqual(count().invalid - before, invalid)
+logging.raiseExceptions = False
+logging.getLogger("segment_logging").addHandler(logging.NullHandler())
+run(Captured)
+""",
+        )
+        self.assertEqual(self.events(), [("Checkout", "1", None)])
+
+    def test_transactions(self) -> None:
+        """In a TransactionTestCase, the callbacks have the request's identity."""
+        self.run_site(
+            RUN_TEST,
+            """
+class Committed(TransactionTestCase):
+    def test_event(self):
+        browser = browser_with(ajs_anonymous_id="visitor-31")
+        (ada,) = users("ada")
+        for is_logged_in in (False, True):
+            if is_logged_in:
+                browser.force_login(ada)
+            browser.post("/order")
+            browser.post("/checkout")
+run(Committed)
+""",
+        )
+        self.assertEqual(
+            self.events(),
+            [
+                (name, user_id, "visitor-31")
+                for user_id in (None, "1")
+                for name in ("Order", "Checkout")
+            ],
+        )
+
+    def test_another_user(self) -> None:
+        """A login with the cookies of another user gets a new anonymous id, others keep theirs."""
+        written = self.run_site("""
+users("ada", "bob")
+for former_id in ("1", "2", "%222%22", "", None):
+    browser = browser_with(ajs_anonymous_id="visitor-31")
+    if former_id is not None:
+        browser.cookies["ajs_user_id"] = former_id
+    browser.post("/log_in", {"name": "bob", "password": "secret"})
+    print(browser.cookies["ajs_anonymous_id"].value)
+assert browser.post("/log_in", {"name": "bob", "password": "wrong"}).status_code == 403
+""")
+        new_id, *kept = written.split()
+        self.assertNotEqual(new_id, "visitor-31")
+        self.assertEqual(kept, ["visitor-31"] * 4)
+        self.assertEqual(
+            self.events(), [("Logged In", "2", anonymous_id) for anonymous_id in (new_id, *kept)]
+        )
+
+    def test_visitors(self) -> None:
+        """A visitor gets an id with consent only, and a cache gives it to nobody else."""
+        written = self.run_site("""
+logging.raiseExceptions = False
+logging.getLogger("segment_logging").addHandler(logging.NullHandler())
+for cookies in ({}, {"consent": "advertising"}, {"consent": "analytics", "ajs_anonymous_id": "v"}):
+    assert "ajs_anonymous_id" not in browser_with(**cookies).get("/pricing").cookies
+    django.core.cache.cache.clear()
+for cookies in ({}, {}, {"ajs_anonymous_id": ""}):
+    response = browser_with(consent="analytics", **cookies).get("/pricing")
+    assert response["Vary"] == "Cookie" and "private" in response["Cache-Control"]
+    print(response.cookies["ajs_anonymous_id"].value)
+""")
+        given = written.split()
+        self.assertEqual(len(set(given)), 3)
+        self.assertEqual([one for _, _, one in self.events()], ["v", *given])
+
+
+@unittest.skipUnless(find_spec("django"), "needs Django")
+class TestTemplate(ProgramTest):
+    def test_id(self) -> None:
+        """The snippet writes the id as text, where the plain variable has separators."""
+        (snippet,) = (
+            one.text
+            for one in blocks_of("docs/frameworks/analytics-js.md")
+            if one.language == "html"
+        )
+        self.run_python(
+            "-c",
+            f"""
+from types import SimpleNamespace
+import django
+from django.conf import settings
+settings.configure(USE_THOUSAND_SEPARATOR=True, LANGUAGE_CODE="en")
+django.setup()
+from django.template import Context, Engine
+def rendered(source, pk):
+    user = SimpleNamespace(pk=pk, is_authenticated=True)
+    return Engine().from_string(source).render(Context({{"user": user}}))
+assert rendered("{{{{ user.pk }}}}", 1234567) == "1,234,567"
+for pk in (1234567, "</script>"):
+    start = '<script id="user-id" type="application/json">'
+    assert rendered({snippet!r}, pk).count(start) == 1
+assert start + '"1234567"</script>' in rendered({snippet!r}, 1234567)
+assert "</script></script>" not in rendered({snippet!r}, "</script>")
+""",
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,66 @@
+"""Tests of the programs in docs/privacy.md, each on its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+from segment_logging import SegmentHandler, identity
+from segment_logging.testing import capture_segment
+
+from .pages import blocks_of
+
+
+def names_of(function: str) -> dict[str, Any]:
+    """Return what the block that defines a function defines when it runs on its own."""
+    (block,) = (one for one in blocks_of("docs/privacy.md") if f"def {function}(" in one.text)
+    names: dict[str, Any] = {}
+    exec(block.text, names)
+    return names
+
+
+class TestConsent(unittest.TestCase):
+    def test_dropped(self) -> None:
+        """Events without the visitor's consent are dropped, with it they are sent."""
+        logger = logging.Logger("docs")
+        before_send = names_of("only_with_consent")["only_with_consent"]
+        logger.addHandler(SegmentHandler("key", before_send=before_send))
+        contexts: tuple[dict[str, Any], ...] = (
+            {},
+            {"consent": {"categoryPreferences": {}}},
+            {"consent": {"categoryPreferences": {"analytics": False, "advertising": True}}},
+            {"consent": {"categoryPreferences": {"analytics": True}}},
+        )
+        with capture_segment() as captured:
+            for number, context in enumerate(contexts):
+                with identity(user_id="u-17", context=context):
+                    logger.info("Event %d", number, extra={"message_id": f"m-{number}"})
+        self.assertEqual([one.to_dict()["messageId"] for one in captured], ["m-3"])
+
+
+class TestDeletion(unittest.TestCase):
+    def test_mode_and_group(self) -> None:
+        """A changed file keeps its mode and its group."""
+        delete_lines = names_of("delete_lines")["delete_lines"]
+        groups = {os.getegid(), 4711} if os.geteuid() == 0 else {os.getegid(), *os.getgroups()}
+        with tempfile.TemporaryDirectory() as directory:
+            for group in groups:
+                for mode in (0o600, 0o640, 0o660):
+                    path = Path(directory, f"{group}-{mode}.jsonl")
+                    lines = [json.dumps({"userId": one}) + "\n" for one in ("u-17", "u-18")]
+                    path.write_text("".join(lines), encoding="utf-8")
+                    os.chown(path, -1, group)
+                    path.chmod(mode)
+                    self.assertEqual(delete_lines(path, {"u-17"}), 1)
+                    self.assertEqual(path.read_text(encoding="utf-8"), lines[1])
+                    found = path.stat()
+                    self.assertEqual((found.st_mode & 0o777, found.st_gid), (mode, group))
+
+
+if __name__ == "__main__":
+    unittest.main()
