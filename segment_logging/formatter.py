@@ -50,8 +50,8 @@ class SegmentJsonFormatter(JsonFormatter):
 
         An event that Segment would drop, or a record that cannot be written, becomes an ordinary
         line without extras. The reason is printed to stderr, at most ten times a minute for each
-        place in the program, unless `logging.raiseExceptions` is False. If this method raised
-        instead, `logging` would print the contents of the record.
+        reason and place in the program, unless `logging.raiseExceptions` is False. If this method
+        raised instead, `logging` would print the contents of the record.
         """
         try:
             fields = self._reader.fields_of(record)
