@@ -53,7 +53,8 @@ class Outcome:
         accepted: the number of events whose logging call returned.
         happened: how often each thing happened to a worker.
         answers: how often each kind of answer was given.
-        lost: the number of accepted events that were neither delivered nor dead-lettered.
+        lost: the number of accepted events that were neither delivered nor dead-lettered, by the
+            kind of the last answer to a request with them.
         duplicated: the number of deliveries after an event's first delivery.
         dead_lettered: the number of events in the dead letters.
         left: the names of files and directories remaining in the journal.
@@ -67,7 +68,7 @@ class Outcome:
     accepted: int
     happened: Counter[str]
     answers: Counter[str]
-    lost: int
+    lost: Counter[str]
     duplicated: int
     dead_lettered: int
     left: list[str] = field(default_factory=list)
@@ -80,7 +81,8 @@ class Outcome:
     @override
     def __str__(self) -> str:
         return (
-            f"{self.accepted} events accepted, {self.lost} lost, {self.duplicated} duplicated, "
+            f"{self.accepted} events accepted, {self.lost.total()} lost"
+            f"{f' after {dict(self.lost)}' if self.lost else ''}, {self.duplicated} duplicated, "
             f"{self.dead_lettered} dead letters, {len(self.left)} files remaining, {self.stuck} "
             f"processes stuck; {dict(self.happened)}; {self.answers.total()} answers of "
             f"{len(self.answers)} kinds; worst exit {self.worst_exit:.1f} s, peak memory "
@@ -179,7 +181,10 @@ def run(*, seconds: float, workers: int, seed: int) -> Outcome:
             accepted=len(accepted),
             happened=storm.happened,
             answers=weather.kinds,
-            lost=len(accepted - weather.delivered.keys() - dead),
+            lost=Counter(
+                weather.last_kind.get(one, "none")
+                for one in accepted - weather.delivered.keys() - dead
+            ),
             duplicated=weather.delivered.total() - len(weather.delivered),
             dead_lettered=len(dead),
             left=[str(path) for path in _left_in(folder / "journal")],

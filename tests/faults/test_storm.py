@@ -15,4 +15,4 @@ class StormTest(unittest.TestCase):
         outcome = storm.run(seconds=4, workers=3, seed=7)
         self.assertGreater(outcome.accepted, 0, outcome)
         self.assertGreater(outcome.happened["kill -9"], 0, outcome)
-        self.assertEqual((outcome.lost, outcome.stuck, outcome.left), (0, 0, []), outcome)
+        self.assertEqual((outcome.lost.total(), outcome.stuck, outcome.left), (0, 0, []), outcome)

@@ -116,7 +116,8 @@ FAILED: dict[str, Kind] = {
     "garbage": lambda one: one.sendall(bytes(range(256)) * 8),
     "mute": _hangs,
     "endless 100": _floods(b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "dripping head": _drips(_answer("200 OK"), seconds=0.1),
+    # It never ends: a client that was stopped for long enough could receive all of a whole one.
+    "dripping head": _drips(b"HTTP/1.1 200 OK\r\nX-More: " + b"x" * 40, seconds=0.1),
     "endless head": _floods(b"X-More: " + b"x" * 60_000 + b"\r\n", first=b"HTTP/1.1 200 OK\r\n"),
     "closed in the head": lambda one: one.sendall(b"HTTP/1.1 200 OK\r\nContent-"),
     "closed": lambda one: None,
@@ -141,6 +142,7 @@ class Weather:
     Attributes:
         delivered: how many times each message was accepted.
         kinds: how many times each kind of answer was given.
+        last_kind: the kind of the last answer to a request with each message.
         is_calm: set this to True to accept everything from now on.
         url: where it listens, on loopback.
     """
@@ -150,6 +152,7 @@ class Weather:
         self._lock = threading.Lock()
         self.delivered: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
+        self.last_kind: dict[str, str] = {}
         self.is_calm = False
         self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
@@ -192,6 +195,7 @@ class Weather:
                 kinds = DELIVERED
             name = self._random.choice(list(kinds))
             self.kinds[name] += 1
+            self.last_kind.update((one["properties"]["number"], name) for one in messages)
             if kinds is not FAILED and kinds is not LASTING:
                 self.delivered.update(one["properties"]["number"] for one in messages)
         return kinds[name], name in _STAYS_OPEN
