@@ -72,6 +72,7 @@ _NEED_AN_OPERATING_SYSTEM = (
     "tests.delivery.test_foreign_files",
     "tests.delivery.test_overflowed",
     "tests.delivery.test_poison",
+    "tests.docs.test_privacy",
     "tests.handler.test_drain_async",
     "tests.queues.journal.",
     "tests.queues.test_spill",
