@@ -180,7 +180,14 @@ def _title_of(kind: Kind, text: Text | None) -> Callable[[logging.LogRecord, Ext
 
         return title_of
     if text is not None and (is_track or name == "name"):
-        return lambda record, extras: text(record) or None
+
+        def title_in(record: logging.LogRecord, extras: Extras) -> Any:
+            title = text(record)
+            if title is None:
+                raise UnusualError
+            return title or None
+
+        return title_in
     if is_track:
         return None
     if name == "name":

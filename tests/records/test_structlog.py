@@ -115,6 +115,12 @@ class TestForFormatter(StructlogCase):
         )
         self.assertEqual([message.to_dict()["properties"] for message in captured], [{}, {}])
 
+    def test_page_named_by_another_value(self) -> None:
+        """A text that is not a string also names a page."""
+        logger, captured = self.configured(), self.capture()
+        logger.info(17, user_id="u", type="page")
+        self.assertEqual([message.to_dict()["name"] for message in captured], ["17"])
+
     def test_bound_logger(self) -> None:
         """Values bound to a logger are treated like keyword arguments."""
         logger, captured = self.configured(), self.capture()
