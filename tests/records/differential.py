@@ -67,8 +67,13 @@ def compare(reader: RecordReader, record: logging.LogRecord, ways: Counter[str])
     assert found == expected, f"\nwritten:   {found}\nreference: {expected}"
 
 
-def run(cases: int) -> Counter[str]:
-    """Compare the two ways for this number of random records, and count what was written how."""
+def run(cases: int, *, is_repeatable: bool = False) -> Counter[str]:
+    """Compare the two ways for this number of random records, and count what was written how.
+
+    Args:
+        cases: the number of comparisons.
+        is_repeatable: whether to use the same records each time.
+    """
     ways: Counter[str] = Counter()
     per_example = 4 * len(ENCODERS)
 
@@ -81,6 +86,7 @@ def run(cases: int) -> Counter[str]:
         max_examples=max(1, cases // per_example),
         deadline=None,
         database=None,
+        derandomize=is_repeatable,
         suppress_health_check=list(HealthCheck),
     )
     def differential(logged: list[Any], chosen: RecordOptions, binding: Any) -> None:
@@ -98,6 +104,8 @@ def run(cases: int) -> Counter[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=100_000)
-    counted = run(parser.parse_args().cases)
+    parser.add_argument("--repeatable", action="store_true", help="the same records each time")
+    given_options = parser.parse_args()
+    counted = run(given_options.cases, is_repeatable=given_options.repeatable)
     print(f"{counted['all']:,} cases, no difference; {counted['written']:,} written by writers")
     sys.exit(0)
