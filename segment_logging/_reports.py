@@ -12,6 +12,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from types import TracebackType
 
 from ._clock import monotonic
 
@@ -85,12 +86,18 @@ def where(error: BaseException) -> str:
 
     Reports use this instead of the exception's text, which may contain personal data.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
+    trace = innermost(error)
     if trace is None:
         return "an unknown place"
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno}"
+
+
+def innermost(error: BaseException) -> TracebackType | None:
+    """Return the frame in which an exception was raised, if it was."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
 
 
 class RefusedReports:

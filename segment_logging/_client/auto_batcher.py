@@ -70,8 +70,8 @@ class AutoBatcher:
 
         Raises:
             DeliveryError: a batch could not be sent. All unsent messages are kept for the next
-                `flush`. If the server refused some messages of a batch, these are in `refused`, the
-                others were delivered, and none of them is kept.
+                `flush`. Those of a batch that were delivered, or that are in the error's `refused`,
+                are not kept.
         """
         self._send_full()
         if self._batcher.is_empty:
@@ -82,8 +82,8 @@ class AutoBatcher:
             self._full.append(self._batcher.take())
             self._send_full()
         except DeliveryError as error:
-            if error.refused:
-                self._batcher.take()
+            if error.refused or error.delivered > 0:
+                self._full = _unsent(self._batcher.take(), error)
             raise
         else:
             self._batcher.take()  # only now, so that a failed send leaves the batch in place
@@ -98,8 +98,7 @@ class AutoBatcher:
                     raise
                 self._full[:1] = batch.halves()
             except DeliveryError as error:
-                if error.refused:
-                    del self._full[0]
+                self._full[:1] = _unsent(batch, error)
                 raise
             else:
                 del self._full[0]  # only now, as above
@@ -118,3 +117,12 @@ class AutoBatcher:
         except Exception:  # nothing is lost: the next `flush` tries again
             if error is None:  # an error in the block itself matters more
                 raise
+
+
+def _unsent(batch: Batch, error: DeliveryError) -> list[Batch]:
+    """Return what is left of a batch after an error: one batch, or none."""
+    if error.delivered > 0:
+        rest = batch.without(error.delivered)
+    else:
+        rest = None if error.refused else batch
+    return [] if rest is None else [rest]

@@ -52,13 +52,7 @@ class Losses:
         self._drops.report_at_end(self._intake.dropped, at_last=at_last)
         lost = self._queue.perishable
         if _is_news(lost, self._said_lost, at_last=at_last):
-            self._said_lost = lost
-            say(
-                f"{counted(lost, 'message')} {were(lost)} not delivered before the process ended, "
-                f"and {'is' if lost == 1 else 'are'} lost ({trouble or 'no answer in time'}): "
-                f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s), or "
-                f"{self._other_way}"
-            )
+            self._tell_lost(lost, "not delivered before the process ended", "lost", trouble)
         self._tell_kept(pending - lost, at_last=at_last)
 
     def foretell(self, pending: int, trouble: SegmentError | None) -> None:
@@ -73,15 +67,17 @@ class Losses:
         self._drops.report_at_end(self._intake.dropped)
         lost = self._queue.perishable
         if _is_news(lost, self._said_lost):
-            self._said_lost = lost
-            say(
-                f"{counted(lost, 'message')} {were(lost)} not delivered when the application shut "
-                f"down, and {'is' if lost == 1 else 'are'} lost if the process ends now "
-                f"({trouble or 'no answer in time'}): raise shutdown_timeout "
-                f"({self._options.shutdown_timeout:g} s), or set a journal to keep such messages "
-                "for the next start"
-            )
+            when = "not delivered when the application shut down"
+            self._tell_lost(lost, when, "lost if the process ends now", trouble)
         self._tell_kept(pending - lost)
+
+    def _tell_lost(self, lost: int, when: str, fate: str, trouble: SegmentError | None) -> None:
+        self._said_lost = lost
+        say(
+            f"{counted(lost, 'message')} {were(lost)} {when}, and {'is' if lost == 1 else 'are'} "
+            f"{fate} ({trouble or 'no answer in time'}): raise shutdown_timeout "
+            f"({self._options.shutdown_timeout:g} s), or {self._other_way}"
+        )
 
     def _tell_kept(self, kept: int, *, at_last: bool = False) -> None:
         if self._queue.kept_in is None or not _is_news(kept, self._said_kept, at_last=at_last):

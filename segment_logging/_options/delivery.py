@@ -168,7 +168,9 @@ class DeliveryOptions(Options):
         if self.client is not None:
             return getattr(self.client, "host", None) or type(self.client).__name__
         if self.broker is not None:
-            return str(getattr(self.new_client(), "host", None))
+            from .._broker.address import address_of  # noqa: PLC0415  # few handlers need it
+
+            return address_of(self.broker).shown
         return self.new_http_client().host
 
     def new_client(self) -> Client:

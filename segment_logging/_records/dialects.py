@@ -56,24 +56,22 @@ def read_event_dict(
     """
     text_key = name_of_text(event_dict)
     about = record.__dict__
-    by_structlog = "_logger" in about
-    named: dict[str, Any] = {}
-    added: dict[str, Any] = {}
-    into = named
+    if "_logger" in about:
+        names, more = fields_in(event_dict, text_key)
+        named = {key: event_dict[key] for key in names}
+        added = {key: event_dict[key] for key in more}
+        forget_rendered_time(added if "event" in event_dict else named)
+        return named, added
+    named = {}
     for key, value in event_dict.items():
-        if key == text_key:
-            if by_structlog and key == "event":  # a renamed text is at the end
-                into = added
-        elif key in RECORD_ATTRIBUTES and not by_structlog:
+        if key in RECORD_ATTRIBUTES and key != text_key:
             # A formatter such as watchtower's copies parts of the record into the message. It turns
             # a message that is text into a dict.
             if text_key == "event" and value is not about.get(key):
-                into[key] = value
-        elif key not in INTERNAL and (into is named or key not in _ADDED):
-            into[key] = value
-    if by_structlog:
-        forget_rendered_time(added if into is added else named)
-    return named, added
+                named[key] = value
+        elif key not in INTERNAL and key != text_key:
+            named[key] = value
+    return named, {}
 
 
 def is_event_dict(message: object) -> TypeGuard[Mapping[str, Any]]:

@@ -54,7 +54,7 @@ def of_structlog(
         return None
     text_key = name_of_text(keys)
     named, added = fields_in(keys, text_key)
-    timed = added if text_key == "event" else named
+    timed = added if "event" in keys else named
     named, added = _callers(names, named), _callers(names, added)
     own = tuple(name for name in around if name not in INTERNAL)
     inner = (*added, *named)

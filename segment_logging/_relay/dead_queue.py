@@ -45,13 +45,13 @@ class DeadQueue:
     def publish(self, lines: Sequence[bytes], error: SegmentError, key_name: str | None) -> None:
         """Publish encoded messages with the reason.
 
+        If the connection is lost, another one is made once, on which publishing continues with the
+        first bundle that is not confirmed.
+
         Args:
             lines: the encoded messages.
             error: the reason why they cannot be delivered.
             key_name: the name of their write key. None if they had none.
-
-        If the connection is lost, another one is made once, on which publishing continues with the
-        first bundle that is not confirmed.
 
         Raises:
             DeliveryError: the broker did not confirm all of them. Its `delivered` is the number of

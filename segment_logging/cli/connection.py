@@ -28,12 +28,7 @@ def add_key_options(parser: argparse.ArgumentParser) -> None:
         "can see it in the list of processes, so prefer the other ways",
     )
     key.add_argument("--write-key-file", metavar="FILE", help="a file that contains the write key")
-    key.add_argument(
-        "--host", metavar="URL", help="default: SEGMENT_HOST, or the host of the region"
-    )
-    key.add_argument(
-        "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
-    )
+    _add_host_options(key)
 
 
 def add_sending_options(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +44,30 @@ def add_sending_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the totals as JSON")
 
 
-def add_request_options(group: argparse._ActionsContainer) -> None:
-    """Add the options of services about the requests: the host, and how to reach it."""
+def _add_host_options(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--host", metavar="URL", help="default: SEGMENT_HOST, or the host of the region"
     )
     group.add_argument(
         "--region", choices=("us", "eu"), default="us", help="workspace region (default: us)"
     )
+
+
+def add_key_files_option(group: argparse._ActionsContainer) -> None:
+    """Add the option of services for write keys, of which there may be several."""
+    group.add_argument(
+        "--write-key-file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a file with one write key on each line; may be given several times (default: the "
+        "write key in SEGMENT_WRITE_KEY)",
+    )
+
+
+def add_request_options(group: argparse._ActionsContainer) -> None:
+    """Add the options of services about the requests: the host, and how to reach it."""
+    _add_host_options(group)
     group.add_argument("--gzip", action="store_true", help="compress request bodies")
     group.add_argument(
         "--header",

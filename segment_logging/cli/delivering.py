@@ -13,6 +13,7 @@ from .._queues.journal.place import Place
 from .._reports import counted
 from .connection import (
     add_broker_option,
+    add_key_files_option,
     add_request_options,
     broker_of,
     headers_of,
@@ -38,14 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "others stand by. SIGTERM and Ctrl-C end it with exit code 0."
     )
     parser.add_argument("directory", metavar="DIR", help="the directory that is the journal")
-    parser.add_argument(
-        "--write-key-file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="a file with one write key on each line; may be given several times (default: the "
-        "write key in SEGMENT_WRITE_KEY)",
-    )
+    add_key_files_option(parser)
     parser.add_argument(
         "--linger",
         type=_seconds,

@@ -7,8 +7,8 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict
-from hashlib import sha256
 
+from .._broker.bundles import key_name_of
 from .._clock import monotonic
 from .._files import Folder
 from .._options.delivery import write_key_of
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         return _drain(options, path, trust)
     key = None
     with suppress(ConfigurationError, OSError):
-        key = _name_of(connection.key_of(options))
+        key = key_name_of(connection.key_of(options))
     waiting = list(waiting_in(path, trust))
     set_aside = size_of_quarantine(path, trust)
     if options.json:
@@ -81,10 +81,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show(waiting, key, set_aside)
     return 0
-
-
-def _name_of(write_key: str) -> str:
-    return sha256(write_key.encode()).hexdigest()[:12]
 
 
 def _show(waiting: list[Waiting], key: str | None, set_aside: int) -> None:
@@ -129,7 +125,7 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
         journal_group=options.group,
         shutdown_timeout=0.0,
     )
-    key = _name_of(str(write_key))
+    key = key_name_of(str(write_key))
     progress = Progress()
     signals = Signals()
     code = None
@@ -164,9 +160,8 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
         print(f"{counted(counts.delivered, 'message')} {were(counts.delivered)} delivered")
         if counts.dead_lettered:
             number = counts.dead_lettered
-            print(
-                f"{counted(number, 'message')} became dead letters: see {path}/dead-letters.jsonl"
-            )
+            letters = os.path.basename(str(handler._options.dead_letters_path))
+            print(f"{counted(number, 'message')} became dead letters: see {path}/{letters}")
         if own:
             print(f"{counted(own, 'message')} could not be sent yet: run the command again")
         elif not is_done:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._delivery.diversion import Enqueue, divert
 from .._records.once import MESSAGE_ID
-from .._reports import RefusedReports, counted, were, where
+from .._reports import RefusedReports, counted, innermost, were, where
 from ..errors import ConfigurationError
 from .findings import Finding
 
@@ -132,9 +132,7 @@ def _resolved(name: str) -> Any:
 
 def _is_of_pkgutil(error: BaseException) -> bool:
     """Return whether pkgutil raised the error, and not a module that it imported."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
+    trace = innermost(error)
     return trace is not None and trace.tb_frame.f_code.co_filename == pkgutil.__file__
 
 

@@ -30,10 +30,8 @@ def other_keys_in(root: Folder, own: Collection[str]) -> list[str]:
     return [name for name in names if _has_messages(root, name)]
 
 
-# The files are not read, so they may belong to a user whose files are not sent.
-
-
 def _has_messages(root: Folder, key: str) -> bool:
+    # No file is read, so they may belong to a user whose files are not sent.
     with (
         suppress(OSError),
         root.folder(key, is_ours=False) as folder,

@@ -21,6 +21,7 @@ from .._reports import Reporter, counted, say
 from ..errors import ConfigurationError
 from .connection import (
     add_broker_option,
+    add_key_files_option,
     add_request_options,
     broker_of,
     headers_of,
@@ -52,14 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queue", metavar="Q", help=f"default: the URL's ?queue=, or {DEFAULT_QUEUE}"
     )
-    parser.add_argument(
-        "--write-key-file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="a file with one write key on each line; may be given several times (default: the "
-        "write key in SEGMENT_WRITE_KEY)",
-    )
+    add_key_files_option(parser)
     parser.add_argument(
         "--prefetch",
         type=whole_number,

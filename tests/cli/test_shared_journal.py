@@ -12,6 +12,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging.collector import Collector
 from tests.builders import run_python
 from tests.cli.cases import run_command
 
@@ -73,6 +74,20 @@ class TestSharedJournal(unittest.TestCase):
         code, out = self.as_user(READER, *shown[:4])
         self.assertEqual(code, 0)
         self.assertIn("it belongs to another user): name that user with --owner", out)
+
+    def test_dead_letters(self) -> None:
+        """After --drain, the name of this user's dead letters is printed, and they are there."""
+        self.assertTrue(self.as_user(WRITER))
+        with Collector(answer=lambda request: 400) as collector:
+            code, out = self.as_user(
+                WRITER,
+                *("journal", self.journal, "--drain", "--group", self.group),
+                *("--write-key", "key", "--host", collector.url),
+            )
+        self.assertEqual(code, 1, out)
+        named = out.partition("became dead letters: see ")[2].split()[0]
+        self.assertEqual(named, f"{self.journal}/dead-letters-u{WRITER}.jsonl")
+        self.assertIn("u-17", Path(named).read_text())
 
     def test_without_the_group(self) -> None:
         """Without --group, the commands say that it is missing, and make nothing."""

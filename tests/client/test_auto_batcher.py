@@ -115,6 +115,24 @@ class TestAutoBatcher(unittest.TestCase):
                 auto.flush()
                 self.assertEqual(len(client.batches), 1 if fills else 0)
 
+    def test_delivered_in_part(self) -> None:
+        """Of a batch whose first messages were delivered, only the rest is sent again."""
+        for error, rest in (
+            (DeliveryError("lost", delivered=2), ["2"]),
+            (DeliveryError("lost", delivered=3), []),
+            (DeliveryError("lost", delivered=2, refused={"m-1": "too old"}), ["2"]),
+        ):
+            with self.subTest(delivered=error.delivered, refused=error.refused):
+                client = FakeClient([error])
+                auto = AutoBatcher(client, Batcher(), "key")
+                for number in range(3):
+                    auto.push(a_track(str(number)))
+                with self.assertRaises(DeliveryError):
+                    auto.flush()
+                auto.flush()
+                sent = [call.to_dict()["event"] for batch in client.batches for call in batch.batch]
+                self.assertEqual(sent, rest)
+
     def test_largest_message(self) -> None:
         """The largest allowed message can be pushed, and gets no id if there is no room."""
         auto = AutoBatcher(FakeClient(), Batcher(auto_timestamp=False), "key")

@@ -161,18 +161,24 @@ class TestAdvice(unittest.TestCase):
         self.assertNotIn("overflow", stderr.getvalue())
 
     def test_lost_at_exit(self) -> None:
-        """For messages that a journal had no room for, a journal is not advised."""
+        """For messages that a journal had no room for, a journal is not advised, neither at the
+        exit nor when an application shuts down."""
         for options, way in (
             ({}, "set a journal to keep"),
             ({"journal": "waiting"}, "raise max_journal_bytes or make room"),
         ):
             queue: Any = SimpleNamespace(perishable=1, kept_in=None)
             admission: Any = SimpleNamespace(dropped=0)
-            losses = Losses(queue, admission, DeliveryOptions(**cast(Any, options)))
-            with self.subTest(options), redirect_stderr(io.StringIO()) as stderr:
-                losses.tell(1, None)
-                self.assertIn("1 message was not delivered before", stderr.getvalue())
-                self.assertIn(f"raise shutdown_timeout (5 s), or {way}", stderr.getvalue())
+            for tell, when in (
+                (Losses.tell, "before the process ended, and is lost (no answer in time)"),
+                (Losses.foretell, "when the application shut down, and is lost if the process ends "
+                 "now (no answer in time)"),
+            ):  # fmt: skip
+                losses = Losses(queue, admission, DeliveryOptions(**cast(Any, options)))
+                with self.subTest(options, when=when), redirect_stderr(io.StringIO()) as stderr:
+                    tell(losses, 1, None)
+                    self.assertIn(f"1 message was not delivered {when}", stderr.getvalue())
+                    self.assertIn(f"raise shutdown_timeout (5 s), or {way}", stderr.getvalue())
 
 
 class Letters:

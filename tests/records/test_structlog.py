@@ -21,7 +21,7 @@ from typing_extensions import override
 from segment_logging import SegmentHandler, User
 from segment_logging.collector import Collector
 from segment_logging.testing import Captured, FakeClient, capture_segment
-from tests.builders import PROJECT, run_python
+from tests.builders import PROJECT, a_record, run_python
 
 if TYPE_CHECKING or find_spec("structlog"):
     import structlog
@@ -114,6 +114,24 @@ class TestForFormatter(StructlogCase):
             [message.to_dict()["name"] for message in captured], ["Docs", "Documentation"]
         )
         self.assertEqual([message.to_dict()["properties"] for message in captured], [{}, {}])
+
+    def test_without_text(self) -> None:
+        """Without its text, a record has the same time as with it, however it is written."""
+        for fields in ({"event": "Profile"}, {}):
+            with self.subTest(fields=fields):
+                record = a_record(extra={"_logger": None, "_name": "info"})
+                record.msg = {
+                    "user_id": "u", "traits": {"plan": "pro"}, **fields,
+                    "timestamp": "2001-01-01 10:00:00",
+                }  # fmt: skip
+                client = FakeClient()
+                handler = SegmentHandler("key", client=client)
+                self.addCleanup(handler.close)
+                handler.handle(record)
+                self.assertTrue(handler.drain(20))
+                (message,) = client.messages
+                moment = datetime.fromisoformat(str(message.to_dict()["timestamp"]))
+                self.assertAlmostEqual(moment.timestamp(), record.created, places=2)
 
     def test_page_named_by_another_value(self) -> None:
         """A text that is not a string also names a page."""

@@ -148,7 +148,7 @@ class Writer:
                 needed_bytes = self.size_bytes + len(content)
                 has_room = needed_bytes <= self._space.reserved_bytes
                 if not has_room and not self._space.reserve(directory, needed_bytes):
-                    raise OSError(errno.EDQUOT, "max_journal_bytes is reached")
+                    raise OSError(errno.EDQUOT, LIMIT_REACHED)
                 file = directory.new_file()
                 file.size_bytes, file.messages = len(content), len(lines)
                 self.size_bytes = needed_bytes
