@@ -166,11 +166,13 @@ class HandOver:
             self._said_lost = lost
             place = self._outbox.place
             why = "another thread is writing" if trouble is None else trouble.strerror
-            way_out = "" if trouble is None else f"; {place.way_out_of(trouble)}"
+            way_out = "end threads that log before the process ends"
+            if trouble is not None:
+                way_out = place.way_out_of(trouble)
             say(
                 f"{counted(lost, 'message')} could not be written to the journal in "
                 f"{place.live_path} before the process ended, and "
-                f"{'is' if lost == 1 else 'are'} lost ({why}){way_out}"
+                f"{'is' if lost == 1 else 'are'} lost ({why}): {way_out}"
             )
 
     def abandon(self) -> None:

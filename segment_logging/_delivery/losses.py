@@ -30,9 +30,9 @@ class Losses:
             )
         )
         self._said_lost = self._said_kept = 0
-        self._other_way = "set a journal to keep such messages for the next start"
+        self._other_way = ", or set a journal to keep such messages for the next start"
         if options.keeps:  # and it had no room for these messages
-            self._other_way = "raise max_journal_bytes or make room on the disk"
+            self._other_way = " or max_journal_bytes, or free disk space"
 
     def tell_of_drops(self, now: float) -> float | None:
         """Report dropped messages. See `CountReports.report`."""
@@ -76,7 +76,7 @@ class Losses:
         say(
             f"{counted(lost, 'message')} {were(lost)} {when}, and {'is' if lost == 1 else 'are'} "
             f"{fate} ({trouble or 'no answer in time'}): raise shutdown_timeout "
-            f"({self._options.shutdown_timeout:g} s), or {self._other_way}"
+            f"({self._options.shutdown_timeout:g} s){self._other_way}"
         )
 
     def _tell_kept(self, kept: int, *, at_last: bool = False) -> None:

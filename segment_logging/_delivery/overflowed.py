@@ -72,7 +72,7 @@ def advice_on_room(options: DeliveryOptions) -> str:
         return "start `segment-logging deliver`, or raise max_journal_bytes"
     advice = []
     if options.keeps:  # the memory queue is only used if the journal has no room
-        advice.append("raise max_journal_bytes or make room on the disk")
+        advice.append("raise max_journal_bytes or free disk space")
     advice.append("raise max_queue_messages and max_queue_bytes")
     if options.overflow == "block":
         advice.append(f"raise block_timeout ({options.block_timeout:g} s)")

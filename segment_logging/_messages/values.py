@@ -89,8 +89,8 @@ def an_id(
         missing = _missing(value)
         if missing is not None:
             raise InvalidMessage(
-                f"{name} is {missing}, which is not an id ({code}): skip rows without an id, "
-                "and do not convert them with str()",
+                f"{name} is {missing}, which is not an id ({code}): log no events without "
+                "an id, and do not convert it with str()",
                 field=name,
             )
         raise InvalidMessage(

@@ -78,7 +78,7 @@ class Strays:
             moved = error.delivered
             del stray.lines[:moved]
             self._not_before = self._clock() + PAUSE
-            self._reporter.once("moving", f"messages without a write key cannot be moved: {error}")
+            self._reporter.once("moving", _NOT_MOVED.format(error))
         else:
             self._waiting.popleft()
             self._on_moved(stray.tag)
@@ -102,4 +102,8 @@ class Strays:
         self._letters.close()
 
 
+_NOT_MOVED = (
+    "messages whose write keys this relay does not have cannot be moved ({}): mend the broker, or "
+    "add the keys to --write-key-file and restart the relay"
+)
 _REASON = DeliveryError("no write key: add it to --write-key-file", retryable=False)

@@ -116,7 +116,7 @@ class Source:
             with suppress(zlib.error):
                 self.head = zlib.decompressobj(31).decompress(self._first, _HEAD_BYTES)
         if shape := _shape_of(self.head):
-            raise ConfigurationError(f"{self.name} {shape}, one JSON object per line")
+            raise ConfigurationError(f"{self.name} {shape}")
 
     @property
     def total_bytes(self) -> int | None:
@@ -231,11 +231,11 @@ def _shape_of(head: bytes) -> str | None:
     first, newline, _ = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
     first = first.rstrip()
     if not newline and re.search(rb"\}\s*\r\s*\{", first):
-        return "has carriage returns between its lines: convert it to text with newlines"
+        return "has carriage returns between its lines: convert them to newlines"
     if first.startswith(b"[") and (not first.endswith(b"]") if newline else b"{" in first[:99]):
-        return "is a JSON array: convert it, such as with jq -c '.[]', to text"
+        return "is a JSON array: convert it to one object per line, for example with jq -c '.[]'"
     if first == b"{" and newline:
-        return "contains JSON over several lines: convert it, such as with jq -c ., to text"
+        return "spans several lines: convert it to one object per line, for example with jq -c ."
     return None
 
 

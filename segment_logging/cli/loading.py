@@ -155,11 +155,13 @@ def _apply(path: str) -> None:
         try:
             import yaml  # noqa: PLC0415  # optional
         except ImportError:
-            raise ConfigurationError(f"{path} is YAML: pip install pyyaml") from None
+            raise ConfigurationError(f"{path} needs PyYAML: run pip install pyyaml") from None
         value = yaml.safe_load(text)
     else:
         try:
             value = json.loads(text)
         except ValueError:
-            raise ConfigurationError(f"{path} is not JSON: use JSON, TOML, YAML or INI") from None
+            raise ConfigurationError(
+                f"{path} is not valid JSON: correct it, or name a TOML, YAML or INI file so"
+            ) from None
     logging.config.dictConfig(value)

@@ -23,11 +23,11 @@ def check_options(handler: SegmentHandler) -> Iterator[Finding]:
     if options.allow_events is not None:
         number = counted(len(options.allow_events), "pattern")
         yield Finding("note", "allow_events", f"it has {number}, and drops tracks, pages and "
-                      "screens that match none: compare the event's name")  # fmt: skip
+                      "screens that match none: check that the name matches one")  # fmt: skip
     if options.deny_events:
         number = counted(len(options.deny_events), "pattern")
         yield Finding("note", "deny_events", f"it has {number}, and drops tracks, pages and "
-                      "screens that match one: compare the event's name")  # fmt: skip
+                      "screens that match one: check that the name matches none")  # fmt: skip
     rate = options.sample_rate
     if rate == 0:
         yield Finding("problem", "sample_rate", "it is 0, so all events are dropped: raise it")

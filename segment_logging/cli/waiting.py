@@ -20,8 +20,10 @@ from .._queues.journal.stored import read_lines
 from .._reports import printable
 from .._trust import PRIVATE, NotOurs, Trust
 
-WRONG_KEY = "if the key was a mistake, import the files with the right key"
+WRONG_KEY = "if a key was a mistake, import the files with the right key"
 """The way out for messages of a write key that nobody should send with."""
+
+_CHECK = "check its owner and permissions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +100,11 @@ def _waiting(live: Folder, key: str, name: str, *, is_delivered: bool) -> Waitin
                 except FileNotFoundError:  # sent meanwhile
                     continue
                 except OSError as error:
-                    unread = f"{printable(file)} cannot be read ({error.strerror}): check it"
+                    unread = f"{printable(file)} cannot be read ({error.strerror}): {_CHECK}"
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        check = "check its owner and permissions"
+        check = _CHECK
         if isinstance(error, NotOurs) and live.trust.group is not None:
             check = "name that user with --owner"
         unread = f"it cannot be read ({error.strerror}): {check}"
@@ -135,7 +137,7 @@ def _why(is_alive: bool, is_handed_over: bool, is_delivered: bool) -> str:
                 f"is running for this write key: start it, or use --drain; {WRONG_KEY}"
             )
         case _:
-            return "its process has ended; the next one with this write key sends them, or --drain"
+            return "its process has ended; the next one with this key will send them, or --drain"
 
 
 def size_of_quarantine(path: str, trust: Trust = PRIVATE) -> int:

@@ -129,7 +129,7 @@ class TestLogging(CheckCase):
             "write_key must not be a URL", self.problems("--logging-config", str(path))[0]
         )
         path.write_text("{")
-        self.assertIn("is not JSON", self.problems("--logging-config", str(path))[0])
+        self.assertIn("is not valid JSON", self.problems("--logging-config", str(path))[0])
 
     def test_cannot_be_loaded(self) -> None:
         """An application that cannot be imported is a problem, in one line."""

@@ -125,7 +125,7 @@ class TestAdvice(unittest.TestCase):
     def test_options(self) -> None:
         """The advice depends on the options, and never names what has been done already."""
         more = "raise max_queue_messages and max_queue_bytes"
-        room = "raise max_journal_bytes or make room on the disk"
+        room = "raise max_journal_bytes or free disk space"
         for options, advice in (
             ({}, f"{more}, set overflow to 'block', or set a journal"),
             (
@@ -164,8 +164,8 @@ class TestAdvice(unittest.TestCase):
         """For messages that a journal had no room for, a journal is not advised, neither at the
         exit nor when an application shuts down."""
         for options, way in (
-            ({}, "set a journal to keep"),
-            ({"journal": "waiting"}, "raise max_journal_bytes or make room"),
+            ({}, ", or set a journal to keep"),
+            ({"journal": "waiting"}, " or max_journal_bytes, or free disk space"),
         ):
             queue: Any = SimpleNamespace(perishable=1, kept_in=None)
             admission: Any = SimpleNamespace(dropped=0)
@@ -178,7 +178,7 @@ class TestAdvice(unittest.TestCase):
                 with self.subTest(options, when=when), redirect_stderr(io.StringIO()) as stderr:
                     tell(losses, 1, None)
                     self.assertIn(f"1 message was not delivered {when}", stderr.getvalue())
-                    self.assertIn(f"raise shutdown_timeout (5 s), or {way}", stderr.getvalue())
+                    self.assertIn(f"raise shutdown_timeout (5 s){way}", stderr.getvalue())
 
 
 class Letters:

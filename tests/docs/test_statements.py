@@ -10,6 +10,7 @@ import unittest
 
 from typing_extensions import override
 
+from segment_logging._delivery.retries import Progress, RetryPolicy
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._queues.choice import queue_for
 
@@ -63,6 +64,31 @@ class TestQueue(unittest.TestCase):
             self.assertRegex(" ".join(PAGES[page].split()), r"up to (`max_journal_bytes` \()?1 GiB")
         self.assertEqual(options.max_dead_letter_bytes, 256 << 20)
         self.assertIn("`max_dead_letter_bytes`, which is 256 MiB", self.text)
+
+    def test_overflow(self) -> None:
+        """By default, a message for which there is no room is dropped, and the caller goes on."""
+        self.assertEqual(DeliveryOptions().overflow, "drop")
+        self.assertIn("and more are dropped", " ".join(PAGES[README].split()))
+
+    def test_attempts(self) -> None:
+        """By default, there are as many attempts in an outage as the README states, in its time."""
+        policy = RetryPolicy(max_attempts=DeliveryOptions().max_attempts)
+        progress, waits = Progress().failed(None), list[float]()
+        while (wait := policy.wait_before(progress, random=0.5)) is not None:
+            waits.append(wait)
+            progress = progress.failed(None)
+        self.assertEqual(len(waits) + 1, 11)
+        self.assertAlmostEqual(sum(waits) / 60, 3, delta=0.3)
+        self.assertIn("eleven attempts in about three minutes", " ".join(PAGES[README].split()))
+
+    def test_speed(self) -> None:
+        """The share that the README gives for the extra `speed` is that of the measured costs."""
+        rows = rows_under("docs/costs.md", "Each way to log an event")
+        (usual,) = (row for row in rows if row.first == "usual")
+        with_speed, without = float(usual.others[0]), float(usual.others[2])
+        self.assertAlmostEqual(1 - with_speed / without, 1 / 4, delta=0.05)
+        for page in (README, "docs/getting-started.md"):
+            self.assertIn("calls about a quarter cheaper", PAGES[page])
 
     def test_other_pages(self) -> None:
         """The README and docs/troubleshooting.md give the same size."""

@@ -388,6 +388,12 @@ class TestAboutNobody(RefusalTest):
             self.assertIn("504 events had neither a user_id nor an anonymous_id, and were", second)
             self.assertEqual(shop.handler.counts().invalid, 505)
 
+    def test_alias(self) -> None:
+        """An alias needs a user_id. One with only an anonymous_id does not count as without ids."""
+        with self.shop() as shop:
+            shop.log(previous_id="old", anonymous_id="a-1")
+            self.assertEqual((shop.handler.counts().invalid, self.said(shop)), (1, []))
+
     def test_says_what_to_bind(self) -> None:
         """The report says how to bind or pass the user."""
         with self.shop() as shop:

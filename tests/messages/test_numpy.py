@@ -58,7 +58,7 @@ class TestNumPy(unittest.TestCase):
                 with self.assertRaises(InvalidMessage) as refused:
                     Group(user=User(user_id="u"), group_id=cast(str, value))
                 self.assertIn(f"group_id is {name}, which is not an id", str(refused.exception))
-                self.assertIn("skip rows without an id", str(refused.exception))
+                self.assertIn("log no events without an id", str(refused.exception))
 
     def test_other_wrong_ids(self) -> None:
         """A value that is no id is refused, and str() is advised only where it helps."""

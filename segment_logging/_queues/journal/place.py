@@ -63,10 +63,12 @@ class Place:
     def way_out_of(self, trouble: OSError) -> str:
         """Return what can be done if nothing can be written there, for reports."""
         if trouble.strerror == LIMIT_REACHED:
-            return "raise max_journal_bytes, or check why its messages are not sent"
+            return "raise max_journal_bytes, or find out with `segment-logging journal` what waits"
         if trouble.errno in (errno.ENOSPC, errno.EDQUOT):
             return "free disk space"
-        return "correct its owner and permissions"
+        if trouble.errno in (errno.EACCES, errno.EPERM):
+            return "correct its owner and permissions"
+        return "check the directory and its file system"
 
     def folder(self, *names: str, make: bool = False) -> Folder:
         """Open a directory in it.

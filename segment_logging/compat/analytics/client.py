@@ -232,7 +232,8 @@ def _give_up(on_error: OnError | None, error: SegmentError, messages: Sequence[M
 
 
 def _made_in_on_error(number: int) -> str:
-    return f"analytics: {counted(number, 'call')} made by on_error will not be sent: remove it"
+    calls = counted(number, "call")
+    return f"analytics: {calls} made by on_error will not be sent: do not call analytics there"
 
 
 def _common(
