@@ -130,21 +130,20 @@ def _write_standard(
     The standard encoder takes as long for the outermost object as for all others, so only the
     objects inside it are passed to the encoder.
     """
-    text = f'{{"type":"{call_type}","timestamp":"{timestamp}","messageId":{quote(message_id)}'
-    if user_id is not None:
-        text += f',"userId":{quote(user_id)}'
+    user = "" if user_id is None else f',"userId":{quote(user_id)}'
     if anonymous_id is not None:
-        text += f',"anonymousId":{quote(anonymous_id)}'
-    if title is not None:
-        text += f',"{title_key}":{quote(title)}'
+        user += f',"anonymousId":{quote(anonymous_id)}'
+    what = "" if title is None else f',"{title_key}":{quote(title)}'
     if category is not None:
-        text += f',"category":{quote(category)}'
-    if content is not None:
-        text += f',"{object_key}":{text_standard(content)}'
+        what += f',"category":{quote(category)}'
+    about = "" if content is None else f',"{object_key}":{text_standard(content)}'
     if integrations is not None:
-        text += f',"integrations":{text_standard(integrations)}'
-    context = context if type(context) is str else text_standard(context)
-    return f'{text},"context":{context}}}'.encode()
+        about += f',"integrations":{text_standard(integrations)}'
+    return (
+        f'{{"type":"{call_type}","timestamp":"{timestamp}","messageId":{quote(message_id)}'
+        f'{user}{what}{about},"context":'
+        f"{context if type(context) is str else text_standard(context)}}}"
+    ).encode()
 
 
 def _refuse(value: object) -> None:

@@ -26,6 +26,7 @@ class Selection:
     ) -> None:
         self._allows = _matcher(allow) if allow is not None else None
         self._denies = _matcher(deny) if deny else None
+        self._has_patterns = allow is not None or bool(deny)
         below = math.ceil(sample_rate * 2**32)
         self._below = below.to_bytes(4, "big") if below < 2**32 else None
 
@@ -37,14 +38,13 @@ class Selection:
             name: the name of an event, page or screen.
             user: the user id, or the anonymous id if there is none.
         """
-        if call_type in ("track", "page", "screen"):
+        if self._has_patterns and call_type in ("track", "page", "screen"):
             if self._allows is not None and not (name and self._allows(name)):
                 return False
             if self._denies is not None and name and self._denies(name):
                 return False
-        if self._below is None:
-            return True
-        return sha256(user.encode("utf-8", "replace")).digest() < self._below
+        below = self._below
+        return below is None or sha256(user.encode("utf-8", "replace")).digest() < below
 
     def wants_form(self, form: Mapping[str, Any]) -> bool:
         """Return whether a call in wire form is to be sent."""

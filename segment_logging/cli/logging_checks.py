@@ -35,7 +35,7 @@ def checks_of_logging(app: str | None = None) -> Iterator[Finding]:
                       "makes events: call logging.disable(logging.NOTSET)")  # fmt: skip
     for handler in every:
         where = [logger for logger, one in handlers if one is handler]
-        if not where:
+        if not where and getattr(handler, "is_for_loggers", True):
             yield Finding("problem", "handler", "a SegmentHandler is not attached to any logger: "
                           "add it to `handlers` of a logger")  # fmt: skip
         if handler.level > logging.INFO:

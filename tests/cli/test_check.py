@@ -107,6 +107,15 @@ class TestLogging(CheckCase):
         program = "from logging.handlers import MemoryHandler\nlog.addHandler("
         self.assertEqual(self.problems_of_app(program + "MemoryHandler(9, target=handler))"), [])
 
+    def test_compat(self) -> None:
+        """The handlers of `compat.analytics` are not meant to be attached to a logger."""
+        program = """del handler
+from segment_logging.compat import analytics
+analytics.write_key = 'key'
+analytics.flush()
+"""
+        self.assertEqual(self.problems_of_app(program), [])
+
     def test_logging_config(self) -> None:
         """A configuration is checked in each format, also if it cannot be applied."""
         good: dict[str, Any] = {

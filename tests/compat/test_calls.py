@@ -8,6 +8,7 @@ import unittest
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from unittest import mock
 
 from typing_extensions import override
 
@@ -278,6 +279,22 @@ class TestModule(unittest.TestCase):
         client = analytics.default_client
         assert client is not None
         self.assertEqual((client.region, client.dead_letters), ("eu", "dead-letters.jsonl"))
+
+    def test_unknown_setting(self) -> None:
+        """A setting that does not exist is reported by the first call, with the one meant."""
+        module: Any = analytics
+        for name, meant in (
+            ("max_queue_sise", "did you mean max_queue_size?"),
+            ("x9", "remove it"),
+        ):
+            with mock.patch.object(module, name, 1, create=True):
+                analytics.default_client = None
+                with self.assertLogs("segment_logging") as logs:
+                    analytics.flush()
+                self.assertIn(f"there is no setting {name}: {meant}", logs.output[0])
+        analytics.default_client = None
+        with self.assertNoLogs("segment_logging"):
+            analytics.flush()
 
     def test_invalid_setting(self) -> None:
         """The first call raises an error. The later ones fail like undelivered messages."""

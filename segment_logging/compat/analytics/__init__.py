@@ -17,11 +17,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 # Delivery and the HTTP library are loaded now, not by the first call, which may serve a request.
 from ..._client import http_client as _http_client  # noqa: F401
 from ..._delivery import pipeline as _pipeline  # noqa: F401
+from ..._reports import printable, report
 from ..._version import __version__ as __version__
 from ._settings import OnError, Settings
 from ._unconfigured import unconfigured
@@ -66,6 +68,7 @@ _SETTINGS = tuple(field.name for field in fields(Settings))
 def _client() -> Client:
     global default_client
     if default_client is None:
+        _tell_of_unknown()
         settings: dict[str, Any] = {name: globals()[name] for name in _SETTINGS}
         try:
             default_client = Client(**settings)
@@ -73,6 +76,14 @@ def _client() -> Client:
             default_client = unconfigured(error, settings)
             raise
     return default_client
+
+
+def _tell_of_unknown() -> None:
+    """Report assignments to settings that do not exist. They would have no effect."""
+    for name in sorted(globals().keys() - _NAMES):
+        near = get_close_matches(name, _SETTINGS, n=1)
+        meant = f"did you mean {near[0]}?" if near else "remove it"
+        report(f"analytics: there is no setting {printable(name)}: {meant}")
 
 
 def _function(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:
@@ -97,3 +108,5 @@ screen = _function(Client.screen)
 flush = _function(Client.flush)
 join = _function(Client.join)
 shutdown = _function(Client.shutdown)
+
+_NAMES = frozenset(globals()) | {"_NAMES"}

@@ -104,6 +104,14 @@ def record_of(message: Mapping[str, Any]) -> CallRecord:
     return record
 
 
+def as_sent(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message for `on_error`, with the keys that the official SDK's messages always have.
+
+    This package leaves out what is None or empty.
+    """
+    return {**_ALWAYS, **_ALWAYS_IN.get(message["type"], {}), **message}
+
+
 def locate(record: CallRecord) -> None:
     """Note where the program made the call, for a report. To be called during the call."""
     frame = sys._getframe(1)
@@ -141,6 +149,15 @@ _OURS = {
     "messageId": "message_id",
 }
 """Segment's names of fields, with those of this package."""
+
+
+_ALWAYS: Mapping[str, Any] = MappingProxyType({"userId": None, "anonymousId": None})
+
+_ALWAYS_IN: Mapping[str, Mapping[str, Any]] = MappingProxyType({
+    "page": {"category": None, "name": None},
+    "screen": {"category": None, "name": None},
+})  # fmt: skip
+"""What else the messages of some types always have."""
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -28,6 +28,9 @@ from ._calls import CallRecord, locate
 class ClientHandler(SegmentHandler):
     """Queues or sends the records of one client's calls, and leaves the outcome on them."""
 
+    is_for_loggers = False
+    """It gets its records from a client. `segment-logging check` reads this."""
+
     def __init__(self, write_key: str, **options: Any) -> None:
         super().__init__(write_key, **options)
         self._idle: list[Client] = []  # for sync mode; a client sends one message at a time

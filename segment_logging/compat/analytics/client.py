@@ -13,7 +13,7 @@ from ..._messages.message import Message
 from ..._process.delivering import is_delivering
 from ..._reports import Reporter, counted, where
 from ...errors import MessageTooLarge, SegmentError
-from ._calls import IDS, message_of, record_of, require
+from ._calls import IDS, as_sent, message_of, record_of, require
 from ._handler import ClientHandler, Queue
 from ._settings import OnError, Settings, options_of
 from .request import as_official
@@ -228,7 +228,7 @@ class Client(Settings):
 def _give_up(on_error: OnError | None, error: SegmentError, messages: Sequence[Message]) -> None:
     """Tell the program, in the delivery thread, about messages that are given up."""
     if on_error is not None:
-        on_error(as_official(error), [message.to_dict() for message in messages])
+        on_error(as_official(error), [as_sent(message.to_dict()) for message in messages])
 
 
 def _made_in_on_error(number: int) -> str:
