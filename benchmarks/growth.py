@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
 from threading import Barrier, Thread
@@ -41,7 +41,10 @@ def child(
 ) -> float:
     """Make `calls` calls, split between the threads, and return the cost relative to the baseline.
 
-    Each thread alternates between blocks of the client's calls and blocks of baseline calls.
+    One thread alternates between blocks of the client's calls and blocks of baseline calls. Several
+    threads make only the client's calls, and the baseline is measured before they start: among
+    threads, the handler that does nothing would at times cost more than ours, because threads queue
+    for the lock of `logging.Handler`.
     """
     properties = None if size is None else properties_of(size)
     floor, subject = (
@@ -52,15 +55,20 @@ def child(
     subject.calls(WARM_UP)
     subject.flush()
     time.sleep(max(0.0, start_at - time.time()))
-    ready, ratios = Barrier(threads), []
+    ready, ratios, block = Barrier(threads), [], calls // threads // BLOCKS
+
+    def within() -> AbstractContextManager[object]:
+        return request() if name.startswith("request") else nullcontext()
+
+    with within():
+        alone = median(runs.timed(floor.calls, block)[0] for _ in range(BLOCKS))
 
     def work() -> None:
         ready.wait()
-        with request() if name.startswith("request") else nullcontext():
+        with within():
             for _ in range(BLOCKS):
-                base, _ = runs.timed(floor.calls, calls // threads // BLOCKS)
-                cost, _ = runs.timed(subject.calls, calls // threads // BLOCKS)
-                ratios.append(cost / base)
+                base = alone if threads > 1 else runs.timed(floor.calls, block)[0]
+                ratios.append(runs.timed(subject.calls, block)[0] / base)
                 if threads == 1:
                     subject.flush()
 

@@ -236,6 +236,8 @@ class _BoundedAdapter(HTTPAdapter):
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._asked: tuple[Any, ...] | None = None
+        self._pool: Any = None  # of what was asked for
         super().__init__()
 
     @override
@@ -255,10 +257,16 @@ class _BoundedAdapter(HTTPAdapter):
         return response
 
     @override
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **options)
-        bound(pool, self._exchange)
-        return pool
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        # Nearly all requests go to one URL, and finding its pool would take a tenth of a request.
+        asked = (request.url, verify, cert, *(proxies or {}).items())
+        if asked != self._asked:
+            self._pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self._asked = asked
+        bound(self._pool, self._exchange)
+        return self._pool
 
 
 def _failure(base: str, error: Exception, cause: Cause) -> DeliveryError:

@@ -138,6 +138,23 @@ class TestUvicorn(AsgiTest):
                 self.assert_all_arrive(*command, *options, visit=visit)
 
 
+@needs("gunicorn")
+class TestGunicorn(AsgiTest):
+    """gunicorn's own worker for ASGI."""
+
+    def test_sigterm(self) -> None:
+        """What was logged in the last second arrives, also from a worker that is replaced."""
+        command = ("-m", "gunicorn", "--bind=127.0.0.1:PORT", "-k=asgi", "program:app")
+        for options, visit in (
+            ((), visit_often),
+            (("--workers=2", "--preload"), visit_often),
+            (("--workers=2", "--max-requests=4"), visit_while_workers_end),
+        ):
+            with self.subTest(options):
+                self.start_over()
+                self.assert_all_arrive(*command, *options, visit=visit)
+
+
 @needs("hypercorn")
 class TestHypercorn(AsgiTest):
     def test_sigterm(self) -> None:

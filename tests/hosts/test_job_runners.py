@@ -1,4 +1,4 @@
-"""Tests with job runners (RQ and Dramatiq, with a real Redis) and with children that `os._exit`.
+"""Tests with job runners: RQ and Dramatiq, with a real Redis.
 
 The handlers of these programs have a long `flush_interval`, so nothing is sent unless something
 delivers it on purpose.
@@ -6,7 +6,7 @@ delivers it on purpose.
 
 from __future__ import annotations
 
-import os
+import logging
 import shutil
 import signal
 import socket
@@ -22,6 +22,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging import SegmentHandler
 from segment_logging.collector import Collector
 
 from ..faults.subprocesses import Done, arrived
@@ -36,6 +37,9 @@ HAS_DRAMATIQ = has("dramatiq", "redis")
 if HAS_DRAMATIQ:
     import dramatiq
     from dramatiq.brokers.redis import RedisBroker
+    from dramatiq.brokers.stub import StubBroker
+
+    from segment_logging.contrib.dramatiq import connect
 
 REDIS = shutil.which("redis-server")
 LATE = "not everything that a job logged was delivered within"
@@ -414,70 +418,31 @@ class TestDramatiq(RedisTest):
         self.assert_arrived(done, Succeeded=1)
 
 
-WAYS_TO_DELIVER = {
-    "drain": "work(); segment_logging.drain(20)",
-    "flush_after": "flush_after(work)()",
-}
-"""Ways in which a child that calls `os._exit` can run `work`."""
+@unittest.skipUnless(HAS_DRAMATIQ, "needs dramatiq")
+class TestDramatiqWorker(unittest.TestCase):
+    """A worker in the program's own process, such as in its tests."""
 
-CHILDREN = """
-import multiprocessing
-import segment_logging
-from segment_logging.contrib.aws_lambda import flush_after
+    def test_stop(self) -> None:
+        """What other middleware logs when the worker stops arrives before `stop` returns."""
+        logger = logging.Logger("app", logging.INFO)
 
-attach(flush_interval=30)
+        class LogStop(dramatiq.Middleware):
+            @override
+            def before_worker_shutdown(
+                self, broker: dramatiq.Broker, worker: dramatiq.Worker
+            ) -> None:
+                logger.info("Stopped", extra={"user_id": "u-1"})
 
-
-def work(number=0):
-    log("Child")
-
-
-def end():
-    {}
-    os._exit(0)
-
-"""
-
-
-@unittest.skipUnless(hasattr(os, "fork"), "needs os.fork")
-class TestChildren(HostTest):
-    """Children that run no exit function."""
-
-    def test_fork(self) -> None:
-        """The events of a forked child that delivers them before `os._exit` arrive."""
-        for name, way in WAYS_TO_DELIVER.items():
-            with self.subTest(name):
-                self.start_over()
-                done = self.run_it(
-                    CHILDREN.format(way) + "log('Parent')\n"
-                    "if os.fork() == 0: end()\n"
-                    "assert os.wait()[1] == 0"
-                )
-                self.assert_arrived(done, Parent=1, Child=1)
-
-    def test_multiprocessing(self) -> None:
-        """The same is true of a child of multiprocessing, with every start method."""
-        for method in ("fork", "spawn", "forkserver"):
-            with self.subTest(method):
-                self.start_over()
-                done = self.run_it(
-                    CHILDREN.format(WAYS_TO_DELIVER["flush_after"]) + "if __name__ == '__main__':\n"
-                    "    log('Parent')\n"
-                    f"    context = multiprocessing.get_context({method!r})\n"
-                    "    child = context.Process(target=end)\n"
-                    "    child.start(); child.join()\n"
-                    "    assert child.exitcode == 0"
-                )
-                self.assert_arrived(done, Parent=1, Child=1)
-
-    def test_pool(self) -> None:
-        """With `flush_after`, events arrive even if the pool kills its workers."""
-        done = self.run_it(
-            CHILDREN.format("pass") + "work = flush_after(work)\n"
-            "with multiprocessing.get_context('fork').Pool(3) as pool:\n"
-            "    pool.map(work, range(20))"
-        )
-        self.assert_arrived(done, Child=20)
+        with Collector() as collector:
+            handler = SegmentHandler("the-write-key", host=collector.url, flush_interval=30)
+            logger.addHandler(handler)
+            self.addCleanup(handler.close)
+            broker = StubBroker(middleware=[LogStop()])
+            connect(broker)
+            worker = dramatiq.Worker(broker, worker_timeout=50)
+            worker.start()
+            worker.stop()
+            self.assertEqual(arrived(collector), {"Stopped": 1})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from ..._delivery import pipeline as _pipeline  # noqa: F401
 from ..._reports import printable, report
 from ..._version import __version__ as __version__
 from ._settings import OnError, Settings
-from ._unconfigured import unconfigured
+from ._unconfigured import Unconfigured
 from .client import Client as Client
 from .version import VERSION as VERSION
 
@@ -73,7 +73,7 @@ def _client() -> Client:
         try:
             default_client = Client(**settings)
         except ValueError as error:
-            default_client = unconfigured(error, settings)
+            default_client = Unconfigured(error, settings)
             raise
     return default_client
 

@@ -10,32 +10,28 @@ from ..._messages.message import Message
 from ...errors import DeliveryError
 from .client import Client
 
+_KEPT = ("on_error", "debug", "send", "sync_mode")
+
 
 class Unconfigured(Client):
     """A client whose messages all fail, because a setting is invalid.
 
     The first call of a function of the module raises the error. With this client, the later calls
     neither raise it again nor lose messages without a report: `on_error` gets them.
-    """
-
-    error: ValueError
-
-    @override
-    def _options(self) -> dict[str, Any]:
-        return {"client": _Failing(self.error), "flush_interval": 0.0}
-
-
-def unconfigured(error: ValueError, settings: dict[str, Any]) -> Client:
-    """Return a client for the time until the settings are read again.
 
     Args:
         error: the error of the invalid setting.
         settings: the module's settings, by name.
     """
-    kind = type("Unconfigured", (Unconfigured,), {"error": error})
-    kept = {name: settings[name] for name in ("on_error", "debug", "send", "sync_mode")}
-    client: Client = kind("none", **kept)  # the write key may be the invalid setting
-    return client
+
+    def __init__(self, error: ValueError, settings: dict[str, Any]) -> None:
+        self._error = error
+        # Not the write key, which may be the invalid setting.
+        super().__init__("none", **{name: settings[name] for name in _KEPT})
+
+    @override
+    def _options(self) -> dict[str, Any]:
+        return {"client": _Failing(self._error), "flush_interval": 0.0}
 
 
 class _Failing:
