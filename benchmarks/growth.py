@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import log
 from pathlib import Path
 from statistics import median
 from threading import Barrier, Thread
@@ -171,19 +172,24 @@ SHORT = {
 
 
 def picture_of(panels: Sequence[tuple[str, Curves]]) -> str:
-    """Return the curves as SVG, with one panel per title. The y axes start at zero."""
+    """Return the curves as SVG, with one panel per title.
+
+    A y axis starts at zero. If the figures differ by more than a factor of ten, it is logarithmic.
+    """
     step = WIDTH + MARGIN + 14
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{step * len(panels) + 20}" '
-        f'height="{HEIGHT + 104}" font-family="sans-serif" font-size="11" fill="#222">',
+        f'height="{HEIGHT + 136}" font-family="sans-serif" font-size="11" fill="#222">',
         '<rect width="100%" height="100%" fill="#fdfdfb"/>',
+        f'<text x="{MARGIN}" y="20" font-weight="bold">CPU time of one call, '
+        "times that of a handler that does nothing</text>",
     ]
     for number, (title, curves) in enumerate(panels):
-        parts += [f'<g transform="translate({MARGIN + number * step},30)">']
+        parts += [f'<g transform="translate({MARGIN + number * step},58)">']
         parts += [*_panel(title, curves), "</g>"]
     shown = list(dict.fromkeys(name for _, curves in panels for name in curves))
     for number, name in enumerate(shown):
-        x, y = MARGIN + number * 172, HEIGHT + 84
+        x, y = MARGIN + number // 2 * step, HEIGHT + 106 + number % 2 * 18
         parts.append(f'<rect x="{x}" y="{y - 8}" width="14" height="4" fill="{COLOURS[name]}"/>')
         parts.append(f'<text x="{x + 20}" y="{y - 2}">{SHORT[name]}</text>')
     return "\n".join((*parts, "</svg>\n"))
@@ -192,26 +198,33 @@ def picture_of(panels: Sequence[tuple[str, Curves]]) -> str:
 def _panel(title: str, curves: Curves) -> list[str]:
     xs = sorted(next(iter(curves.values())))
     across = {x: WIDTH * index / (len(xs) - 1) for index, x in enumerate(xs)}
-    peak = max(median(ys[x]) for ys in curves.values() for x in xs)
-    top = next(
-        step * 10**power for power in range(6) for step in (1, 2, 3, 5) if step * 10**power >= peak
-    )
-    parts = [f'<text x="0" y="-12" font-weight="bold">times the baseline, by {title}</text>']
-    for tenth in range(0, 11, 2):
-        y = HEIGHT * (1 - tenth / 10)
+    marks, height_of = _axis([median(ys[x]) for ys in curves.values() for x in xs])
+    parts = [f'<text x="0" y="-12">by {title}</text>']
+    for mark in marks:
+        y = HEIGHT - height_of(mark)
         parts.append(f'<path d="M0 {y:.1f}H{WIDTH}" stroke="#ddd"/>')
-        parts.append(f'<text x="-6" y="{y + 4:.1f}" text-anchor="end">{top * tenth / 10:g}</text>')
+        parts.append(f'<text x="-6" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>')
     for x in xs:
         parts.append(
             f'<text x="{across[x]:.1f}" y="{HEIGHT + 16}" text-anchor="middle">{x:,}</text>'
         )
     for name, ys in curves.items():
-        points = [(across[x], HEIGHT * (1 - median(ys[x]) / top)) for x in xs]
+        points = [(across[x], HEIGHT - height_of(median(ys[x]))) for x in xs]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         colour = COLOURS[name]
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
     return parts
+
+
+def _axis(figures: Sequence[float]) -> tuple[list[float], Callable[[float], float]]:
+    """Return the marks of a y axis, and the function from a figure to its height in the picture."""
+    steps = [step * 10**power for power in range(6) for step in (1, 2, 3, 5)]
+    top = next(step for step in steps if step >= max(figures))
+    if max(figures) <= 10 * min(figures):
+        return [top * tenth / 10 for tenth in range(0, 11, 2)], lambda one: HEIGHT * one / top
+    marks = [step for step in steps if step <= top and str(step)[0] in "13"]
+    return [*marks, top], lambda one: HEIGHT * log(one) / log(top)
 
 
 if __name__ == "__main__":
