@@ -1,12 +1,13 @@
 """The `logging.Handler` that turns records into messages and queues them for delivery.
 
-In the caller's thread, it takes no lock and raises no exception into the application. The messages
-are sent by the pipeline's thread.
+In the caller's thread, putting an event into the memory queue takes no lock once the pipeline is
+open, and no `Exception` reaches the application. The messages are sent by the pipeline's thread.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -130,8 +131,7 @@ class SegmentHandler(logging.Handler):
                 "SegmentHandler accepts options by name only: "
                 "write SegmentHandler(write_key, host=..., timeout=...)"
             )
-        known = ("write_key", *rows_of(*_TABLES))
-        refuse_unknown("SegmentHandler", options, known, kind="option")
+        refuse_unknown("SegmentHandler", options, ("write_key", *rows_of(*_TABLES)), kind="option")
         self._options = chosen(DeliveryOptions, options)
         self._reader = RecordReader(chosen(RecordOptions, options))
         self._writer_of = self._reader.writer_of
@@ -177,15 +177,15 @@ class SegmentHandler(logging.Handler):
             fields = self._reader.fields_of(record) if write is unusual else None
             about = record.__dict__  # a filter may have removed any attribute
             if (
-                (fields is None and (write is not_an_event or write is unusual))
+                (write is not_an_event or (write is unusual and fields is None))
                 or deadline_of_delivery.get() is not None
                 # The program's own QueueHandler may have passed the record to another thread.
                 or about.get("threadName") == THREAD_NAME
             ):
                 self._ignored += 1
                 return
-            # Without os.getpid(): the record has the id, and another one only after a fork.
-            enqueue = self._enqueue if about.get("process") == self._pid else self._open(record)
+            pid = about.get("process") or os.getpid()  # None if logging.logProcesses is False
+            enqueue = self._enqueue if pid == self._pid else self._open(record)
             message_id = None
             if MESSAGE_ID not in about:
                 message_id = new_message_id()

@@ -25,7 +25,7 @@ class Counts:
             there is one.
         dropped: messages that were lost because the queue was full or the process ended too soon.
         pending: messages that are not yet settled.
-        ignored: records that were not events.
+        ignored: records that were not events or that the options excluded.
         invalid: events that were refused because Segment would have dropped them.
         retried: attempts after the first.
         batches: requests that were answered with a 2xx.

@@ -24,6 +24,9 @@ try:
     import orjson
 except ImportError:
     orjson = None  # type: ignore[assignment]
+else:
+    if not hasattr(orjson, "Fragment"):  # before 3.9; the program has it for something else
+        orjson = None  # type: ignore[assignment]
 
 
 def encode(value: object) -> bytes:
@@ -114,7 +117,7 @@ quote = quoting(json.encoder)
 
 
 def text_standard(value: object) -> str:
-    """Return what `encode_standard` returns as text."""
+    """Return the JSON of `encode_standard` as a str."""
     if _chunks_of is None:
         return _standard.encode(value)
     try:

@@ -127,8 +127,8 @@ def _write_standard(
 ) -> bytes:
     """Return a call as JSON in UTF-8.
 
-    The standard encoder takes as long for the outermost object as for all others, so only the
-    objects inside it are passed to the encoder.
+    The standard encoder spends as much time on the outermost object as on all others together, so
+    only the objects inside it are passed to the encoder.
     """
     user = "" if user_id is None else f',"userId":{quote(user_id)}'
     if anonymous_id is not None:

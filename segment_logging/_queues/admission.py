@@ -42,6 +42,9 @@ class Admission:
     def enqueue(self, record: Any) -> bool:
         """Put an encoded message into the queue. If there is no room, wait or drop the message.
 
+        Args:
+            record: the encoded message. `logging.handlers.QueueHandler` gives it this name.
+
         Returns:
             False if the message was dropped.
         """

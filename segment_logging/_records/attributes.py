@@ -3,7 +3,8 @@
 The caller's `extra` and the attributes that other code sets on a record all end up in its
 `__dict__`. They can only be told apart by name. Names that are not the caller's are those that
 every LogRecord has, those that the program's record factory sets on every record, and those that
-tracing libraries and cloud loggers are known to set.
+tracing libraries and cloud loggers are known to set. Of this package's own names, a factory may set
+values for events, such as the user id, but they do not make a record an event.
 """
 
 from __future__ import annotations

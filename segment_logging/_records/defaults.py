@@ -17,7 +17,7 @@ from .page import page_query_of
 LIBRARY = {"library": {"name": "segment-logging", "version": __version__}}
 """The part of every message's context that names the library that sent it."""
 
-_MOST_READERS = 8  # that keep something on one identity
+_MOST_READERS = 8  # handlers whose encoded context is kept on one identity
 
 
 Copy = Callable[[dict[str, Any], str], dict[str, Any]]

@@ -26,8 +26,8 @@ class Kind:
     Attributes:
         call_type: the call's type.
         given: the names of the fields that the event has, and of the bindings on its record.
-        is_told: whether `type` determines the call. Otherwise, its fields do, and none of those
-            may be None.
+        is_told: whether `type` determines the call. Otherwise, its fields do, and if one of those
+            is None, the reference decides.
         loose: the names of the extras that become properties or traits.
         foreign: those of them that are fields of other calls. None counts as absent.
         repeated: those of them in which structlog may repeat values of the record.
@@ -87,20 +87,25 @@ def kind_of(
     others = [name for name in names if name not in own]
     moved = {name for name in ("group_id", "traits") if name in others}
     loose = tuple(name for name in others if name not in moved and (include_extras or name in KEYS))
+    if call_type == "alias":
+        loose = ()
+    repeated = tuple(name for name in REPEATED if name in others)
     if (
         not fields
         or _NEEDED.get(call_type) not in (None, *own)
         or not {"type", "segment", "extra"}.isdisjoint(names)
         or any(type(name) is not str for name in names)
+        # Whether structlog rendered the time depends on values at which nobody looks otherwise.
+        or ("level" in repeated and "timestamp" in own and not loose)
     ):
         return None
     return Kind(
         call_type=call_type,
         given=own,
         is_told=told,
-        loose=() if call_type == "alias" else loose,
+        loose=loose,
         foreign=tuple(name for name in loose if name in KEYS),
-        repeated=tuple(name for name in REPEATED if name in others),
+        repeated=repeated,
         group_id_in_context="group_id" in moved,
         traits_in_context="traits" in moved,
     )

@@ -141,7 +141,8 @@ class RecordReader:
         """
         if written is not None:
             return self.sent(written)
-        fields = fields or self.fields_of(record)
+        if fields is None:
+            fields = self.fields_of(record)
         return None if fields is None else self.line_of(record, fields)
 
     def line_of(self, record: logging.LogRecord, fields: dict[str, Any]) -> bytes | None:

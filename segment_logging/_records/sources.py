@@ -1,7 +1,7 @@
 """Where a writer finds the extras and the text of records from structlog and loguru.
 
 Which fields are the caller's follows from their names and their order, as in `dialects`, which is
-the reference. So that is found out once for each set of names. Pure.
+the reference. It is therefore determined once for each sequence of names. Pure.
 """
 
 from __future__ import annotations

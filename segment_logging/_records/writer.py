@@ -1,8 +1,8 @@
 """Write an ordinary event, in one pass over its values.
 
-`Mapper.form_of` and `encode` are the reference. A writer has the same result for ordinary values.
-It returns None or raises an exception for all other values, and for everything that is refused.
-The reference then decides.
+`RecordReader.fields_of` and `line_of` are the reference. A writer has the same result for ordinary
+values. It returns None or raises an exception for all other values, and for everything that is
+refused. The reference then decides.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class UnusualError(ValueError):
     """The reference has to decide."""
 
 
-def writer_of(  # noqa: PLR0915  # as one function, because each call would cost 2 % of an event
+def new_writer(  # noqa: PLR0915  # one function, as each further call costs 2 % of an event
     kind: Kind,
     defaults: Defaults,
     wants: Wants | None,
@@ -58,7 +58,7 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
         defaults: the handler's defaults.
         wants: decides whether to send the event; None if all are sent.
         is_nested: whether the extras are not the record's attributes.
-        flat: if so, returns the extras; None if they are the dict `segment`.
+        flat: if so, returns those extras; None means that they are the dict `segment`.
         text: returns the record's message; None if it is `record.msg`.
     """
     # Each event pays for every call and every look-up. So whatever is constant is a local name, and
@@ -77,9 +77,10 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
     has_timestamp, has_message_id = "timestamp" in given, "message_id" in given
     put_together, finish = defaults.encoder.put_together, defaults.encoder.finish
 
-    def write(record: logging.LogRecord, extras: Extras, message_id: str) -> Any:
+    def write(record: logging.LogRecord, attributes: Extras, message_id: str) -> Any:
+        extras = attributes
         if is_nested:
-            extras = extras["segment"] if flat is None else flat(record, extras)
+            extras = attributes["segment"] if flat is None else flat(record, attributes)
 
         # Its name, or what its type requires instead.
         title: Any = record.msg if title_of is None else title_of(record, extras)
@@ -122,7 +123,7 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
             content = content_of(record, extras)
         integrations = None if integrations_of is None else integrations_of(extras)
         context = lower.written if upper is None else with_own(lower, upper)
-        if copy is not None:
+        if copy is not None:  # for `before_send`, or without what is redacted
             content = None if content is None else copy(content, object_name)
             context = copy(context, "context") if type(context) is dict else context
             integrations = None if integrations is None else copy(integrations, "integrations")
@@ -133,7 +134,7 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
         category = None if category_of is None else category_of(extras)
         if wants is not None and not wants(call_type, title, user_id or anonymous_id):
             return UNWANTED
-        line = put_together(
+        written = put_together(
             call_type,
             title_key,
             object_name,
@@ -148,8 +149,9 @@ def writer_of(  # noqa: PLR0915  # as one function, because each call would cost
             integrations,
         )
         if finish is not None:
-            line = finish(line)
-        return line if len(line) <= MAX_MESSAGE_BYTES else None
+            written = finish(written)
+        # A dict has few keys: its size is checked once it is encoded.
+        return written if len(written) <= MAX_MESSAGE_BYTES else None
 
     return write
 

@@ -1,4 +1,4 @@
-"""Find the writer of a record, which is made once for each set of attribute names.
+"""Find the writer of a record, which is made once for each sequence of attribute names.
 
 Records from the same place in a program have the same attributes in the same order, so one look-up
 finds out whether a record is an event, and how it is written. Record factories, filters and
@@ -18,13 +18,13 @@ from .attributes import ExtraNames
 from .defaults import Defaults
 from .kinds import kind_of
 from .sources import Source, of_loguru, of_structlog
-from .writer import Wants, Writer, writer_of
+from .writer import Wants, Writer, new_writer
 
+# A program has a few dozen kinds of records, and a writer takes about 2 KB. If the program makes up
+# names, the first writers are made at once, and later ones only for names that come again.
 _MADE_AT_ONCE = 100
 _MOST_WRITERS = 500
 _MOST_MET = 1000
-# A program has a few dozen kinds of records. If it makes up names, the first writers are made at
-# once, and later ones only for names that come again. A writer takes about 2 KB.
 
 
 def not_an_event(record: logging.LogRecord, extras: Mapping[str, Any], message_id: str) -> None:
@@ -203,7 +203,9 @@ class Writers:
             if type(nested) is not dict:
                 return unusual
             found = table.get((*nested,)) or self._meet(table, (*nested,), make)
-            return found.choose(nested) if type(found) is _Choice else found
+            if type(found) is not _Choice:
+                return found
+            return found.choose(nested if "type" in nested else attributes)
 
         return _Choice(choose)
 
@@ -229,4 +231,4 @@ class Writers:
         kind = kind_of(names, call_type, include_extras=self._include_extras)
         if kind is None:
             return unusual
-        return writer_of(kind, self._defaults, self._wants, **nesting)
+        return new_writer(kind, self._defaults, self._wants, **nesting)

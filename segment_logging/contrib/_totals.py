@@ -50,7 +50,12 @@ METRICS = (
     Metric(
         "messages.pending", "Messages that are not settled.", "{message}", ("pending",), False
     ),
-    Metric("records.ignored", "Records that were not events.", "{record}", ("ignored",)),
+    Metric(
+        "records.ignored",
+        "Records that were not events, or that the options excluded.",
+        "{record}",
+        ("ignored",),
+    ),
     Metric("batches", "Requests that were answered with a 2xx.", "{batch}", ("batches",)),
     Metric("retries", "Attempts after the first.", "{attempt}", ("retried",)),
 )  # fmt: skip

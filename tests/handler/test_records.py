@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from logging.handlers import QueueHandler
 from typing import Any
+from unittest import mock
 
 from segment_logging import Counts, SegmentHandler, Track
 from segment_logging.testing import FakeClient
@@ -113,8 +114,10 @@ class TestRecords(HandlerTest):
         client = FakeClient()
         handler = self.handler_of(client)
         self.log(handler, 3)
+        with mock.patch.object(handler, "_open", side_effect=AssertionError):  # takes a lock
+            self.log(handler, 1)
         self.assertTrue(handler.drain(5))
-        self.assertEqual(len(client.messages), 3)
+        self.assertEqual(len(client.messages), 4)
 
     def test_of_another_process(self) -> None:
         """Records that arrive from another process over a socket or a queue are delivered."""

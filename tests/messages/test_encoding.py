@@ -311,6 +311,20 @@ print(json.dumps([encoding.encode(value).decode() for value, _ in KINDS]))
         for text, (value, _) in zip(written, KINDS, strict=True):
             self.assertEqual(decode(text), decode(encode(value)), repr(value)[:60])
 
+    def test_old_orjson(self) -> None:
+        """An orjson that is too old, which the program has for something else, is not used."""
+        written = run_python(
+            """
+import sys, types
+sys.modules["orjson"] = types.SimpleNamespace(__version__="3.8.3", dumps=None)
+import json, logging
+from segment_logging._messages import encoding, lines
+assert encoding.encode_fast is None and lines.FAST is None
+print(json.dumps(encoding.encode({"a": 1}).decode()))
+"""
+        )
+        self.assertEqual(written, '{"a":1}')
+
     json_values = st.recursive(
         st.none()
         | st.booleans()

@@ -85,7 +85,9 @@ objects = _rare(
     *ODD,
 )
 moments = _rare(
-    st.sampled_from([datetime(2026, 11, 23, tzinfo=UTC), "2026-11-23T08:00:00Z", 1e9]), *ODD
+    st.sampled_from([datetime(2026, 11, 23, tzinfo=UTC), "2026-11-23T08:00:00Z", 1e9]),
+    "2026-11-23 08:00:00",
+    *ODD,
 )
 contexts_of_events = objects | st.builds(lambda page: {"page": page}, pages)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {

@@ -9,6 +9,7 @@ import logging
 import pickle
 import sys
 import unittest
+from collections import Counter
 from typing import Any
 
 from typing_extensions import override
@@ -22,7 +23,7 @@ from segment_logging._records.writers import not_an_event, unusual
 from segment_logging.contrib.visitor import Visitor
 from segment_logging.testing import FakeClient
 from tests.builders import a_record, message_of, messages_of
-from tests.records.differential import run
+from tests.records.differential import compare, run
 from tests.records.test_mapping import record_factory
 
 
@@ -31,6 +32,29 @@ class TestSameResults(unittest.TestCase):
         """A writer's result is the reference's, whatever is logged and whatever the options are."""
         ways = run(1_200, is_repeatable=True)
         self.assertGreater(ways["written"], ways["all"] / 10)
+
+    def test_rendered_time(self) -> None:
+        """A time that structlog rendered is left out, whether or not extras are sent."""
+        for kept in (True, False):
+            reader = RecordReader(RecordOptions(include_extras=kept))
+            for extra in ({"properties": {"plan": "pro"}}, {"previous_id": "a"}):
+                rendered = {"level": "info", "timestamp": "2026-11-23 08:00:00"}
+                record = a_record(extra={"user_id": "u", **extra, **rendered})
+                compare(reader, record, Counter())
+                fields = reader.fields_of(record)
+                line = reader.line_of(record, fields) if fields else None
+                self.assertNotIn(b"2026-11-23", line or b"")
+
+    def test_type_around_nested_extras(self) -> None:
+        """A `type` beside nested extras decides like one among them."""
+        reader = RecordReader(RecordOptions())
+        kinds = [
+            reader.writer_of(a_record(extra={"type": name, "segment": {"user_id": "u"}}))
+            for name in ("page", "track", "page")
+        ]
+        self.assertIs(kinds[0], kinds[2])
+        self.assertNotIn(unusual, kinds)
+        self.assertIsNot(kinds[0], kinds[1])
 
 
 class TestWriters(unittest.TestCase):
