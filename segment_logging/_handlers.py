@@ -162,6 +162,8 @@ async def drain_async(timeout: float | None = None) -> bool:
         return await _drain(None)
     deadline = monotonic() + timeout
     _look_into_journals()
+    for one in shutdown.pipelines():
+        one.draining.look_again()
     return await _drain(lambda: deadline)
 
 

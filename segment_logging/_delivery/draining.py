@@ -58,7 +58,13 @@ class Draining:
             backlog: whether to wait for messages left by earlier processes, too.
         """
         deadline = monotonic() + timeout
+        if backlog:
+            self.look_again()
         return self.until_answered(lambda: deadline, backlog=backlog)
+
+    def look_again(self) -> None:
+        """Have a wait for messages of earlier processes include those that have just ended."""
+        self._queue.look_again()
 
     def flush(self, until: Until | None = None) -> bool:
         """Wait until all messages accepted so far are settled.

@@ -223,6 +223,9 @@ class Sealing:
             sleep(_PAUSE)
         return True
 
+    def look_again(self) -> None:
+        """Do nothing, because another process delivers."""
+
     def flush(self, until: Callable[[], float] | None = None) -> bool:
         """Seal everything, without waiting for a disk that takes no messages."""
         return self.drain(0.0)

@@ -52,6 +52,9 @@ class MemoryQueue:
         self._left_over: bytes | None = None  # taken from the lines, but did not fit the batch
         self._outgoing = Outgoing()
 
+    def look_again(self) -> None:
+        pass
+
     def put(self, line: bytes) -> bool:
         size_bytes = len(line)
         if (

@@ -79,6 +79,9 @@ class MessageQueue(Protocol):
     def has_full_batch(self) -> bool:
         """Whether the next batch is already full, so that there is no point in waiting."""
 
+    def look_again(self) -> None:
+        """Have the thread look for messages of dead processes before `has_backlog` is False."""
+
     @property
     def has_backlog(self) -> bool:
         """Whether messages from a dead process may be waiting in this queue."""

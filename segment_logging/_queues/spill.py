@@ -99,6 +99,9 @@ class SpillingQueue:
     def has_full_batch(self) -> bool:
         return self._journal.has_full_batch or self._memory.has_full_batch
 
+    def look_again(self) -> None:
+        self._journal.look_again()
+
     @property
     def has_backlog(self) -> bool:
         return self._journal.has_backlog

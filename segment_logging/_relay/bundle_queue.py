@@ -83,6 +83,9 @@ class BundleQueue:
         """Let no more batches be taken. Bundles that wait return to the broker."""
         self._is_closed = True
 
+    def look_again(self) -> None:
+        pass
+
     def put(self, line: bytes) -> bool:
         """Refuse a message, because only the broker adds messages."""
         return False

@@ -8,7 +8,8 @@ anonymous id from analytics.js, the user's id, and the visitor's address, browse
 page. Background tasks and `asyncio.to_thread` count as part of the request.
 
 When the server stops, everything is delivered before the server is told that the application has
-shut down. For applications without the middleware, `lifespan` does the same:
+shut down, including what cancelled requests log. For applications without the middleware,
+`lifespan` delivers what was logged until then:
 
     app = FastAPI(lifespan=lifespan)
 """
@@ -22,7 +23,7 @@ from typing import Any
 from .._handlers import drain_at_end
 from .._identity.binding import only_identity
 from .._identity.who import KnownIdentity
-from ._lifespans import Application, Lifespan, Receive, Scope, Send
+from ._lifespans import Application, Lifespan, OpenRequests, Receive, Scope, Send
 from .headers import NAMES
 from .proxies import TrustedProxies
 from .visitor import Request, Visitor, check_user_id
@@ -70,17 +71,22 @@ class SegmentMiddleware:
         self.app = app
         self._user_id = user_id or starlette_user_id
         self._proxies = TrustedProxies(trusted_proxies)
+        self._requests = OpenRequests()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await Lifespan(receive, send).run(self.app, scope)
+            await Lifespan(receive, send, self._requests).run(self.app, scope)
             return
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         visitor = Visitor(lambda: self._user_id(scope), lambda: _identify(scope, self._proxies))
-        with only_identity(visitor):
-            await self.app(scope, receive, send)
+        self._requests.number += 1
+        try:
+            with only_identity(visitor):
+                await self.app(scope, receive, send)
+        finally:
+            self._requests.end_one()
 
 
 @asynccontextmanager

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
 import time
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from typing_extensions import override
 
+import segment_logging
+from segment_logging import SegmentHandler
 from segment_logging.collector import Answer, Collector, Request
 
+from ..builders import a_record
 from ..servers import dead_host, mute_server
-from .programs import Program, deliver_journal, numbers_in, run_program
+from .programs import WRITE_KEY, Program, deliver_journal, numbers_in, run_program
 
 LOG_AND_WAIT = """
 for number in range({count}):
@@ -243,6 +248,24 @@ print("logged", flush=True)
             host=self.collector.url,
         )
         self.assertEqual(printed, "True 3")
+
+    def test_drain_while_others_die(self) -> None:
+        """`drain` and `drain_async` with a time deliver messages of a process that has just died,
+        although the handler has looked for such messages shortly before."""
+        handler = SegmentHandler(WRITE_KEY, journal=self.journal, host=self.collector.url)
+        self.addCleanup(handler.close)
+        handler.handle(a_record(extra={"user_id": "u-17", "properties": {"number": 3}}))
+        self.assertTrue(handler.drain(20))
+        ways: tuple[Callable[[], bool], ...] = (
+            lambda: handler.drain(20),
+            lambda: segment_logging.drain(20),
+            lambda: asyncio.run(segment_logging.drain_async(20)),
+        )
+        for drain in ways:
+            self.collector.clear()
+            self.kill_after(LOG_AND_WAIT.format(count=3), host=dead_host())
+            self.assertTrue(drain())
+            self.assertEqual(numbers_in(self.collector), [0, 1, 2])
 
     def test_closed_in_an_outage_and_opened_again(self) -> None:
         """A handler that is closed in an outage and used again later delivers all messages."""

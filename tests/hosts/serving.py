@@ -57,11 +57,13 @@ class Server:
         port: the port that it listens on.
 
     Attributes:
+        port: the port.
         answers: the bodies of all answers so far.
     """
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process = process
+        self.port = port
         self._url = f"http://127.0.0.1:{port}/"
         self.answers: list[str] = []
 

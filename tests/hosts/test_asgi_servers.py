@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import unittest
 from collections.abc import Callable
 
@@ -48,6 +49,39 @@ app = Starlette(lifespan=lifespan)
 app.mount("/", answer)
 """
 
+CANCELLED = """
+import asyncio
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from segment_logging.contrib.asgi import SegmentMiddleware
+
+attach(flush_interval=30)
+
+
+async def index(request):
+    return PlainTextResponse("ok")
+
+
+async def hang(request):
+    try:
+        await asyncio.sleep(60)
+    finally:
+        {cleanup}
+        log("Cancelled")
+
+
+async def pass_on(request, call_next):
+    return await call_next(request)
+
+
+app = Starlette(routes=[Route("/", index), Route("/hang", hang)])
+{middleware}
+app.add_middleware(SegmentMiddleware)
+"""
+"""An application whose requests end with an event, if they are cancelled."""
+
 UVICORN = ("-m", "uvicorn", "--port=PORT", "--log-level=error", "program:app")
 HYPERCORN = ("-m", "hypercorn", "--bind=127.0.0.1:PORT", "program:app")
 COMMANDS = {
@@ -87,6 +121,36 @@ class TestUvicorn(AsgiTest):
             with self.subTest(name):
                 self.start_over()
                 self.assert_all_arrive(*command)
+
+    @needs("starlette")
+    def test_cancelled_requests(self) -> None:
+        """What requests log while the server cancels them arrives."""
+        for cleanup, middleware in (
+            ("pass", "app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)"),
+            ("await asyncio.sleep(0.1)", ""),
+        ):
+            with self.subTest(cleanup):
+                self.start_over()
+                self.cancel_some(CANCELLED.format(cleanup=cleanup, middleware=middleware))
+
+    def cancel_some(self, program: str) -> None:
+        clients: list[socket.socket] = []
+
+        def open_some(server: Server) -> None:
+            for _ in range(6):
+                client = socket.create_connection(("127.0.0.1", server.port))
+                client.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                clients.append(client)
+            for _ in range(2):
+                server.get()
+
+        command = (*UVICORN, "--timeout-graceful-shutdown=1")
+        try:
+            done = self.serve(program, command, visit=open_some)
+        finally:
+            for client in clients:
+                client.close()
+        self.assert_arrived(done, Cancelled=6)
 
     def test_losses_are_reported(self) -> None:
         """If Segment cannot be reached, it is said how many messages are lost, or remain in the

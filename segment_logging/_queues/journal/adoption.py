@@ -46,8 +46,6 @@ class Adoption:
         self._unsettled: dict[str, Adopted] = {}
         self._collected = Collection(LANE)
         self._pending: set[str] = set()  # all directories in the above
-        self.has_looked = False
-        """Whether the directories were listed since the last release."""
         self._unread: set[str] = set()  # directories with something that cannot be read
         self._reported: set[str] = set()  # paths of what cannot be read or removed
         self._left: set[str] = set()  # directories with nothing but files that were sent
@@ -87,7 +85,6 @@ class Adoption:
             self.accepted -= self._expected.pop(name)
         if self._lock >= 0:
             self._add(found, own)
-        self.has_looked = True  # last, because others go by it
         self._close_if_done()
 
     def _add(self, found: list[str], own: set[str]) -> None:
@@ -258,7 +255,6 @@ class Adoption:
         self._unsettled.clear()
         self._collected = Collection(LANE)
         self._close()
-        self.has_looked = False
 
     def _close_if_done(self) -> None:
         """Release the lock once everything is settled."""
@@ -297,4 +293,4 @@ class Adoption:
     @property
     def has_backlog(self) -> bool:
         """Whether something is left to send, as far as is known, or cannot be read."""
-        return not self.has_looked or bool(self._pending) or bool(self._unread)
+        return bool(self._pending) or bool(self._unread)

@@ -79,6 +79,9 @@ class Inbox:
 
     # The listener's side. -----------------------------------------------------------------------
 
+    def look_again(self) -> None:
+        pass  # it looks several times a second
+
     def put(self, line: bytes) -> bool:
         return False
 

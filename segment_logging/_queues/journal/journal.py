@@ -72,6 +72,7 @@ class Journal:
         self._collected = Collection(_OWN)
         self._unread: list[JournalFile] = []  # own files that cannot be read now
         self._is_turn_of_adopted = True
+        self._wanted_look, self._last_look = 1, 0  # numbers of looks for dead processes
         self.lost = 0
         """How many messages were in files that somebody removed or damaged."""
 
@@ -203,12 +204,17 @@ class Journal:
         with self._writer.lock:
             self._writer.sealed.extendleft(reversed(self._unread))
             self._unread.clear()
+        this_look = self._wanted_look
         self.adoption.look_around(self._writer.directory_names)
+        self._last_look = this_look  # last, because others go by it
+
+    def look_again(self) -> None:
+        self._wanted_look += 1
 
     @property
     def wants_to_look(self) -> bool:
-        """Whether nobody has looked since the last release."""
-        return not self.adoption.has_looked
+        """Whether nobody has looked since the last release, or since a caller asked for it."""
+        return self._last_look < self._wanted_look
 
     def release(self) -> None:
         """Release the directory, for whoever delivers what is left in it."""
@@ -223,6 +229,7 @@ class Journal:
                 self.adoption.expect(os.path.basename(directory.path), left)
                 self._writer.written -= left
         self.adoption.release()
+        self.look_again()
         if directory is not None:
             directory.give_up()
             self.place.tidy()
@@ -257,7 +264,7 @@ class Journal:
 
     @property
     def has_backlog(self) -> bool:
-        return self.adoption.has_backlog
+        return self.wants_to_look or self.adoption.has_backlog
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:
