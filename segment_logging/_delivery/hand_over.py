@@ -20,7 +20,7 @@ from .._process.threads import OneThread, sleep
 from .._queues.admission import Admission
 from .._queues.journal.outbox import Outbox
 from .._queues.journal.place import Place, trust_in
-from .._reports import CountReports, Reporter, counted, say, were
+from .._reports import CountReports, Reporter, counted, report, say, were
 from ..errors import InvalidMessage
 from .abandoned import Abandoned
 from .counts import Counts
@@ -155,9 +155,9 @@ class HandOver:
 
     def tell_unfinished(self) -> None:
         """Report messages that could not be written, because the process may end by a signal."""
-        self._tell_losses(at_last=False)
+        self._tell_losses(at_last=False, through=report)
 
-    def _tell_losses(self, *, at_last: bool) -> None:
+    def _tell_losses(self, *, at_last: bool, through: Callable[[str], None] = say) -> None:
         self._overflowed.write_out()
         self._reporter.catch_up(at_last=True)
         self._drops.report_at_end(self._admission.dropped, at_last=at_last)
@@ -169,7 +169,7 @@ class HandOver:
             way_out = "end threads that log before the process ends"
             if trouble is not None:
                 way_out = place.way_out_of(trouble)
-            say(
+            through(
                 f"{counted(lost, 'message')} could not be written to the journal in "
                 f"{place.live_path} before the process ended, and "
                 f"{'is' if lost == 1 else 'are'} lost ({why}): {way_out}"

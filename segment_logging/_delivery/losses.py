@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._options.delivery import DeliveryOptions
 from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
-from .._reports import CountReports, counted, say, were
+from .._reports import CountReports, counted, report, say, were
 from ..errors import SegmentError
 from .overflowed import advice_on_room
 
@@ -59,6 +61,7 @@ class Losses:
         """Report what is not delivered when an application shuts down.
 
         Some servers then end the process by a signal, so that there is no chance to report later.
+        Logging still works at this time, so this goes to the logger, like other reports.
 
         Args:
             pending: how many messages are not settled.
@@ -68,24 +71,34 @@ class Losses:
         lost = self._queue.perishable
         if _is_news(lost, self._said_lost):
             when = "not delivered when the application shut down"
-            self._tell_lost(lost, when, "lost if the process ends now", trouble)
-        self._tell_kept(pending - lost)
+            self._tell_lost(lost, when, "lost if the process ends now", trouble, through=report)
+        self._tell_kept(pending - lost, through=report)
 
-    def _tell_lost(self, lost: int, when: str, fate: str, trouble: SegmentError | None) -> None:
+    def _tell_lost(
+        self,
+        lost: int,
+        when: str,
+        fate: str,
+        trouble: SegmentError | None,
+        *,
+        through: Callable[[str], None] = say,
+    ) -> None:
         self._said_lost = lost
-        say(
+        through(
             f"{counted(lost, 'message')} {were(lost)} {when}, and {'is' if lost == 1 else 'are'} "
             f"{fate} ({trouble or 'no answer in time'}): raise shutdown_timeout "
             f"({self._options.shutdown_timeout:g} s){self._other_way}"
         )
 
-    def _tell_kept(self, kept: int, *, at_last: bool = False) -> None:
+    def _tell_kept(
+        self, kept: int, *, at_last: bool = False, through: Callable[[str], None] = say
+    ) -> None:
         if self._queue.kept_in is None or not _is_news(kept, self._said_kept, at_last=at_last):
             return
         self._said_kept = kept
         # Earlier processes may have left more, which was not read yet.
         at_least = "at least " if self._queue.has_backlog else ""
-        say(
+        through(
             f"{at_least}{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
             f"{self._queue.kept_in}: the next process that uses it with the same write key will "
             f"deliver {'it' if kept == 1 else 'them'}"

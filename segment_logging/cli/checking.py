@@ -23,6 +23,7 @@ from .logging_checks import checks_of_logging
 from .network_checks import check_connection, check_region, check_write_key, send_test_event
 from .option_checks import check_options
 from .place_checks import check_journal, check_other_keys, check_workers
+from .structlog_checks import checks_of_structlog
 
 NAME = "check"
 SUMMARY = "find out why events do not arrive"
@@ -88,6 +89,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
         yield from about_loading
         if not any(finding.grade == "problem" for finding in about_loading):
             yield from checks_of_logging(options.app)
+            yield from checks_of_structlog()
         handlers = [one for one in live_handlers() if id(one) not in before]
     else:
         yield Finding("note", "loggers", "no application was given, so no logger was checked: pass "

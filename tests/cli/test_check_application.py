@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unittest
+from importlib.util import find_spec
 from textwrap import dedent
 
 from tests.cli.checks import BEGINNING, KEY, CheckCase
@@ -140,6 +141,38 @@ class TestLoggers(ApplicationCase):
         self.assertIn("note     loggers: no application was given, so no logger was checked", out)
         (self.directory / "app.py").write_text(BEGINNING + "log.addHandler(handler)")
         self.assertNotIn("no application", self.check("--app", "app:log", "--no-event")[1])
+
+    @unittest.skipUnless(find_spec("structlog"), "needs structlog")
+    def test_structlog(self) -> None:
+        """What is noted about structlog's configuration, for each common mistake."""
+        good = {
+            "processors": "[ProcessorFormatter.wrap_for_formatter]",
+            "logger_factory": "stdlib.LoggerFactory()",
+            "wrapper_class": "stdlib.BoundLogger",
+        }
+        formats = "[stdlib.PositionalArgumentsFormatter(), ProcessorFormatter.wrap_for_formatter]"
+        for mistake, noted in (
+            ({}, None),
+            ({"logger_factory": "structlog.PrintLoggerFactory()"}, "is PrintLoggerFactory, so no"),
+            ({"processors": "[structlog.processors.JSONRenderer()]"}, "JSONRenderer is the last"),
+            ({"processors": formats}, "PositionalArgumentsFormatter formats the text before"),
+            ({"wrapper_class": "structlog.make_filtering_bound_logger(20)"}, "wrapper_class is"),
+        ):
+            options = ", ".join(f"{key}={value}" for key, value in {**good, **mistake}.items())
+            with self.subTest(noted):
+                notes = self.notes_of_app(f"""
+                import structlog
+                from structlog import stdlib
+                from structlog.stdlib import ProcessorFormatter
+                structlog.configure({options})
+                log.addHandler(handler)
+                """)
+                if noted is None:
+                    self.assertNotIn("structlog", notes)
+                else:
+                    self.assertIn(noted, notes["structlog"])
+        notes = self.notes_of_app("import structlog\nlog.addHandler(handler)")
+        self.assertNotIn("structlog", notes)
 
 
 class TestLoading(ApplicationCase):

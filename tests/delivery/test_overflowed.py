@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 import unittest
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 
 from typing_extensions import override
 
 from segment_logging import Batch, Message, SegmentError, SegmentHandler
 from segment_logging._delivery.abandoned import Abandoned
+from segment_logging._delivery.hand_over import HandOver
 from segment_logging._delivery.losses import Losses
 from segment_logging._delivery.overflowed import Overflowed, advice_on_room
 from segment_logging._options.delivery import DeliveryOptions
@@ -179,6 +182,42 @@ class TestAdvice(unittest.TestCase):
                     tell(losses, 1, None)
                     self.assertIn(f"1 message was not delivered {when}", stderr.getvalue())
                     self.assertIn(f"raise shutdown_timeout (5 s){way}", stderr.getvalue())
+
+    def test_shutdown_of_an_application(self) -> None:
+        """Logging still works when an application shuts down, so what is lost or remains in the
+        journal is logged then. At the exit, it is printed, because logging may be shut down."""
+        for perishable, kept_in in ((1, None), (0, "the journal")):
+            queue: Any = SimpleNamespace(perishable=perishable, kept_in=kept_in, has_backlog=False)
+            admission: Any = SimpleNamespace(dropped=0)
+            for tell, is_logged in ((Losses.foretell, True), (Losses.tell, False)):
+                losses = Losses(queue, admission, DeliveryOptions())
+                with self.subTest(kept_in, is_logged=is_logged):
+                    with (
+                        redirect_stderr(io.StringIO()) as stderr,
+                        self.assertLogs("segment_logging") as logs,
+                    ):
+                        logging.getLogger("segment_logging").warning("another report")
+                        tell(losses, 1, None)
+                    self.assertEqual(len(logs.records), 1 + is_logged)
+                    self.assertEqual(stderr.getvalue() == "", is_logged)
+
+    def test_shutdown_with_another_deliverer(self) -> None:
+        """With deliver=False, too, what could not be written is logged if an application shuts
+        down."""
+        with TemporaryDirectory() as folder:
+            hand_over = HandOver(DeliveryOptions(journal=folder, deliver=False), "a-key")
+            self.addCleanup(hand_over.close)
+            unwritten = SimpleNamespace(
+                waiting=1, trouble=None, place=SimpleNamespace(live_path="live")
+            )
+            with (
+                patch.object(hand_over, "_outbox", unwritten),
+                redirect_stderr(io.StringIO()) as stderr,
+                self.assertLogs("segment_logging") as logs,
+            ):
+                hand_over.tell_unfinished()
+            self.assertIn("1 message could not be written", logs.records[0].getMessage())
+            self.assertEqual(stderr.getvalue(), "")
 
 
 class Letters:

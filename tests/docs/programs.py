@@ -107,6 +107,16 @@ assert asyncio.run(visit(app, "/pricing", {{}})) == 200
 assert asyncio.run(visit(api, "/orders", ada)) == 200
 assert asyncio.run(visit(api, "/invoices", ada)) == 200
 assert asyncio.run(visit(api, "/orders", {{}})) == 401
+uuid4 = lambda: "visitor-32"
+async def visit_anew():
+    server = httpx.ASGITransport(site)
+    async with httpx.AsyncClient(
+        transport=server, base_url="https://shop.example", cookies={{"consent": "analytics"}}
+    ) as browser:
+        return [await browser.get("/prices"), await browser.get("/prices")]
+first, second = asyncio.run(visit_anew())
+assert first.cookies["ajs_anonymous_id"] == "visitor-32", first.headers
+assert first.headers["cache-control"] == "no-store" and not second.cookies
 """
 
 WSGI = """
@@ -241,6 +251,8 @@ SURROUNDINGS = {
             PRICING,
             ("track", "Orders Viewed", "u-17"),
             ("track", "Invoices Viewed", "u-17"),
+            ("page", "Prices", "visitor-32"),
+            ("page", "Prices", "visitor-32"),
         ),
         needs=("fastapi", "httpx", "itsdangerous"),
     ),
@@ -263,6 +275,7 @@ SURROUNDINGS = {
             SIGNUP,
             ("track", "Paid %d", "u-17"),
             ("identify", None, "u-17"),
+            *[("track", "Invited", "u-17")] * 2,
             SIGNUP,
             ("track", "Plan Chosen", "u-17"),
         ),
