@@ -6,9 +6,12 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..._options.delivery import DeliveryOptions
+from ..._options.records import RecordOptions
+from ..._options.table import rows_of
 from ..._reports import report
 from ._small_batches import SmallBatches
 
@@ -81,6 +84,17 @@ class Settings:
     dead_letters: str | os.PathLike[str] | None = field(default=None, kw_only=True)
     region: str = field(default="us", kw_only=True)
 
+
+HANDLER_OPTIONS = frozenset(rows_of(DeliveryOptions, RecordOptions))
+"""The names of SegmentHandler's options."""
+
+SAME_AS: Mapping[str, str] = MappingProxyType({
+    "flush_interval": "upload_interval",
+    "max_attempts": "max_retries, which does not count the first attempt",
+    "max_queue_messages": "max_queue_size",
+    "oauth": "oauth_client_id, oauth_client_key and oauth_key_id",
+})  # fmt: skip
+"""Options of SegmentHandler, with the settings that take their place."""
 
 _UNLIMITED = 1 << 62
 
