@@ -51,10 +51,8 @@ class TestPage(unittest.TestCase):
         options = set(rows_of(DeliveryOptions, RecordOptions))
         self.assertEqual(sorted(named), sorted(options - of_settings - set(analytics._SETTINGS)))
         defaults = rows_of(DeliveryOptions)
-        self.assertIn(
-            f"{defaults['shutdown_timeout'].default:g} s and {defaults['max_shutdown'].default:g} s",
-            rows[0].others[0],
-        )
+        limits = (defaults[name].default for name in ("shutdown_timeout", "max_shutdown"))
+        self.assertIn(" and ".join(f"{limit:g} s" for limit in limits), rows[0].others[0])
         self.assertEqual(defaults["max_queue_bytes"].default, 64 << 20)
 
     def test_without_traits(self) -> None:
@@ -63,7 +61,9 @@ class TestPage(unittest.TestCase):
         logger.addHandler(SegmentHandler("key"))
         types = []
         for more in ({}, {"group_id": "g-3"}):
-            for marks in ({}, {"traits": {}}, {"type": "group" if more else "identify"}):
+            a_type = {"type": "group" if more else "identify"}
+            every: tuple[dict[str, Any], ...] = ({}, {"traits": {}}, a_type)
+            for marks in every:
                 with capture_segment() as captured:
                     logger.info("Joined", extra={"user_id": "u-17", **more, **marks})
                 types.append(captured[0].to_dict()["type"])

@@ -31,7 +31,7 @@ class Settings:
         debug: whether to log each call at DEBUG to the logger "segment", and to print that on
             stderr if the logger has no handler. The messages' contents are not logged.
         max_queue_size: the most messages that may wait; 0 means no limit.
-        send: whether to send anything. If False, calls are only checked.
+        send: whether to send anything. If False, calls are only checked, and captured in tests.
         on_error: called with the error and a list of the messages that are given up, as dicts.
         gzip: whether to compress requests.
         max_retries: how many times a failed request is repeated.
