@@ -23,8 +23,10 @@ class Counts:
             deliver.
         dead_lettered: messages that were abandoned. They are written to the `dead_letters` file if
             there is one.
-        dropped: messages that were lost because the queue was full or the process ended too soon.
-        pending: messages that are not yet settled.
+        dropped: messages that were lost because the queue was full, or because somebody removed
+            them from the journal.
+        pending: messages that are not yet settled. Without a journal, those that are pending when
+            the process ends are lost.
         ignored: records that were not events or that the options excluded.
         invalid: events that were refused because Segment would have dropped them.
         retried: attempts after the first.

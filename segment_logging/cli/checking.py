@@ -16,6 +16,7 @@ from .._reports import counted
 from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
+from .default_client import open_default_client
 from .findings import Finding
 from .journal_place import add_group_option
 from .loading import load
@@ -88,7 +89,10 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
         about_loading = load(options.app, options.logging_config)
         yield from about_loading
         if not any(finding.grade == "problem" for finding in about_loading):
-            yield from checks_of_logging(options.app)
+            about_client = list(open_default_client())
+            yield from about_client
+            if live_handlers() or not about_client:
+                yield from checks_of_logging(options.app)
             yield from checks_of_structlog()
         handlers = [one for one in live_handlers() if id(one) not in before]
     else:

@@ -101,6 +101,12 @@ class TestForbidSending(unittest.TestCase):
                     client.join()
                 self.assertEqual(server.requests, [])
 
+    def test_send(self) -> None:
+        """A client that sends nothing is no reason to complain."""
+        client = Client("key", "http://127.0.0.1:9", send=False)
+        with forbid_sending():
+            self.assertTrue(client.track("u-1", "Signup")[0])
+
     def test_captured(self) -> None:
         """Calls that are captured are not sent, in whichever way they would be."""
         for settings in WAYS:

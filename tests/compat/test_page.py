@@ -16,6 +16,7 @@ import segment.analytics
 
 from segment_logging import SegmentHandler
 from segment_logging._options.delivery import DeliveryOptions
+from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
 from segment_logging.compat import analytics
 from segment_logging.testing import capture_segment
@@ -37,6 +38,36 @@ class TestPage(unittest.TestCase):
         options = {"write_key", *rows_of(DeliveryOptions)}
         for row in rows:
             self.assertLessEqual(set(re.findall(r"`(\w+)`", row.others[0])), options)
+
+    def test_options_without_a_setting(self) -> None:
+        """The second table has every option of SegmentHandler that no setting is passed to."""
+        rows = rows_under(PAGE, "Options without a setting")
+        named = [name for row in rows for name in re.findall(r"`(\w+)`", row.first)]
+        of_settings = {
+            name
+            for row in rows_under(PAGE, "Settings")
+            for name in re.findall(r"`(\w+)`", row.others[0])
+        }
+        options = set(rows_of(DeliveryOptions, RecordOptions))
+        self.assertEqual(sorted(named), sorted(options - of_settings - set(analytics._SETTINGS)))
+        defaults = rows_of(DeliveryOptions)
+        limits = (defaults[name].default for name in ("shutdown_timeout", "max_shutdown"))
+        self.assertIn(" and ".join(f"{limit:g} s" for limit in limits), rows[0].others[0])
+        self.assertEqual(defaults["max_queue_bytes"].default, 64 << 20)
+
+    def test_without_traits(self) -> None:
+        """A logging call without traits is an identify or a group only if it says so."""
+        logger = logging.Logger("docs")
+        logger.addHandler(SegmentHandler("key"))
+        types = []
+        for more in ({}, {"group_id": "g-3"}):
+            a_type = {"type": "group" if more else "identify"}
+            every: tuple[dict[str, Any], ...] = ({}, {"traits": {}}, a_type)
+            for marks in every:
+                with capture_segment() as captured:
+                    logger.info("Joined", extra={"user_id": "u-17", **more, **marks})
+                types.append(captured[0].to_dict()["type"])
+        self.assertEqual(types, ["track", "identify", "identify", "track", "group", "group"])
 
     def test_calls(self) -> None:
         """Each logging call in the table sends the same message as the call that it replaces."""

@@ -25,7 +25,7 @@ from ..._client import http_client as _http_client  # noqa: F401
 from ..._delivery import pipeline as _pipeline  # noqa: F401
 from ..._reports import printable, report
 from ..._version import __version__ as __version__
-from ._settings import OnError, Settings
+from ._settings import HANDLER_OPTIONS, SAME_AS, OnError, Settings
 from ._unconfigured import Unconfigured
 from .client import Client as Client
 from .version import VERSION as VERSION
@@ -81,9 +81,18 @@ def _client() -> Client:
 def _tell_of_unknown() -> None:
     """Report assignments to settings that do not exist. They would have no effect."""
     for name in sorted(globals().keys() - _NAMES):
-        near = get_close_matches(name, _SETTINGS, n=1)
-        meant = f"did you mean {near[0]}?" if near else "remove it"
-        report(f"analytics: there is no setting {printable(name)}: {meant}")
+        report(f"analytics {_refusal_of(name)}")
+
+
+def _refusal_of(name: str) -> str:
+    """Return the text that says that there is no such setting, and what to do."""
+    has_none = f"has no setting {printable(name)}"
+    if name in SAME_AS:
+        return f"{has_none}: use {SAME_AS[name]}"
+    if name in HANDLER_OPTIONS:
+        return f"{has_none}: it is an option of SegmentHandler only"
+    near = get_close_matches(name, _SETTINGS, n=1)
+    return f"{has_none}: {f'did you mean {near[0]}?' if near else 'remove it'}"
 
 
 def _function(method: Callable[Concatenate[Client, P], R]) -> Callable[P, R]:

@@ -6,9 +6,12 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..._options.delivery import DeliveryOptions
+from ..._options.records import RecordOptions
+from ..._options.table import rows_of
 from ..._reports import report
 from ._small_batches import SmallBatches
 
@@ -28,7 +31,7 @@ class Settings:
         debug: whether to log each call at DEBUG to the logger "segment", and to print that on
             stderr if the logger has no handler. The messages' contents are not logged.
         max_queue_size: the most messages that may wait; 0 means no limit.
-        send: whether to send anything. If False, calls are only checked.
+        send: whether to send anything. If False, calls are only checked, and captured in tests.
         on_error: called with the error and a list of the messages that are given up, as dicts.
         gzip: whether to compress requests.
         max_retries: how many times a failed request is repeated.
@@ -81,6 +84,17 @@ class Settings:
     dead_letters: str | os.PathLike[str] | None = field(default=None, kw_only=True)
     region: str = field(default="us", kw_only=True)
 
+
+HANDLER_OPTIONS = frozenset(rows_of(DeliveryOptions, RecordOptions))
+"""The names of SegmentHandler's options."""
+
+SAME_AS: Mapping[str, str] = MappingProxyType({
+    "flush_interval": "upload_interval",
+    "max_attempts": "max_retries, which does not count the first attempt",
+    "max_queue_messages": "max_queue_size",
+    "oauth": "oauth_client_id, oauth_client_key and oauth_key_id",
+})  # fmt: skip
+"""Options of SegmentHandler, with the settings that take their place."""
 
 _UNLIMITED = 1 << 62
 

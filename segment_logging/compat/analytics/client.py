@@ -16,6 +16,7 @@ from ...errors import MessageTooLarge, SegmentError
 from ._calls import IDS, as_sent, message_of, record_of, require
 from ._handler import ClientHandler, Queue
 from ._settings import OnError, Settings, options_of
+from ._telling import is_telling, telling
 from .request import as_official
 
 Json = dict[str, Any]
@@ -195,7 +196,8 @@ class Client(Settings):
     def _enqueue(self, call_type: str, fields: Json) -> tuple[bool, Json]:
         message = message_of(call_type, fields)
         about = (call_type, message["messageId"])
-        if is_delivering():  # in `on_error`: another failure would call it again, and so on
+        # In `on_error`: another failure would call it again, and so on.
+        if is_delivering() or is_telling():
             self._reporter.each("in on_error", 1, _made_in_on_error)
             return False, message
         record = record_of(message)
@@ -219,7 +221,8 @@ class Client(Settings):
         """Tell the program about a refused message. Never raises into the caller of a call."""
         try:
             if self.on_error is not None:
-                self.on_error(error, batch)
+                with telling():
+                    self.on_error(error, batch)
         except Exception as fault:
             what = f"{type(fault).__name__} ({where(fault)})"
             self._reporter.once("on_error", f"analytics: on_error raised {what}: fix it")

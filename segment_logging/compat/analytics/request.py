@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from typing_extensions import override
+
 from ...errors import DeliveryError
 
 
@@ -11,19 +15,28 @@ class APIError(DeliveryError):
     `on_error` receives it, and in sync mode it is raised. If there was no answer at all, it is a
     `segment_logging.DeliveryError` instead, which is the base class of this one.
 
+    The arguments are those of the official class, so that tests can create one.
+
     Attributes:
         status: the HTTP status.
-        code: always "unknown". What the server said is in the message.
-        message: what happened, what the server said, and what to do.
-        response: always None.
+        code: a word for what happened. In the errors of this package, it is always "unknown".
+        message: what happened. In the errors of this package, this includes what the server said
+            and what to do.
+        response: what was passed. In the errors of this package, it is None.
     """
 
-    code = "unknown"
-    response = None
+    def __init__(
+        self, status: int, code: str, message: str, response: Any = None, **about: Any
+    ) -> None:
+        super().__init__(message, status=status, **about)
+        self.args = (status, code, message, response)  # copy and pickle pass them again
+        self.code = code
+        self.message = message
+        self.response = response
 
-    @property
-    def message(self) -> str:
-        return str(self)
+    @override
+    def __str__(self) -> str:
+        return f"[Segment] {self.code}: {self.message} ({self.status})"
 
 
 def as_official(error: BaseException) -> BaseException:
@@ -31,8 +44,9 @@ def as_official(error: BaseException) -> BaseException:
     if not isinstance(error, DeliveryError) or error.status is None:
         return error
     official = APIError(
+        error.status,
+        "unknown",
         str(error),
-        status=error.status,
         retry_after=error.retry_after,
         retryable=error.retryable,
         refused=error.refused,

@@ -1,0 +1,83 @@
+"""Tests for messages that are still waiting when the process ends during an outage."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.builders import PROJECT
+from tests.servers import dead_host, mute_server
+
+PROGRAM = """
+import atexit, logging, os, sys, time
+path = sys.argv[2]
+began = time.monotonic()
+def last():  # registered first, so it runs last
+    counts = segment_logging.counts()
+    print(json.dumps({
+        "waited": time.monotonic() - began, "letters": os.path.exists(path), "failed": failed,
+        "pending": counts.pending, "dropped": counts.dropped,
+        "dead_lettered": counts.dead_lettered,
+    }))
+import json
+atexit.register(last)
+import segment_logging
+failed = []
+handler = segment_logging.SegmentHandler(
+    "key", host=sys.argv[1], dead_letters=path, shutdown_timeout=1.0, **json.loads(sys.argv[3]),
+    on_error=lambda error, messages: failed.append(len(messages)),
+)
+log = logging.getLogger("shop")
+log.setLevel("INFO")
+log.addHandler(handler)
+log.info("Signup", extra={"user_id": "u-17"})
+if sys.argv[4] != "no flush":
+    handler.flush()
+    time.sleep(float(sys.argv[4]))
+began = time.monotonic()
+"""
+
+
+class TestLostAtExit(unittest.TestCase):
+    def exit(self, host: str, then: str = "no flush", **options: Any) -> dict[str, Any]:
+        with TemporaryDirectory() as directory:
+            done = subprocess.run(
+                [sys.executable, "-c", PROGRAM, host, str(Path(directory, "letters.jsonl")),
+                 json.dumps(options), then],
+                cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True,
+            )  # fmt: skip
+        self.said = done.stderr
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    def test_waiting(self) -> None:
+        """Messages that wait for another attempt are pending and lost, and not dead letters."""
+        result = self.exit(dead_host())
+        waited = result.pop("waited")
+        self.assertLess(waited, 3.0)
+        self.assertEqual(
+            result,
+            {"letters": False, "pending": 1, "dead_lettered": 0, "dropped": 0, "failed": []},
+        )
+        self.assertIn("1 message was not delivered before the process ended", self.said)
+
+    def test_after_the_attempts(self) -> None:
+        """After all attempts, they are dead letters."""
+        result = self.exit(dead_host(), max_attempts=2)
+        self.assertEqual((result["letters"], result["failed"]), (True, [1]))
+        self.assertEqual((result["pending"], result["dead_lettered"]), (0, 1))
+
+    def test_after_a_flush(self) -> None:
+        """After a flush that gave up, an exit does not wait, unless more than a second passed."""
+        with mute_server() as host:
+            self.assertLess(self.exit(host, "0")["waited"], 0.5)
+            self.assertGreater(self.exit(host, "1.2")["waited"], 0.9)
+
+
+if __name__ == "__main__":
+    unittest.main()
