@@ -75,7 +75,8 @@ class Service:
         with passed_to(self._on_signal), metrics_served(self._metrics_port, self._metrics):
             path = self._deliverers[0].place.path
             if not os.path.isdir(path):
-                print_line(f"{path} did not exist, and was created: check that the programs use it")
+                advice = "check that the programs use it"
+                print_line(f"{path} does not exist, so it is created: {advice}")
             self._look_around()
             for one in self._deliverers:
                 one.start()

@@ -32,12 +32,12 @@ class TestOtherUsers(CliCase):
         directory = self.shared()
         with Deliverer(directory, "--host", dead_host(), write_key="key") as deliverer:
             wait_until(lambda: "other users" in deliverer.stderr)
-            self.assertIn(f"{directory}/u{os.geteuid()} did not exist", deliverer.stdout)
+            self.assertIn(f"{directory}/u{os.geteuid()} does not exist, so", deliverer.stdout)
             self.assertIn(f"(u{os.geteuid() + 1})", deliverer.stderr)
             self.assertEqual(deliverer.end(), 0)
         with Deliverer(directory, "--host", dead_host(), write_key="key") as deliverer:
             self.assertEqual(deliverer.end(), 0)
-            self.assertNotIn("did not exist", deliverer.stdout)
+            self.assertNotIn("does not exist, so", deliverer.stdout)
 
     def test_directory_of_nobody(self) -> None:
         """They are also noticed if the directory itself is used, because nobody else may write."""
@@ -45,7 +45,7 @@ class TestOtherUsers(CliCase):
         directory.chmod(0o755)
         with Deliverer(directory, "--host", dead_host(), write_key="key") as deliverer:
             wait_until(lambda: "other users" in deliverer.stderr)
-            self.assertNotIn("did not exist", deliverer.stdout)
+            self.assertNotIn("does not exist, so", deliverer.stdout)
             self.assertEqual(deliverer.end(), 0)
 
     def test_empty(self) -> None:
