@@ -66,6 +66,7 @@ class Pipeline:
             write_key,
             policy=RetryPolicy(max_attempts=options.max_attempts),
             kept_in=self._queue.kept_in,
+            set_aside_in=self._queue.kept_in and f"the quarantine of {self._queue.kept_in}",
             dead_letters=letters_of(options),
             on_error=options.on_error,
         )

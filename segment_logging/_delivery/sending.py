@@ -34,6 +34,8 @@ class Sending:
         random: returns a number from 0 to 1, for the jitter.
         kept_in: where messages that cannot be delivered now are kept for later, for reports. None
             means that they become dead letters.
+        set_aside_in: where the files of batches are moved whose dead letters cannot be written, for
+            reports. None means `kept_in`.
         dead_letters: stores messages that are given up. If None, they are only counted.
         letters_name: what it stores them in, for reports.
         on_error: called with messages that are given up, if not None.
@@ -48,6 +50,7 @@ class Sending:
         policy: RetryPolicy,
         random: Callable[[], float] = _random,
         kept_in: str | None = None,
+        set_aside_in: str | None = None,
         dead_letters: Letters | None = None,
         letters_name: str = "the dead letters",
         on_error: OnError | None = None,
@@ -58,6 +61,7 @@ class Sending:
         self._policy = policy
         self._random = random
         self._kept_in = kept_in
+        self._set_aside_in = set_aside_in or kept_in
         self._has_letters = dead_letters is not None
         self._letters_name = letters_name
         self._reporter = Reporter(clock=clock)
@@ -128,7 +132,7 @@ class Sending:
         if self._has_letters and is_stored:
             outcome = f"written to {self._letters_name}"
         elif self._has_letters:
-            outcome = f"set aside in {self._kept_in}" if self._kept_in else "abandoned"
+            outcome = f"set aside in {self._set_aside_in}" if self._kept_in else "abandoned"
         else:
             outcome = "abandoned: set dead_letters or a journal to keep such messages"
         self._reporter.each(

@@ -199,12 +199,20 @@ def write_keys_in(path: str) -> list[str]:
     with open(path, "rb") as file:
         content = file.read(_MAX_KEY_FILE_BYTES + 1)
     lines = map(str.strip, content.decode(errors="replace").split("\n"))
-    keys = [line for line in lines if line and not line.startswith("#")]
+    numbered = enumerate(lines, 1)
+    keys = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not keys or len(content) > _MAX_KEY_FILE_BYTES:
         raise ConfigurationError(
             f"{path} does not contain write keys: write one on each line, and nothing else"
         )
-    return [str(write_key_of(key)) for key in keys]
+    return [_key_on_line(path, number, line) for number, line in keys]
+
+
+def _key_on_line(path: str, number: int, line: str) -> str:
+    try:
+        return str(write_key_of(line))
+    except ConfigurationError as error:  # its text does not contain the line
+        raise ConfigurationError(f"{path}, line {number}: {error}") from None
 
 
 @contextmanager

@@ -141,6 +141,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     service = Service(
         deliverers,
+        directory=os.path.abspath(options.directory),
         linger=options.linger,
         as_json=options.json,
         is_quiet=options.quiet,

@@ -18,6 +18,7 @@ from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
 from .journal_place import add_group_option, journal_in, trust_of, user_id
+from .other_users import other_users_in, text_of
 from .progress import Progress
 from .stopping import Signals, Stopped
 from .tables import show_table
@@ -66,6 +67,12 @@ def run(options: argparse.Namespace) -> int:
         )
     trust = trust_of(options.group, options.owner)
     path = journal_in(options.directory, trust)
+    others = other_users_in(options.directory, path)
+    if others and not os.path.exists(path):
+        raise ConfigurationError(
+            f"{path} does not exist, but {options.directory} has directories of other users "
+            f"({', '.join(others[:5])}): run the command as one of them"
+        )
     with Folder.at(path, trust):  # raises if it is somebody else's
         pass
     if options.drain:
@@ -77,13 +84,21 @@ def run(options: argparse.Namespace) -> int:
     set_aside = size_of_quarantine(path, trust)
     if options.json:
         told = [{**asdict(one), "is_this_key": one.key == key} for one in waiting]
-        print(json.dumps({"waiting": told, "quarantine_bytes": set_aside}))
+        print(json.dumps({"waiting": told, "quarantine_bytes": set_aside, "other_users": others}))
     else:
-        _show(waiting, key, set_aside)
+        _show(waiting, key)
+        if set_aside:
+            print(
+                f"{set_aside:,} bytes are in the quarantine, {path}/quarantine: damaged lines, and "
+                "files whose dead letters could not be written, which `segment-logging import` "
+                "sends; remove them after that"
+            )
+        if others:
+            print(text_of(others, options.directory, path))
     return 0
 
 
-def _show(waiting: list[Waiting], key: str | None, set_aside: int) -> None:
+def _show(waiting: list[Waiting], key: str | None) -> None:
     messages = sum(one.messages for one in waiting)
     print(f"{counted(messages, 'message')} {'waits' if messages == 1 else 'wait'}")
     headers = ("process", "write key", "since", "messages", "bytes", "why")
@@ -105,11 +120,6 @@ def _show(waiting: list[Waiting], key: str | None, set_aside: int) -> None:
         print(
             f"  {counted(one.messages, 'message')} ({one.size_bytes:,} bytes) of {process}, "
             f"{whose}, since {one.since}: {one.why}"
-        )
-    if set_aside:
-        print(
-            f"{set_aside:,} bytes are in the quarantine, because they are damaged or their dead "
-            "letters could not be written: look at them, and remove them"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,6 +16,8 @@ from .._reports import Reporter, counted, report
 from .deliverer import Deliverer, Figures
 from .metrics import DELIVERER
 from .other_keys import other_keys_in
+from .other_users import other_users_in
+from .other_users import text_of as text_of_users
 from .stopping import passed_to
 from .waiting import WRONG_KEY
 from .watching import LivenessFile, metrics_served, print_line
@@ -33,6 +36,7 @@ class Service:
 
     Args:
         deliverers: one for each write key of a journal.
+        directory: the directory that was given as the journal.
         linger: how many seconds to continue after the signal, while there is something to send.
         as_json: whether figures are printed as JSON.
         is_quiet: whether no figures are printed.
@@ -44,6 +48,7 @@ class Service:
         self,
         deliverers: Sequence[Deliverer],
         *,
+        directory: str,
         linger: float,
         as_json: bool,
         is_quiet: bool,
@@ -51,6 +56,7 @@ class Service:
         metrics_port: int | None,
     ) -> None:
         self._deliverers = deliverers
+        self._directory = directory
         self._linger = linger
         self._as_json = as_json
         self._is_quiet = is_quiet
@@ -61,19 +67,20 @@ class Service:
         self._signals = 0
         self._before: dict[str, Figures] = {}
         self._other_keys = 0  # of which messages wait
-        self._reported_keys: set[str] = set()
+        self._reported: set[str] = set()  # other write keys, and directories of other users
 
     def run(self) -> None:
         """Deliver until a signal arrives."""
         _allow_many_files()
         with passed_to(self._on_signal), metrics_served(self._metrics_port, self._metrics):
-            self._look_for_other_keys()
+            path = self._deliverers[0].place.path
+            if not os.path.isdir(path):
+                advice = "check that the programs use it"
+                print_line(f"{path} does not exist, so it is created: {advice}")
+            self._look_around()
             for one in self._deliverers:
                 one.start()
-            print_line(
-                f"delivering from {self._deliverers[0].place.path} for "
-                f"{counted(len(self._deliverers), 'write key')}"
-            )
+            print_line(f"delivering from {path} for {counted(len(self._deliverers), 'write key')}")
             self._watch(lambda: self._signals > 0)
             if self._linger:
                 until = monotonic() + self._linger
@@ -97,7 +104,7 @@ class Service:
             self._set_liveness(now)
             if now >= next_figures:
                 next_figures = now + _FIGURES_EVERY
-                self._look_for_other_keys()
+                self._look_around()
                 self._tell_figures()
             self._bell.wait(_LOOK_EVERY)
 
@@ -123,14 +130,32 @@ class Service:
                 line = json.dumps(asdict(figures)) if self._as_json else text_of(figures, before)
                 print_line(line)
 
+    def _look_around(self) -> None:
+        """Look for messages that this command does not send."""
+        self._look_for_other_keys()
+        self._look_for_other_users()
+
+    def _look_for_other_users(self) -> None:
+        """Report each directory of another user once."""
+        path = self._deliverers[0].place.path
+        with suppress(OSError):
+            new = self._unreported(other_users_in(self._directory, path))
+            if new:
+                report(text_of_users(new, self._directory, path))
+
+    def _unreported(self, names: Sequence[str]) -> list[str]:
+        """Return the names that are passed for the first time."""
+        new = [name for name in names if name not in self._reported]
+        self._reported.update(new)
+        return new
+
     def _look_for_other_keys(self) -> None:
         """Count the other write keys with messages in the journal, and report each once."""
         own = {one.place.key_name for one in self._deliverers}
         with suppress(OSError), self._deliverers[0].place.folder() as folder:
             found = other_keys_in(folder, own)
             self._other_keys = len(found)
-            new = [name for name in found if name not in self._reported_keys]
-            self._reported_keys.update(new)
+            new = self._unreported(found)
             if new:
                 report(
                     f"the journal has messages of {counted(len(new), 'other write key')} "

@@ -73,6 +73,14 @@ class TestWriteKeys(DeliverCase):
                 write_keys_of([str(self.keys)])
             self.assertNotIn("two words", str(caught.exception))
 
+    def test_line(self) -> None:
+        """The error about a line names the file and the line, and does not show the line."""
+        self.keys.write_text("# the shop's\nkey\n\nsecret # of the shop\n")
+        with self.assertRaises(ConfigurationError) as caught:
+            write_keys_of([str(self.keys)])
+        self.assertIn(f"{self.keys}, line 4: ", str(caught.exception))
+        self.assertNotIn("secret", str(caught.exception))
+
     def test_none(self) -> None:
         """Without a write key, the command does not start."""
         before = os.environ.pop("SEGMENT_WRITE_KEY", None)

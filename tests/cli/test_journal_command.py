@@ -88,6 +88,16 @@ class TestJournal(CliCase):
         self.assertEqual((waiting["messages"], waiting["is_alive"]), (3, False))
         self.assertEqual(told["quarantine_bytes"], 0)
 
+    def test_quarantine(self) -> None:
+        """What is in the quarantine is shown, with where it is and how to send it."""
+        self.program().wait(60)
+        quarantine = self.journal / "quarantine"
+        quarantine.mkdir(mode=0o700)
+        (quarantine / "1-2-3-00000001.jsonl").write_text("{}\n")
+        _, out, _ = run_command("journal", str(self.journal))
+        self.assertIn(f"3 bytes are in the quarantine, {quarantine}: ", out)
+        self.assertIn("segment-logging import", out)
+
     def test_handed_over(self) -> None:
         """Of messages that were handed over, it shows whether `segment-logging deliver` runs."""
         self.program("key", "wait", "hands over")

@@ -248,7 +248,8 @@ class TestFullDisk(unittest.TestCase):
         )
         for event in events:
             handler.handle(a_record(event, extra={"user_id": "u"}))
-        with redirect_stderr(io.StringIO()):
+        self.said = io.StringIO()
+        with redirect_stderr(self.said):
             handler.drain(seconds)
             handler.close()
         return handler.counts()
@@ -265,6 +266,8 @@ class TestFullDisk(unittest.TestCase):
         self.assertEqual(left.parent.name, "quarantine")
         self.assertEqual(stat.S_IMODE(left.stat().st_mode), 0o600)
         self.assertEqual(left.read_text().count('"Bad"'), 1)
+        where = f"set aside in the quarantine of the journal {self.journal}"
+        self.assertIn(where, self.said.getvalue())
 
     def test_own(self) -> None:
         """The batch's file is moved to the quarantine, and the other messages are delivered."""

@@ -21,6 +21,7 @@ import yaml
 from typing_extensions import override
 
 from segment_logging import SegmentHandler, SegmentJsonFormatter
+from segment_logging.cli.service import STOP_SECONDS
 from segment_logging.collector import Collector
 from segment_logging.testing import FakeClient
 
@@ -39,6 +40,7 @@ RUN = ("python", "yaml", "sh", "toml", "json", "ini", "dockerfile", "html")
 NOT_RUN = {
     ("docs/batch-jobs.md", "text"): "lines for cron, whose commands other tests run",
     ("docs/design.md", "text"): "a diagram of the life of a message",
+    ("docs/metrics.md", "text"): "a script for cron, which another test runs",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
 }
 """The reasons why blocks cannot be run, by page and language."""
@@ -197,6 +199,8 @@ class TestYaml(ProgramTest):
                     self.check_configuration(block.text)
                 elif "apiVersion" in value:
                     self.check_pods(value["spec"].get("template", value)["spec"])
+                elif "services" in value:
+                    self.check_services(value)
                 elif "sinks" in value:
                     self.check_vector(value["sinks"]["segment"])
                 else:
@@ -206,6 +210,17 @@ class TestYaml(ProgramTest):
         """Assert that the containers of a pod run a command that exists, with its options."""
         for container in pod.get("initContainers", pod.get("containers")):
             check_command(self, container["command"])
+
+    def check_services(self, value: Any) -> None:
+        """Assert that a program and the command share a user and a volume, and can stop in time."""
+        services, command = value["services"], value["services"]["deliver"]["command"]
+        check_command(self, command)
+        shop, deliver = services["shop"], services["deliver"]
+        self.assertEqual((shop["user"], shop["volumes"]), (deliver["user"], deliver["volumes"]))
+        linger = float(command[command.index("--linger") + 1])
+        grace = float(deliver["stop_grace_period"].removesuffix("s"))
+        self.assertGreater(grace, linger + STOP_SECONDS + 1)
+        self.assertEqual(services["agent"]["network_mode"], "service:deliver")
 
     def check_configuration(self, text: str) -> None:
         """Assert that with this dictConfig, only events are sent or printed."""

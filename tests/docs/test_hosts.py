@@ -6,6 +6,7 @@ import configparser
 import os
 import re
 import shutil
+import subprocess
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,12 +37,35 @@ class TestAlerts(unittest.TestCase):
     def test_names(self) -> None:
         """The conditions use metrics that the commands serve, and labels that these have."""
         known = names_of(DELIVERER) | names_of(RELAY)
+        programs = rows_under("docs/metrics.md", "Prometheus")
+        known |= {row.first.strip("`") for row in programs}
         for page in ("docs/one-host.md", "docs/many-hosts.md"):
             for row in rows_under(page, "What to alert on"):
                 with self.subTest(row.first):
                     self.assertLessEqual(
                         set(re.findall(r"\bsegment_logging_\w+", row.first)), known
                     )
+
+
+class TestSizeOfJournal(unittest.TestCase):
+    def test_script(self) -> None:
+        """The script in docs/metrics.md writes the size of each write key's directory."""
+        (block,) = (one for one in blocks("text") if one.page == "docs/metrics.md")
+        with TemporaryDirectory() as directory:
+            key = Path(directory, "0123456789ab")
+            key.mkdir()
+            key.joinpath("file").write_bytes(b"x" * 100_000)
+            for other in ("quarantine", "dead-letters.jsonl"):
+                Path(directory, other).mkdir()
+            script = block.text.replace("/var/lib/shop/segment", directory)
+            script = script.replace("/var/lib/node_exporter", directory)
+            subprocess.run(["sh", "-ec", script], check=True, timeout=60)
+            (line,) = Path(directory, "segment.prom").read_text(encoding="utf-8").splitlines()
+        name, value = line.split()
+        self.assertEqual(name, 'segment_logging_journal_bytes{key="0123456789ab"}')
+        self.assertIn(int(value), range(100_000, 200_000))
+        alerts = PAGES["docs/metrics.md"]
+        self.assertIn(f"0.5 * {DeliveryOptions().max_journal_bytes}", alerts)
 
 
 class TestUnits(unittest.TestCase):

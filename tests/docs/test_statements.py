@@ -121,15 +121,33 @@ class TestVersions(unittest.TestCase):
 class TestReports(unittest.TestCase):
     def test_texts(self) -> None:
         """Each report in docs/troubleshooting.md is in a text of the package."""
-        texts = {
-            node.value
-            for path in (PROJECT / "segment_logging").rglob("*.py")
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
+        texts = texts_of_the_package()
         rows = rows_under("docs/troubleshooting.md", "What the reports mean")
         self.assertGreater(len(rows), 10)
         for row in rows:
             with self.subTest(report=row.first):
                 report = row.first.strip("`")
                 self.assertTrue(any(report in text for text in texts))
+
+    def test_losses(self) -> None:
+        """The regular expression in docs/operating.md finds the reports of lost messages."""
+        (pattern,) = re.findall(r"`(segment_logging\.\*[^`]*)`", PAGES["docs/operating.md"])
+        texts = texts_of_the_package()
+        for part in (
+            " lost (", " dropped; ", "their messages are lost", "the rest is lost",
+            "1 message is lost", "abandoned: set dead_letters", " damaged and cannot be sent; ",
+            "dead letters cannot be written (", "the oldest dead letters (",
+        ):  # fmt: skip
+            with self.subTest(part):
+                self.assertTrue(any(part in text for text in texts))
+                self.assertRegex(f"segment_logging: 3 messages were{part} reason", pattern)
+
+
+def texts_of_the_package() -> set[str]:
+    """Return all strings in the package's code."""
+    return {
+        node.value
+        for path in (PROJECT / "segment_logging").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }

@@ -10,6 +10,7 @@ import re
 import unittest
 from dataclasses import fields
 from typing import Any
+from unittest.mock import Mock
 
 from segment_logging import Counts, SegmentHandler, SegmentJsonFormatter
 from segment_logging._messages.calls import Call
@@ -17,10 +18,12 @@ from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
 from segment_logging._process.lifecycle import RULES, Action, Doing, Event, Stage
 from segment_logging._records.attributes import MARKS
+from segment_logging.cli.metrics import DELIVERER, RELAY
 from segment_logging.contrib._totals import METRICS, OUTCOMES
 from segment_logging.testing import capture_segment
 
 from .pages import DOCS, PAGES, README, Row, rows_under
+from .promql import Mismatch, labels_of
 
 
 def generated(name: str) -> list[Row]:
@@ -205,3 +208,51 @@ class TestMetrics(unittest.TestCase):
         for row in rows_under("docs/metrics.md", "What to alert on"):
             self.assertLessEqual(set(re.findall(r"segment_logging_\w+", row.first)), known)
             self.assertLessEqual(set(re.findall(r'outcome="(\w+)"', row.first)), set(OUTCOMES))
+
+    def test_labels_of_alerts(self) -> None:
+        """Both sides of an operator in a condition have the same labels. Otherwise none match."""
+        checked = 0
+        for page in ("docs/metrics.md", "docs/one-host.md", "docs/many-hosts.md"):
+            for row in rows_under(page, "What to alert on"):
+                with self.subTest(page, condition=row.first):
+                    labels_of(row.first.strip("`"), labels_of_metrics())
+                    checked += 1
+        self.assertGreater(checked, 15)
+
+    def test_mismatch(self) -> None:
+        """The check of labels finds a condition whose sides never match."""
+        for condition, is_right in (
+            ("a_total > 0 unless (b > 0 or rate(c[5m]) > 0)", False),
+            ("a_total > 0 unless ignoring(outcome) (b > 0 or rate(c[5m]) > 0)", True),
+            ('a_total > c{outcome="x"}', False),
+            ("sum by (host) (c) > 0 unless sum by (host) (a_total) > 0", True),
+            ("sum by (host) (c) > 0 unless a_total > 0", False),
+            ("a_total > 0 unless on () sum(c)", True),
+        ):
+            with self.subTest(condition):
+                try:
+                    labels_of(condition, {"a_total": set(), "b": set(), "c": {"outcome"}})
+                    found = True
+                except Mismatch:
+                    found = False
+                self.assertEqual(found, is_right)
+
+
+def labels_of_metrics() -> dict[str, set[str]]:
+    """Return the labels of each metric in a condition, without those that all metrics have."""
+    labels: dict[str, set[str]] = {
+        "node_filesystem_avail_bytes": {"mountpoint"},
+        "node_filesystem_size_bytes": {"mountpoint"},
+        "rabbitmq_detailed_queue_messages_ready": {"queue"},
+        "rabbitmq_detailed_queue_consumers": {"queue"},
+        "up": set(),
+        "segment_logging_journal_bytes": {"key"},
+    }
+    for metric in METRICS:
+        name = f"segment_logging_{metric.name.replace('.', '_')}{'_total' * metric.is_total}"
+        labels[name] = {"outcome"} if metric.counts is OUTCOMES else set()
+    for metrics in (DELIVERER, RELAY):
+        samples = metrics.text([("x", Mock(**dict.fromkeys(metrics.table, 0)))])
+        for name, label in re.findall(r"^(\w+)\{(\w+)=", samples, re.MULTILINE):
+            labels[name] = {label}
+    return labels
