@@ -287,7 +287,7 @@ class SegmentHandler(logging.Handler):
         super().close()
 
     def counts(self) -> Counts:
-        """Return the counts of the records that this process logged, by outcome."""
+        """Return this process's counts by outcome, with what others left in the journal."""
         pipeline = self._own.get()
         counts = Counts() if pipeline is None else pipeline.count()
         return replace(counts, ignored=self._ignored, invalid=counts.invalid + self._invalid)

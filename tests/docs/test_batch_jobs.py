@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 from typing import Any
 
 from segment_logging.collector import Collector
@@ -17,22 +19,63 @@ from .test_blocks import KEY, ProgramTest
 
 JOB = program_of("docs/batch-jobs.md")
 
-IMPATIENT = JOB.replace("drain(600)", "drain(0.5)")
-"""The same job, which waits half a second."""
+IMPATIENT = JOB.replace("drain(600)", "drain(0.5)").replace(
+    "SegmentHandler(journal=journal)", "SegmentHandler(journal=journal, shutdown_timeout=0.0)"
+)
+"""The same job, which waits half a second, and not at its exit."""
 
-ROWS = [
-    {"customer": f"u-{number}", "invoice": number, "sent_at": "2026-11-23T08:00:00Z", "total": 29.0}
-    for number in range(3)
-]
+PLAIN = 'main(ROWS, "journal")'
+POOL = 'main_with_pool(ROWS, "journal", "{}")'
+PROGRESS = 'main_with_progress(ROWS, "progress", "journal")'
+METHODS = ("fork", "spawn")
+
+SETUP = """
+def rows_from(first, last):
+    for number in range(first, last):
+        yield {"customer": f"u-{number}", "invoice": number, "sent_at": "2026-11-23T08:00:00Z",
+            "total": 29.0}
+ROWS = list(rows_from(0, 3))
+"""
+
+MANY = "ROWS = list(rows_from(0, 2500))"
+
+SLOWLY = """
+import time
+quickly = log_row
+def log_row(row):
+    quickly(row)
+    time.sleep(0.005)
+    os.write(1, b"%d\\n" % row["invoice"])  # one write, since several processes share the pipe
+"""
+"""Prints each row after its logging call."""
+
+KILLED = """
+quickly = log_row
+def log_row(row):
+    quickly(row)
+    if row["invoice"] == 1700:
+        os.kill(os.getpid(), 9)
+"""
 
 
-class TestBatchJobs(ProgramTest):
-    def run_job(
-        self, call: str, *, program: str = JOB, host: str | None = None, key: str = KEY
-    ) -> tuple[int, str]:
-        """Run the page's program and a call, and return the exit code and stderr."""
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", f"{program}\nROWS = {ROWS!r}\n{call}"],
+def end_of(job: subprocess.Popen[str]) -> str:
+    """Wait for a job, and return its stderr. If it hangs, end it and its workers."""
+    try:
+        return job.communicate(timeout=60)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(job.pid, signal.SIGKILL)
+        raise
+
+
+class JobTest(ProgramTest):
+    def start(
+        self, call: str, *, program: str, host: str | None, key: str, before: str
+    ) -> subprocess.Popen[str]:
+        main = f'if __name__ == "__main__":\n    sys.exit({call})\n'
+        text = "\n".join([program, SETUP, before, main])
+        (self.directory / "nightly.py").write_text(text, encoding="utf-8")
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", "nightly.py"],
             env={
                 **os.environ,
                 "SEGMENT_HOST": host or self.collector.url,
@@ -40,93 +83,224 @@ class TestBatchJobs(ProgramTest):
                 "PYTHONPATH": str(PROJECT),
             },
             cwd=self.directory,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
-            timeout=60,
-            check=False,
+            start_new_session=True,
         )
-        return done.returncode, done.stderr
+
+    def run_job(
+        self,
+        call: str = PLAIN,
+        *,
+        program: str = JOB,
+        host: str | None = None,
+        key: str = KEY,
+        before: str = "",
+    ) -> tuple[int, str]:
+        """Run the page's program and a call, and return the exit status and stderr."""
+        with self.start(call, program=program, host=host, key=key, before=before) as job:
+            stderr = end_of(job)
+        return job.returncode, stderr
+
+    def drain(self) -> None:
+        self.run_python("-m", "segment_logging", "journal", "journal", "--drain", "--json")
 
     def ids(self) -> list[str]:
         return [message["messageId"] for message in self.collector.messages]
 
+    @property
+    def closed(self) -> str:
+        """The URL of a server that accepts no connections."""
+        with Collector() as closed:
+            return closed.url
+
+
+IDS = [f"invoice-sent-{number}" for number in range(3)]
+
+
+class TestStatus(JobTest):
     def test_again(self) -> None:
         """All rows arrive, silently, and another run sends them with the same ids."""
         for runs in (1, 2):
-            self.assertEqual(self.run_job('sys.exit(main(ROWS, "journal"))'), (0, ""))
-            self.assertEqual(self.ids(), [f"invoice-sent-{number}" for number in range(3)] * runs)
+            self.assertEqual(self.run_job(), (0, ""))
+            self.assertEqual(self.ids(), IDS * runs)
 
     def test_no_write_key(self) -> None:
-        """Without a write key, the check fails the job, which would otherwise end with 0."""
+        """Without a write key, the job ends with 1."""
         line = "segment_logging: no write key, so nothing is sent"
-        code, stderr = self.run_job('sys.exit(main(ROWS, "journal"))', key="")
-        self.assertEqual((code, stderr.count(line), stderr.count("\n")), (1, 1, 2))
-        self.assertIn("3 rows, 0 accepted, 0 lost: Counts(accepted=0", stderr)
-        self.assertIn("ignored=3", stderr)
-        code, stderr = self.run_job('main(ROWS, "journal")', key="")
-        self.assertEqual((code, self.collector.messages), (0, []))
+        code, stderr = self.run_job(key="")
+        self.assertEqual(code, 1)
+        self.assertIn(line, stderr)
+        self.assertIn("3 rows, 0 in the journal", stderr)
 
     def test_invalid_row(self) -> None:
         """A row without an id fails the job, and the others arrive."""
-        call = 'ROWS[1]["customer"] = float("nan"); sys.exit(main(ROWS, "journal"))'
-        code, stderr = self.run_job(call)
+        code, stderr = self.run_job(before='ROWS[1]["customer"] = float("nan")')
         self.assertEqual(code, 1)
         self.assertIn("user_id is NaN", stderr)
-        self.assertIn("3 rows, 2 accepted, 0 lost", stderr)
+        self.assertIn("3 rows, 2 in the journal", stderr)
         (letters,) = self.directory.glob("journal/**/dead-letters.jsonl")
         letter: Any = json.loads(letters.read_text(encoding="utf-8"))
-        self.assertIn("user_id is NaN", letter["reason"])
         self.assertEqual(letter["message"]["messageId"], "invoice-sent-1")
         self.assertEqual(self.ids(), ["invoice-sent-0", "invoice-sent-2"])
 
-    def test_level(self) -> None:
-        """Records that the logger's level holds back fail the job."""
-        call = 'logger.setLevel("ERROR"); sys.exit(main(ROWS, "journal"))'
-        code, stderr = self.run_job(call)
+    @unittest.skipUnless(os.path.isdir("/proc/self"), "needs /proc")
+    def test_unwritable_journal(self) -> None:
+        """A job that cannot write to its journal ends with 1."""
+        code, stderr = self.run_job('main(ROWS, "/proc/self/journal")')
         self.assertEqual(code, 1)
-        self.assertIn("3 rows, 0 accepted, 0 lost: Counts(accepted=0", stderr)
+        self.assertIn("3 rows, 0 in the journal", stderr)
 
     def test_outage(self) -> None:
-        """In an outage, the job fails, and the command of the next cron line sends its events."""
-        with Collector() as closed:
-            url = closed.url
-        call = 'sys.exit(main(ROWS, "journal"))'
-        code, stderr = self.run_job(call, program=IMPATIENT, host=url)
-        self.assertEqual(code, 1)
+        """In an outage, the job ends with 3, and the command sends its rows."""
+        code, stderr = self.run_job(program=IMPATIENT, host=self.closed)
+        self.assertEqual(code, 3)
         self.assertIn("pending=3", stderr)
-        self.run_python("-m", "segment_logging", "journal", "journal", "--drain", "--json")
-        self.assertEqual(self.ids(), [f"invoice-sent-{number}" for number in range(3)])
+        self.drain()
+        self.assertEqual(self.ids(), IDS)
 
-    def test_left_by_an_earlier_run(self) -> None:
-        """Messages that an earlier run left do not hide that rows are missing."""
-        with Collector() as closed:
-            url = closed.url
-        call = 'sys.exit(main(ROWS, "journal"))'
-        self.run_job(call, program=IMPATIENT, host=url)
-        code, stderr = self.run_job('logger.disabled = True; sys.exit(main(ROWS, "journal"))')
+    def test_after_an_outage(self) -> None:
+        """What an earlier run left is sent, too, and the job ends with 0."""
+        self.run_job(program=IMPATIENT, host=self.closed)
+        self.assertEqual(self.run_job(), (0, ""))
+        self.assertEqual(sorted(self.ids()), sorted(IDS * 2))
+
+    def test_surplus(self) -> None:
+        """Messages that an earlier run left do not hide that rows of this run are missing."""
+        for before in (
+            "logger.disabled = True",
+            'logger.setLevel("ERROR")',
+            'ROWS[1]["customer"] = float("nan")',
+        ):
+            with self.subTest(before):
+                self.run_job(program=IMPATIENT, host=self.closed)
+                code, stderr = self.run_job(before=before)
+                self.assertEqual(code, 1)
+                self.assertIn("3 rows, ", stderr)
+
+    def test_sigterm(self) -> None:
+        """After SIGTERM, the status is 143, and every logged row is in the journal."""
+        with self.start(PLAIN, program=JOB, host=None, key=KEY, before=f"{MANY}\n{SLOWLY}") as job:
+            assert job.stdout is not None
+            logged = [int(job.stdout.readline()) for _ in range(10)]
+            job.terminate()
+            end_of(job)
+        self.assertEqual(job.returncode, 143)
+        self.drain()
+        self.assertLessEqual({f"invoice-sent-{number}" for number in logged}, set(self.ids()))
+        self.assertLess(len(self.ids()), 2500)
+
+
+class TestPool(JobTest):
+    def test_all_arrive(self) -> None:
+        """All rows of a pool's workers arrive, and the job ends with 0."""
+        for method in METHODS:
+            with self.subTest(method):
+                before = len(self.collector.messages)
+                self.assertEqual(self.run_job(POOL.format(method), before=MANY), (0, ""))
+                self.assertEqual(
+                    sorted(self.ids()[before:]), sorted(f"invoice-sent-{n}" for n in range(2500))
+                )
+
+    def test_invalid_row(self) -> None:
+        """A row that a worker could not log fails the job, and the others arrive."""
+        before = f'{MANY}\nROWS[1700]["customer"] = float("nan")'
+        code, stderr = self.run_job(POOL.format("fork"), before=before)
         self.assertEqual(code, 1)
-        self.assertIn("3 rows, 0 accepted, 0 lost: Counts(accepted=3, delivered=3", stderr)
-        self.assertEqual(self.run_job(call), (0, ""))
+        self.assertIn("2500 rows, 2499 in the journal", stderr)
+        self.assertEqual(len(self.ids()), 2499)
 
-    def test_still_waiting(self) -> None:
-        """A job whose predecessor's messages cannot be sent first still counts its own rows."""
-        with Collector() as closed:
-            url = closed.url
-        call = 'sys.exit(main(ROWS, "journal"))'
-        for _ in range(2):
-            code, stderr = self.run_job(call, program=IMPATIENT, host=url)
-            self.assertEqual(code, 1)
-            self.assertIn("3 rows, 3 accepted, 0 lost", stderr)
+    def test_outage(self) -> None:
+        """In an outage, the job ends with 3, and the command sends its rows."""
+        for method in METHODS:
+            with self.subTest(method):
+                before = len(self.collector.messages)
+                code, _ = self.run_job(
+                    POOL.format(method), program=IMPATIENT, host=self.closed, before=MANY
+                )
+                self.assertEqual(code, 3)
+                self.drain()
+                self.assertEqual(len(self.ids()) - before, 2500)
 
+    def test_sigterm(self) -> None:
+        """After SIGTERM, every row that a worker logged is in the journal."""
+        for method, kill in (("fork", os.killpg), ("fork", os.kill), ("spawn", os.kill)):
+            with self.subTest(method, kill=kill.__name__):
+                before = len(self.collector.messages)
+                job = self.start(
+                    POOL.format(method), program=JOB, host=None, key=KEY, before=f"{MANY}\n{SLOWLY}"
+                )
+                with job:
+                    assert job.stdout is not None
+                    logged = {int(job.stdout.readline()) for _ in range(10)}
+                    kill(job.pid, signal.SIGTERM)
+                    end_of(job)
+                self.assertEqual(job.returncode, 143)
+                self.drain()
+                self.assertLessEqual(
+                    {f"invoice-sent-{number}" for number in logged}, set(self.ids()[before:])
+                )
+
+    def test_no_initializer(self) -> None:
+        """A spawned worker without an initializer sends nothing and reports nothing."""
+        program = JOB.replace("initializer=start_worker, initargs=(journal,)", "")
+        program = program.replace("(handler,) = logger.handlers", "")
+        program = program.replace("before = handler.counts().handed_over", "")
+        program = program.replace("handler.drain(60)  # until everything", "pass  # everything")
+        program = program.replace("return handler.counts().handed_over - before", "return 0")
+        code, stderr = self.run_job(POOL.format("spawn"), program=program)
+        self.assertEqual((code, stderr), (1, "3 rows, 0 in the journal\n"))
+        self.assertEqual(self.ids(), [])
+
+
+class TestProgress(JobTest):
+    @property
+    def progress(self) -> Path:
+        return self.directory / "progress"
+
+    def test_whole_job(self) -> None:
+        """A job that succeeds leaves no progress file."""
+        self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
+        self.assertEqual(len(self.ids()), 2500)
+        self.assertFalse(self.progress.exists())
+
+    def test_kill(self) -> None:
+        """After a kill, the next run continues, and at most 1,000 rows are logged twice."""
+        code, _ = self.run_job(PROGRESS, before=f"{MANY}\n{KILLED}")
+        self.assertEqual(code, -signal.SIGKILL)
+        self.assertEqual(self.progress.read_text(), "1000")
+        self.drain()
+        self.assertEqual(len(self.ids()), 1701)
+        self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
+        self.assertEqual(len(set(self.ids())), 2500)
+        self.assertEqual(len(self.ids()), 2500 + 701)
+        self.assertFalse(self.progress.exists())
+
+    def test_refused_row(self) -> None:
+        """The number in the file stays in front of a row that is not in the journal."""
+        before = f'{MANY}\nROWS[1200]["customer"] = float("nan")'
+        code, _ = self.run_job(PROGRESS, before=before)
+        self.assertEqual((code, self.progress.read_text()), (1, "1000"))
+        self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
+        self.assertEqual(len(set(self.ids())), 2500)
+
+    def test_outage(self) -> None:
+        """In an outage, the journal has all rows, so the file is removed."""
+        code, _ = self.run_job(PROGRESS, program=IMPATIENT, host=self.closed, before=MANY)
+        self.assertEqual((code, self.progress.exists()), (3, False))
+
+
+class TestFile(JobTest):
     def test_file(self) -> None:
         """The formatter writes the events to a file, and the import sends them."""
-        call = """
+        before = """
 logger.addHandler(file_handler("invoices.jsonl"))
 logger.info("an ordinary record")
 for row in ROWS:
     logger.info("Invoice Sent", extra={"user_id": row["customer"]})
 """
-        self.assertEqual(self.run_job(call), (0, ""))
+        self.assertEqual(self.run_job("0", before=before), (0, ""))
         lines = (self.directory / "invoices.jsonl").read_text(encoding="utf-8").splitlines()
         events: list[Any] = [json.loads(line)["userId"] for line in lines]
         self.assertEqual(events, ["u-0", "u-1", "u-2"])
