@@ -39,8 +39,21 @@ from django.core.management import call_command
 from django.test import Client, TestCase, TransactionTestCase
 from django.urls import path
 call_command("migrate", verbosity=0)
-names = ("pricing", "order", "checkout", "sign_up", "register", "log_in")
-urlpatterns = [path(name, globals()[name]) for name in names]
+from django.contrib.auth.views import LoginView, LogoutView
+names = ("pricing", "home", "order", "checkout", "sign_up", "register")
+urlpatterns = [
+    *[path(name, globals()[name]) for name in names],
+    path("log_in", LoginView.as_view(next_page="/")),
+    path("log_out", LogoutView.as_view(next_page="/")),
+]
+def log_in(browser, name):
+    answer = browser.post("/log_in", {"username": name, "password": "secret"})
+    assert answer.status_code == 302, answer
+def visit(browser):
+    django.core.cache.cache.clear()
+    browser.get("/home")
+def id_of(browser):
+    return browser.cookies["ajs_anonymous_id"].value
 def users(*names):
     return [get_user_model().objects.create_user(name, password="secret") for name in names]
 def browser_with(**cookies):
@@ -87,6 +100,7 @@ for name in ("sign_up", "register"):
         self.assertEqual(
             self.events(),
             [
+                ("Logged In", "1", "visitor-31"),
                 ("identify", "1", "visitor-31"),
                 ("Signed Up", "1", "visitor-31"),
                 ("Registered", "2", "visitor-31"),
@@ -112,7 +126,7 @@ logging.getLogger("segment_logging").addHandler(logging.NullHandler())
 run(Captured)
 """,
         )
-        self.assertEqual(self.events(), [("Checkout", "1", None)])
+        self.assertEqual(self.events(), [("Logged In", "1", None), ("Checkout", "1", None)])
 
     def test_transactions(self) -> None:
         """In a TransactionTestCase, the callbacks have the request's identity."""
@@ -134,9 +148,11 @@ run(Committed)
         self.assertEqual(
             self.events(),
             [
-                (name, user_id, "visitor-31")
-                for user_id in (None, "1")
-                for name in ("Order", "Checkout")
+                ("Order", None, "visitor-31"),
+                ("Checkout", None, "visitor-31"),
+                ("Logged In", "1", None),
+                ("Order", "1", "visitor-31"),
+                ("Checkout", "1", "visitor-31"),
             ],
         )
 
@@ -148,9 +164,8 @@ for former_id in ("1", "2", "%222%22", "", None):
     browser = browser_with(ajs_anonymous_id="visitor-31")
     if former_id is not None:
         browser.cookies["ajs_user_id"] = former_id
-    browser.post("/log_in", {"name": "bob", "password": "secret"})
-    print(browser.cookies["ajs_anonymous_id"].value)
-assert browser.post("/log_in", {"name": "bob", "password": "wrong"}).status_code == 403
+    log_in(browser, "bob")
+    print(id_of(browser))
 """)
         new_id, *kept = written.split()
         self.assertNotEqual(new_id, "visitor-31")
@@ -158,6 +173,58 @@ assert browser.post("/log_in", {"name": "bob", "password": "wrong"}).status_code
         self.assertEqual(
             self.events(), [("Logged In", "2", anonymous_id) for anonymous_id in (new_id, *kept)]
         )
+
+    def test_two_users_without_analytics_js(self) -> None:
+        """Two users of one browser never share an id, with a logout or an expired session."""
+        written = self.run_site("""
+from django.contrib.sessions.models import Session
+ada, bob = users("ada", "bob")
+for ends in (lambda browser: browser.post("/log_out"), lambda _: Session.objects.all().delete()):
+    browser = browser_with(consent="analytics")
+    visit(browser)
+    log_in(browser, "ada")
+    visit(browser)
+    print(id_of(browser))
+    ends(browser)
+    log_in(browser, "bob")
+    visit(browser)
+    print(id_of(browser))
+""")
+        ids = written.split()
+        self.assertEqual(len(set(ids)), 4)
+        expected = []
+        for first, second in (ids[:2], ids[2:]):
+            expected += [
+                ("page", None, first), ("Logged In", "1", first), ("page", "1", first),
+                ("Logged In", "2", second), ("page", "2", second),
+            ]  # fmt: skip
+        self.assertEqual(self.events(), expected)
+
+    def test_without_consent(self) -> None:
+        """Visitors who have not agreed get no cookie, and their events are not logged."""
+        self.run_site("""
+users("ada")
+browser = browser_with()
+visit(browser)
+log_in(browser, "ada")
+visit(browser)
+browser.post("/log_out")
+visit(browser)
+assert not any(one.value for name, one in browser.cookies.items() if name.startswith("ajs"))
+assert count().invalid == 0
+""")
+        self.assertEqual(self.events(), [("Logged In", "1", None), ("page", "1", None)])
+
+    def test_development(self) -> None:
+        """With DEBUG, the cookie works over http. Otherwise, it is secure."""
+        written = self.run_site("""
+for debug in (True, False):
+    settings.DEBUG = debug
+    browser = browser_with(consent="analytics")
+    browser.get("/home")
+    print(bool(browser.cookies["ajs_anonymous_id"]["secure"]))
+""")
+        self.assertEqual(written.split(), ["False", "True"])
 
     def test_visitors(self) -> None:
         """A visitor gets an id with consent only, and a cache gives it to nobody else."""
