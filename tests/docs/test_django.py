@@ -6,7 +6,7 @@ import unittest
 from importlib.util import find_spec
 from typing import Any
 
-from .pages import blocks_of, program_of
+from .pages import NO_RUN, blocks_of, program_of
 from .test_blocks import ProgramTest
 
 PAGE = "docs/frameworks/django.md"
@@ -156,6 +156,21 @@ run(Committed)
             ],
         )
 
+    def test_missing_callbacks(self) -> None:
+        """In a TestCase, the event is missing, and the failed assertion names the cause."""
+        self.run_site(
+            RUN_TEST,
+            """
+from segment_logging.testing import SegmentTestCase
+class Missing(SegmentTestCase, TestCase):
+    def test_event(self):
+        browser_with(ajs_anonymous_id="visitor-31").post("/order")
+        with self.assertRaisesRegex(AssertionError, r"captureOnCommitCallbacks\\(execute=True\\)"):
+            self.assertTracked("Order")
+run(Missing)
+""",
+        )
+
     def test_another_user(self) -> None:
         """A login with the cookies of another user gets a new anonymous id, others keep theirs."""
         written = self.run_site("""
@@ -242,6 +257,62 @@ for cookies in ({}, {}, {"ajs_anonymous_id": ""}):
         given = written.split()
         self.assertEqual(len(set(given)), 3)
         self.assertEqual([one for _, _, one in self.events()], ["v", *given])
+
+
+@unittest.skipUnless(find_spec("django") and find_spec("celery"), "needs Django and Celery")
+class TestProject(ProgramTest):
+    """A project with the settings of the page, and the module of docs/frameworks/celery.md."""
+
+    def make_project(self, debug: bool) -> None:
+        settings = next(one.text for one in blocks_of(PAGE) if one.language == "python")
+        off, module = (
+            next(one.text for one in blocks_of(page) if one.mark == NO_RUN)
+            for page in (PAGE, "docs/frameworks/celery.md")
+        )
+        wsgi = "from django.core.wsgi import get_wsgi_application as new\napplication = new()\n"
+        environment = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "proj.settings"\n'
+        apps = ("django.contrib.auth", "django.contrib.contenttypes")
+        others = f"SECRET_KEY = 'test-secret'\nDEBUG = {debug}\nINSTALLED_APPS = {apps}\n"
+        directory = self.directory / "proj"
+        directory.mkdir()
+        for name, text in (
+            ("__init__", "from . import celery\n"),
+            ("settings", f"{others}{settings}{off}"),
+            ("celery", module),
+            ("wsgi", environment + wsgi),
+        ):
+            (directory / f"{name}.py").write_text(text)
+
+    def test_check(self) -> None:
+        """The command finds the handler of the project."""
+        self.make_project(debug=False)
+        command = ("-m", "segment_logging", "check", "--app", "proj.wsgi:application")
+        self.assertIn("the logger 'shop' has a SegmentHandler", self.run_python(*command))
+
+    def test_off(self) -> None:
+        """In development, nothing is sent, and nothing is reported about the missing write key."""
+        self.make_project(debug=True)
+        self.run_python(
+            "-c",
+            "import os; del os.environ['SEGMENT_WRITE_KEY']\n"
+            "import logging, proj.wsgi\n"
+            "logging.getLogger('shop').info('Signup', extra={'user_id': 'u-17'})",
+        )
+        self.assertEqual(self.collector.messages, [])
+
+    def test_task(self) -> None:
+        """A worker of the project applies Django's settings, and its events arrive."""
+        self.make_project(debug=False)
+        self.run_python(
+            "-c",
+            "import logging\nfrom proj.celery import app\napp.loader.import_default_modules()\n"
+            "app.loader.init_worker()\n"
+            "logging.getLogger('shop').info('Signup', extra={'user_id': 'u-17'})",
+        )
+        self.assertEqual(self.events_of_user(), ["Signup"])
+
+    def events_of_user(self) -> list[Any]:
+        return [one["event"] for one in self.collector.messages if one["userId"] == "u-17"]
 
 
 @unittest.skipUnless(find_spec("django"), "needs Django")
