@@ -29,7 +29,7 @@ settings.configure(
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     DATABASES={
         "default": {
-            "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True
+            "ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3", "ATOMIC_REQUESTS": True
         }
     },
     USE_TZ=True,
@@ -214,6 +214,32 @@ for ends in (lambda browser: browser.post("/log_out"), lambda _: Session.objects
                 ("Logged In", "2", second), ("page", "2", second),
             ]  # fmt: skip
         self.assertEqual(self.events(), expected)
+
+    def test_async_login(self) -> None:
+        """After alogin(), the view binds the new id that the receiver has made."""
+        written = self.run_site("""
+import asyncio
+from django.contrib.auth import aauthenticate, alogin
+from django.db import connection
+from django.test import AsyncClient
+connection.settings_dict["ATOMIC_REQUESTS"] = False
+async def log_in_async(request):
+    await alogin(request, await aauthenticate(request, username="bob", password="secret"))
+    bind(anonymous_id=request.id_cookies.get(COOKIE))
+    logger.info("Welcome", extra={"segment": True})
+    return HttpResponse()
+urlpatterns.append(path("log_in_async", log_in_async))
+async def main():
+    browser = AsyncClient()
+    browser.cookies.load({"ajs_anonymous_id": "visitor-31", "ajs_user_id": "1"})
+    await browser.post("/log_in_async")
+    print(id_of(browser))
+users("ada", "bob")
+asyncio.run(main())
+""")
+        new_id = written.strip()
+        self.assertNotEqual(new_id, "visitor-31")
+        self.assertEqual(self.events(), [("Logged In", "2", new_id), ("Welcome", "2", new_id)])
 
     def test_without_consent(self) -> None:
         """Visitors who have not agreed get no cookie, and their events are not logged."""
