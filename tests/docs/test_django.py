@@ -256,6 +256,28 @@ assert count().invalid == 0
 """)
         self.assertEqual(self.events(), [("Logged In", "1", None), ("page", "1", None)])
 
+    def test_consent_after_login(self) -> None:
+        """A view that stores the consent can write both cookies, so the next user gets a new id."""
+        written = self.run_site("""
+def agree(request):
+    new_id(request)
+    request.id_cookies[USER_COOKIE] = str(request.user.pk)
+    return HttpResponse()
+urlpatterns.append(path("agree", agree))
+users("ada", "bob")
+browser = browser_with(consent="")
+log_in(browser, "ada")
+browser.post("/agree")
+browser.cookies["consent"] = "analytics"
+print(id_of(browser))
+del browser.cookies["sessionid"]
+log_in(browser, "bob")
+print(id_of(browser))
+""")
+        first, second = written.split()
+        self.assertNotEqual(first, second)
+        self.assertEqual(self.events(), [("Logged In", "1", None), ("Logged In", "2", second)])
+
     def test_development(self) -> None:
         """With DEBUG, the cookie works over http. Otherwise, it is secure."""
         written = self.run_site("""
