@@ -68,20 +68,23 @@ def for_others(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _tell_of_silence() -> None:
-    """Report at exit if a logger's level has kept every record from reaching a handler.
+    """Report at exit if a level has kept every record from reaching a handler.
 
     This mistake is easy to miss: a logger without its own level uses the root logger's, which is
-    WARNING by default.
+    WARNING by default. A handler's own level is reported first.
     """
     for handler in live_handlers():
         if handlers.get(handler) == os.getpid() and handler.counts() == Counts():
             for name, logger in tuple(logging.root.manager.loggerDict.items()):
                 if isinstance(logger, logging.Logger) and handler in logger.handlers:
                     level = logger.getEffectiveLevel()
+                    whose = "logger's"
+                    if handler.level > logging.INFO:
+                        level, whose = handler.level, "handler's"
                     if level > logging.INFO:
                         say(
                             f"the handler of the logger {name!r} received no records, because the "
-                            f"logger's level is {logging.getLevelName(level)}: set it to INFO"
+                            f"{whose} level is {logging.getLevelName(level)}: set it to INFO"
                         )
                         return
 

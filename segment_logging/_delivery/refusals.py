@@ -51,6 +51,6 @@ def _is_about_nobody(refusal: InvalidMessage) -> bool:
 def _of_nobody(number: int) -> str:
     return (
         f"{counted(number, 'event')} had neither a user_id nor an anonymous_id, and {were(number)} "
-        "refused: bind the user with identity() or a web framework's middleware, or pass "
-        "extra={'user_id': ...}"
+        "refused: pass extra={'user_id': ...}, bind an id with identity() or a web framework's "
+        "middleware, or do not log events of visitors without an id"
     )

@@ -42,7 +42,7 @@ def checks_of_logging(app: str | None = None) -> Iterator[Finding]:
             yield Finding("problem", "level", f"the handler's level is {_name(handler.level)}: "
                           "set it to INFO or remove it")  # fmt: skip
         for logger in where:
-            yield from _checks_of_logger(logger, app)
+            yield from _checks_of_logger(logger, app, handler.level)
     yield from _attached_twice(handlers)
     if app is not None and handlers:
         yield from _elsewhere([logger for logger, _ in handlers], app)
@@ -82,13 +82,16 @@ def _behind(handler: logging.Handler) -> Iterator[SegmentHandler]:
             yield from _behind(one)
 
 
-def _checks_of_logger(logger: logging.Logger, app: str | None) -> Iterator[Finding]:
-    """Yield what is found about a logger with a SegmentHandler, and about those below it."""
+def _checks_of_logger(logger: logging.Logger, app: str | None, level: int) -> Iterator[Finding]:
+    """Yield what is found about a logger with a SegmentHandler, and about those below it.
+
+    `level` is the handler's.
+    """
     is_root = logger is logging.root
     name = "the root logger" if is_root else f"the logger {logger.name!r}"
     found = list(_problems_of(logger, name, app))
     yield from found
-    if not any(one.grade == "problem" for one in found):
+    if level <= logging.INFO and not any(one.grade == "problem" for one in found):
         yield Finding("ok", "handler", f"{name} has a SegmentHandler and passes INFO to it")
 
 

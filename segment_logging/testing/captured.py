@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Never, cast, overload
@@ -233,7 +234,11 @@ class Captured(Sequence[Call]):
         found = [call for call in self.messages if not expectation.differences(call)]
         if not found or (times is not None and len(found) != times):
             self._told = len(self.invalid)
-            raise AssertionError(no_match(expectation, times, self.messages, self.passed_over))
+            missing = no_match(
+                expectation, times, self.messages, self.passed_over,
+                has_django="django.db.transaction" in sys.modules,
+            )  # fmt: skip
+            raise AssertionError(missing)
         return found[0]
 
     def assert_not_sent(self, /, call_type: str | None = None, **fields: Any) -> None:

@@ -19,6 +19,10 @@ _NO_RECORDS = (
     "nothing was captured, because no record reached a handler: check the loggers' levels, and "
     "whether dictConfig disabled the loggers (disable_existing_loggers)"
 )
+_NO_COMMIT = (
+    "; in Django's TestCase, functions passed to transaction.on_commit are only called inside "
+    "captureOnCommitCallbacks(execute=True)"
+)
 _IN_EVERY_MESSAGE = ("timestamp", "message_id", "context", "integrations")
 
 
@@ -38,8 +42,13 @@ def no_match(
     times: int | None,
     messages: Sequence[Call],
     passed_over: Sequence[PassedOver],
+    *,
+    has_django: bool = False,
 ) -> str:
-    """Return the text of a failed assertion that expected certain messages."""
+    """Return the text of a failed assertion that expected certain messages.
+
+    If the program uses Django's transactions, they are named as a possible cause.
+    """
     count = sum(1 for call in messages if not expectation.differences(call))
     lines = [f"{_title(expectation)} was {_times(count)}"]
     if times is not None:
@@ -53,7 +62,8 @@ def no_match(
             lines.extend(_difference_lines(expectation.differences(messages[index])))
         lines.extend(_rest(len(messages) - SHOWN_MESSAGES, "  "))
     else:
-        lines.append("nothing was captured" if passed_over else _NO_RECORDS)
+        nothing = _NO_RECORDS + _NO_COMMIT * has_django
+        lines.append("nothing was captured" if passed_over else nothing)
     return "\n".join([*lines, *_passed_over_lines(expectation, messages, passed_over)])
 
 

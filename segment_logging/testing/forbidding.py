@@ -38,8 +38,9 @@ def forbid_sending() -> Iterator[None]:
     If the code calls a client directly, the client raises immediately. A handler sends in a
     background thread, where an exception would go unnoticed. Leaving the block therefore waits
     until the handlers' messages have reached the client, and then raises an error that lists them.
-    Nothing is sent, even if the code catches the errors. Messages that are captured or that go to a
-    `FakeClient` are allowed, because they never reach an HttpClient.
+    Nothing is sent, even if the code catches the errors. A handler without a write key is treated
+    as if it had one, so a test fails in CI as it does elsewhere. Messages that are captured or that
+    go to a `FakeClient` are allowed, because they never reach an HttpClient.
 
     Messages that were logged before the block do not count. The block waits up to two seconds for
     them to be sent before it begins.

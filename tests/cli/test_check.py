@@ -93,6 +93,8 @@ class TestLogging(CheckCase):
                 problems = [one for one in findings if one[0] == "problem"]
                 self.assertEqual([one[1] for one in problems], [subject], problems)
                 self.assertIn(text, problems[0][2])
+                if "handler.setLevel" in program:
+                    self.assertNotIn("passes INFO to it", str(findings))
 
     def run_python(self, programs: str) -> str:
         """Run programs in one process, each with fresh loggers; return the findings as JSON."""

@@ -131,6 +131,8 @@ from segment_logging import identity
 app.conf.task_always_eager = True
 with identity(user_id="u-17"):
     ship.delay("o-501")
+    charge.delay("o-501")
+remind.delay(["u-31"])
 """
 
 RQ = """
@@ -258,7 +260,13 @@ SURROUNDINGS = {
     ),
     "docs/frameworks/wsgi.md": Surroundings(after=WSGI, arrives=(("page", "Pricing", "u-17"),)),
     "docs/frameworks/celery.md": Surroundings(
-        after=CELERY, arrives=(("track", "Order Shipped", "u-17"),), needs=("celery",)
+        after=CELERY,
+        arrives=(
+            ("track", "Order Shipped", "u-17"),
+            ("track", "Charge Started", "u-17"),
+            ("track", "Reminded", "u-31"),
+        ),
+        needs=("celery",),
     ),
     "docs/frameworks/rq.md": Surroundings(
         after=RQ, arrives=(("track", "Order Shipped", "u-17"),), needs=("rq",)

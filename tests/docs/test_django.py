@@ -6,7 +6,7 @@ import unittest
 from importlib.util import find_spec
 from typing import Any
 
-from .pages import blocks_of, program_of
+from .pages import NO_RUN, blocks_of, program_of
 from .test_blocks import ProgramTest
 
 PAGE = "docs/frameworks/django.md"
@@ -29,7 +29,7 @@ settings.configure(
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     DATABASES={
         "default": {
-            "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "ATOMIC_REQUESTS": True
+            "ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3", "ATOMIC_REQUESTS": True
         }
     },
     USE_TZ=True,
@@ -39,8 +39,21 @@ from django.core.management import call_command
 from django.test import Client, TestCase, TransactionTestCase
 from django.urls import path
 call_command("migrate", verbosity=0)
-names = ("pricing", "order", "checkout", "sign_up", "register", "log_in")
-urlpatterns = [path(name, globals()[name]) for name in names]
+from django.contrib.auth.views import LoginView, LogoutView
+names = ("pricing", "home", "order", "checkout", "sign_up", "register")
+urlpatterns = [
+    *[path(name, globals()[name]) for name in names],
+    path("log_in", LoginView.as_view(next_page="/")),
+    path("log_out", LogoutView.as_view(next_page="/")),
+]
+def log_in(browser, name):
+    answer = browser.post("/log_in", {"username": name, "password": "secret"})
+    assert answer.status_code == 302, answer
+def visit(browser):
+    django.core.cache.cache.clear()
+    browser.get("/home")
+def id_of(browser):
+    return browser.cookies["ajs_anonymous_id"].value
 def users(*names):
     return [get_user_model().objects.create_user(name, password="secret") for name in names]
 def browser_with(**cookies):
@@ -87,6 +100,7 @@ for name in ("sign_up", "register"):
         self.assertEqual(
             self.events(),
             [
+                ("Logged In", "1", "visitor-31"),
                 ("identify", "1", "visitor-31"),
                 ("Signed Up", "1", "visitor-31"),
                 ("Registered", "2", "visitor-31"),
@@ -112,7 +126,7 @@ logging.getLogger("segment_logging").addHandler(logging.NullHandler())
 run(Captured)
 """,
         )
-        self.assertEqual(self.events(), [("Checkout", "1", None)])
+        self.assertEqual(self.events(), [("Logged In", "1", None), ("Checkout", "1", None)])
 
     def test_transactions(self) -> None:
         """In a TransactionTestCase, the callbacks have the request's identity."""
@@ -134,10 +148,27 @@ run(Committed)
         self.assertEqual(
             self.events(),
             [
-                (name, user_id, "visitor-31")
-                for user_id in (None, "1")
-                for name in ("Order", "Checkout")
+                ("Order", None, "visitor-31"),
+                ("Checkout", None, "visitor-31"),
+                ("Logged In", "1", None),
+                ("Order", "1", "visitor-31"),
+                ("Checkout", "1", "visitor-31"),
             ],
+        )
+
+    def test_missing_callbacks(self) -> None:
+        """In a TestCase, the event is missing, and the failed assertion names the cause."""
+        self.run_site(
+            RUN_TEST,
+            """
+from segment_logging.testing import SegmentTestCase
+class Missing(SegmentTestCase, TestCase):
+    def test_event(self):
+        browser_with(ajs_anonymous_id="visitor-31").post("/order")
+        with self.assertRaisesRegex(AssertionError, r"captureOnCommitCallbacks\\(execute=True\\)"):
+            self.assertTracked("Order")
+run(Missing)
+""",
         )
 
     def test_another_user(self) -> None:
@@ -148,9 +179,8 @@ for former_id in ("1", "2", "%222%22", "", None):
     browser = browser_with(ajs_anonymous_id="visitor-31")
     if former_id is not None:
         browser.cookies["ajs_user_id"] = former_id
-    browser.post("/log_in", {"name": "bob", "password": "secret"})
-    print(browser.cookies["ajs_anonymous_id"].value)
-assert browser.post("/log_in", {"name": "bob", "password": "wrong"}).status_code == 403
+    log_in(browser, "bob")
+    print(id_of(browser))
 """)
         new_id, *kept = written.split()
         self.assertNotEqual(new_id, "visitor-31")
@@ -158,6 +188,106 @@ assert browser.post("/log_in", {"name": "bob", "password": "wrong"}).status_code
         self.assertEqual(
             self.events(), [("Logged In", "2", anonymous_id) for anonymous_id in (new_id, *kept)]
         )
+
+    def test_two_users_without_analytics_js(self) -> None:
+        """Two users of one browser never share an id, with a logout or an expired session."""
+        written = self.run_site("""
+from django.contrib.sessions.models import Session
+ada, bob = users("ada", "bob")
+for ends in (lambda browser: browser.post("/log_out"), lambda _: Session.objects.all().delete()):
+    browser = browser_with(consent="analytics")
+    visit(browser)
+    log_in(browser, "ada")
+    visit(browser)
+    print(id_of(browser))
+    ends(browser)
+    log_in(browser, "bob")
+    visit(browser)
+    print(id_of(browser))
+""")
+        ids = written.split()
+        self.assertEqual(len(set(ids)), 4)
+        expected = []
+        for first, second in (ids[:2], ids[2:]):
+            expected += [
+                ("page", None, first), ("Logged In", "1", first), ("page", "1", first),
+                ("Logged In", "2", second), ("page", "2", second),
+            ]  # fmt: skip
+        self.assertEqual(self.events(), expected)
+
+    def test_async_login(self) -> None:
+        """After alogin(), the view binds the new id that the receiver has made."""
+        written = self.run_site("""
+import asyncio
+from django.contrib.auth import aauthenticate, alogin
+from django.db import connection
+from django.test import AsyncClient
+connection.settings_dict["ATOMIC_REQUESTS"] = False
+async def log_in_async(request):
+    await alogin(request, await aauthenticate(request, username="bob", password="secret"))
+    bind(anonymous_id=request.id_cookies.get(COOKIE))
+    logger.info("Welcome", extra={"segment": True})
+    return HttpResponse()
+urlpatterns.append(path("log_in_async", log_in_async))
+async def main():
+    browser = AsyncClient()
+    browser.cookies.load({"ajs_anonymous_id": "visitor-31", "ajs_user_id": "1"})
+    await browser.post("/log_in_async")
+    print(id_of(browser))
+users("ada", "bob")
+asyncio.run(main())
+""")
+        new_id = written.strip()
+        self.assertNotEqual(new_id, "visitor-31")
+        self.assertEqual(self.events(), [("Logged In", "2", new_id), ("Welcome", "2", new_id)])
+
+    def test_without_consent(self) -> None:
+        """Visitors who have not agreed get no cookie, and their events are not logged."""
+        self.run_site("""
+users("ada")
+browser = browser_with()
+visit(browser)
+log_in(browser, "ada")
+visit(browser)
+browser.post("/log_out")
+visit(browser)
+assert not any(one.value for name, one in browser.cookies.items() if name.startswith("ajs"))
+assert count().invalid == 0
+""")
+        self.assertEqual(self.events(), [("Logged In", "1", None), ("page", "1", None)])
+
+    def test_consent_after_login(self) -> None:
+        """A view that stores the consent can write both cookies, so the next user gets a new id."""
+        written = self.run_site("""
+def agree(request):
+    new_id(request)
+    request.id_cookies[USER_COOKIE] = str(request.user.pk)
+    return HttpResponse()
+urlpatterns.append(path("agree", agree))
+users("ada", "bob")
+browser = browser_with(consent="")
+log_in(browser, "ada")
+browser.post("/agree")
+browser.cookies["consent"] = "analytics"
+print(id_of(browser))
+del browser.cookies["sessionid"]
+log_in(browser, "bob")
+print(id_of(browser))
+""")
+        first, second = written.split()
+        self.assertNotEqual(first, second)
+        self.assertEqual(self.events(), [("Logged In", "1", None), ("Logged In", "2", second)])
+
+    def test_development(self) -> None:
+        """With DEBUG, the cookie works over http. Otherwise, it is secure."""
+        written = self.run_site("""
+for debug in (True, False):
+    settings.DEBUG = debug
+    browser = browser_with(consent="analytics")
+    browser.get("/home")
+    print(bool(browser.cookies["ajs_anonymous_id"]["secure"]))
+""")
+        self.assertEqual(written.split(), ["False", "True"])
 
     def test_visitors(self) -> None:
         """A visitor gets an id with consent only, and a cache gives it to nobody else."""
@@ -175,6 +305,62 @@ for cookies in ({}, {}, {"ajs_anonymous_id": ""}):
         given = written.split()
         self.assertEqual(len(set(given)), 3)
         self.assertEqual([one for _, _, one in self.events()], ["v", *given])
+
+
+@unittest.skipUnless(find_spec("django") and find_spec("celery"), "needs Django and Celery")
+class TestProject(ProgramTest):
+    """A project with the settings of the page, and the module of docs/frameworks/celery.md."""
+
+    def make_project(self, debug: bool) -> None:
+        settings = next(one.text for one in blocks_of(PAGE) if one.language == "python")
+        off, module = (
+            next(one.text for one in blocks_of(page) if one.mark == NO_RUN)
+            for page in (PAGE, "docs/frameworks/celery.md")
+        )
+        wsgi = "from django.core.wsgi import get_wsgi_application as new\napplication = new()\n"
+        environment = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "proj.settings"\n'
+        apps = ("django.contrib.auth", "django.contrib.contenttypes")
+        others = f"SECRET_KEY = 'test-secret'\nDEBUG = {debug}\nINSTALLED_APPS = {apps}\n"
+        directory = self.directory / "proj"
+        directory.mkdir()
+        for name, text in (
+            ("__init__", "from . import celery\n"),
+            ("settings", f"{others}{settings}{off}"),
+            ("celery", module),
+            ("wsgi", environment + wsgi),
+        ):
+            (directory / f"{name}.py").write_text(text)
+
+    def test_check(self) -> None:
+        """The command finds the handler of the project."""
+        self.make_project(debug=False)
+        command = ("-m", "segment_logging", "check", "--app", "proj.wsgi:application")
+        self.assertIn("the logger 'shop' has a SegmentHandler", self.run_python(*command))
+
+    def test_off(self) -> None:
+        """In development, nothing is sent, and nothing is reported about the missing write key."""
+        self.make_project(debug=True)
+        self.run_python(
+            "-c",
+            "import os; del os.environ['SEGMENT_WRITE_KEY']\n"
+            "import logging, proj.wsgi\n"
+            "logging.getLogger('shop').info('Signup', extra={'user_id': 'u-17'})",
+        )
+        self.assertEqual(self.collector.messages, [])
+
+    def test_task(self) -> None:
+        """A worker of the project applies Django's settings, and its events arrive."""
+        self.make_project(debug=False)
+        self.run_python(
+            "-c",
+            "import logging\nfrom proj.celery import app\napp.loader.import_default_modules()\n"
+            "app.loader.init_worker()\n"
+            "logging.getLogger('shop').info('Signup', extra={'user_id': 'u-17'})",
+        )
+        self.assertEqual(self.events_of_user(), ["Signup"])
+
+    def events_of_user(self) -> list[Any]:
+        return [one["event"] for one in self.collector.messages if one["userId"] == "u-17"]
 
 
 @unittest.skipUnless(find_spec("django"), "needs Django")

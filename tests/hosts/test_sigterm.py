@@ -461,6 +461,14 @@ class TestSilence(SigtermTest):
         )
         self.assertEqual(said, [("shop", "WARNING")])
 
+    def test_level_of_the_handler(self) -> None:
+        """The line names the level of the handler if that is what keeps the records away."""
+        said = self.said(
+            "shop = logging.getLogger('shop'); attach(shop); shop.setLevel('INFO')\n"
+            "shop.handlers[0].setLevel('ERROR'); shop.info('Signup')"
+        )
+        self.assertEqual(said, [("shop", "ERROR")])
+
     def test_any_record(self) -> None:
         """There is no line if the handler received a record, even one that is no event."""
         self.assertEqual(

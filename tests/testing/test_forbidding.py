@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import unittest
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from typing_extensions import override
 
@@ -29,10 +32,10 @@ logger = logging.getLogger("tests.forbidding")
 
 
 @contextmanager
-def handler_of(**options: Any) -> Iterator[SegmentHandler]:
+def handler_of(key: str | None = "key", **options: Any) -> Iterator[SegmentHandler]:
     """Attach a handler that sends over HTTP, by default to a port that nothing is listening on."""
     options = {"host": "http://127.0.0.1:1", "flush_interval": 60.0, **options}
-    handler = SegmentHandler("key", **options)
+    handler = SegmentHandler(key, **options)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -41,6 +44,15 @@ def handler_of(**options: Any) -> Iterator[SegmentHandler]:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
         handler.close()
+
+
+@contextmanager
+def unsent_by(**options: Any) -> Iterator[SegmentHandler]:
+    """Attach a handler that has no write key."""
+    with patch.dict(os.environ), redirect_stderr(StringIO()):
+        os.environ.pop("SEGMENT_WRITE_KEY", None)
+        with handler_of(None, **options) as handler:
+            yield handler
 
 
 class TestClient(unittest.TestCase):
@@ -181,6 +193,41 @@ class TestHandler(unittest.TestCase):
         with handler_of(), forbid_sending(), capture_segment() as captured:
             logger.info("Signup", extra={"user_id": "u"})
         self.assertEqual(len(captured), 1)
+
+    def test_no_write_key(self) -> None:
+        """Without a write key, as in CI, the block raises as with one. Nothing is sent later."""
+        with unsent_by() as handler:
+            with self.assertRaises(SendingForbidden) as caught, forbid_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+                logger.info("Login", extra={"user_id": "u"})
+            logger.info("Afterwards", extra={"user_id": "u"})
+            self.assertEqual((handler.counts().invalid, handler.counts().ignored), (0, 1))
+        self.assertIn("  track 'Signup' user_id='u'\n  track 'Login'", str(caught.exception))
+
+    def test_no_write_key_but_allowed(self) -> None:
+        """Without a write key, what is allowed, captured or for others to send is no error."""
+        with unsent_by(), forbid_sending():
+            with allow_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+            with capture_segment() as captured:
+                logger.info("Signup", extra={"user_id": "u"})
+            self.assertEqual(len(captured), 1)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        for options in ({"client": FakeClient()}, {"journal": directory.name, "deliver": False}):
+            with self.subTest(options), unsent_by(**options), forbid_sending():
+                logger.info("Signup", extra={"user_id": "u"})
+
+    def test_no_write_key_and_refused(self) -> None:
+        """Without a write key, an event that is refused is no error, with dead letters or not."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        with (
+            unsent_by(dead_letters=f"{directory.name}/dead.jsonl") as handler,
+            forbid_sending(),
+        ):
+            logger.info("Signup", extra={"segment": True})
+        self.assertEqual(handler.counts().invalid, 1)
 
     def test_fake_client(self) -> None:
         """Events from a handler that uses a fake client do not count as sent."""
