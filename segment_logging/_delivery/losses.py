@@ -19,12 +19,21 @@ class Losses:
         queue: the pipeline's queue.
         intake: the pipeline's intake.
         options: the handler's options.
+        is_accepting: returns whether the server is still accepting batches.
     """
 
-    def __init__(self, queue: MessageQueue, intake: Admission, options: DeliveryOptions) -> None:
+    def __init__(
+        self,
+        queue: MessageQueue,
+        intake: Admission,
+        options: DeliveryOptions,
+        *,
+        is_accepting: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._queue = queue
         self._intake = intake
         self._options = options
+        self._is_accepting = is_accepting
         advice = advice_on_room(options)
         self._drops = CountReports(
             lambda number: (
@@ -84,10 +93,14 @@ class Losses:
         through: Callable[[str], None] = say,
     ) -> None:
         self._said_lost = lost
+        why = str(trouble or "no answer in time")
+        way_out = f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s)"
+        if trouble is None and self._is_accepting():
+            why = "the time was up, although batches were still accepted"
+            way_out = f"raise max_shutdown ({self._options.max_shutdown or 25:g} s)"
         through(
             f"{counted(lost, 'message')} {were(lost)} {when}, and {'is' if lost == 1 else 'are'} "
-            f"{fate} ({trouble or 'no answer in time'}): raise shutdown_timeout "
-            f"({self._options.shutdown_timeout:g} s){self._other_way}"
+            f"{fate} ({why}): {way_out}{self._other_way}"
         )
 
     def _tell_kept(

@@ -51,6 +51,10 @@ class Patience:
         in_vain = max(0.0, waited - self._waited_then)
         return min(max(began - in_vain, self._acknowledged_at) + self.timeout, limit)
 
+    def is_renewed(self, now: float) -> bool:
+        """Return whether a batch was acknowledged so recently that only the limit ends a wait."""
+        return now - self._acknowledged_at < self.timeout
+
     def give_up(self, now: float, *, accepted: int, pending: int) -> None:
         """Record that a caller gave up waiting.
 

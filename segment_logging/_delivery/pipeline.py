@@ -94,7 +94,12 @@ class Pipeline:
         """Used by callers that wait for delivery."""
         self._awaited = self._waiters.accepted  # what to wait for at exit
         self._ends_at: Until = lambda: math.inf
-        self._losses = Losses(self._queue, self._intake, options)
+        self._losses = Losses(
+            self._queue,
+            self._intake,
+            options,
+            is_accepting=lambda: self._patience.is_renewed(monotonic()),
+        )
         self.enqueue: Callable[[bytes], bool] = self._intake.enqueue
         """Accept an encoded message, or return False if it was dropped. Thread-safe."""
         shutdown.add(self)

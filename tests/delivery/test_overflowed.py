@@ -183,6 +183,19 @@ class TestAdvice(unittest.TestCase):
                     self.assertIn(f"1 message was not delivered {when}", stderr.getvalue())
                     self.assertIn(f"raise shutdown_timeout (5 s){way}", stderr.getvalue())
 
+    def test_accepted_too_slowly(self) -> None:
+        """If the server was still accepting batches, the report names the limit that ended it."""
+        queue: Any = SimpleNamespace(perishable=1, kept_in=None)
+        admission: Any = SimpleNamespace(dropped=0)
+        for trouble, way in (
+            (None, "although batches were still accepted): raise max_shutdown (60 s), or set"),
+            (SegmentError("refused"), "(refused): raise shutdown_timeout (5 s), or set"),
+        ):
+            losses = Losses(queue, admission, DeliveryOptions(), is_accepting=lambda: True)
+            with redirect_stderr(io.StringIO()) as stderr:
+                losses.tell(1, trouble)
+            self.assertIn(way, stderr.getvalue())
+
     def test_shutdown_of_an_application(self) -> None:
         """Logging still works when an application shuts down, so what is lost or remains in the
         journal is logged then. At the exit, it is printed, because logging may be shut down."""
