@@ -14,7 +14,7 @@ from typing import Any
 from ._clock import is_replaced, monotonic
 from ._delivery import diversion
 from ._delivery.counts import Counts
-from ._delivery.waiters import Until
+from ._delivery.waiters import LOOK_ELSEWHERE_EVERY, Until
 from ._process import shutdown, threads
 from ._process.coroutine_bell import new_coroutine_bell
 from ._process.delivering import is_delivering
@@ -110,6 +110,17 @@ def drain(timeout: float | None = None) -> bool:
     Returns:
         False if any messages are still pending.
     """
+    return drain_all(timeout, elsewhere=True)
+
+
+def drain_all(timeout: float | None, *, elsewhere: bool = False) -> bool:
+    """Do what `drain` does.
+
+    Args:
+        timeout: the maximum number of seconds to wait, or None.
+        elsewhere: whether to wait for what another process is sending, too. A job in a worker has
+            no reason to.
+    """
     if timeout is not None:
         _look_into_journals()
     pipelines = shutdown.pipelines()
@@ -122,7 +133,9 @@ def drain(timeout: float | None = None) -> bool:
         else:
             deadline = monotonic() + timeout
             answered = [
-                one.draining.drain(max(0.0, deadline - monotonic()), backlog=True)
+                one.draining.drain(
+                    max(0.0, deadline - monotonic()), backlog=True, elsewhere=elsewhere
+                )
                 for one in pipelines
             ]
     return all(answered)
@@ -165,8 +178,17 @@ async def drain_async(timeout: float | None = None) -> bool:
         return await _drain(None)
     deadline = monotonic() + timeout
     _look_into_journals()
-    for one in shutdown.pipelines():
-        one.draining.look_again()
+    while timeout > 0:
+        for one in shutdown.pipelines():
+            one.draining.look_again()
+        if not await _drain(lambda: deadline):
+            return False
+        if not any(one.draining.is_left_elsewhere for one in shutdown.pipelines()):
+            return True
+        left = deadline - monotonic()
+        if left <= 0:
+            return False
+        await new_coroutine_bell().wait(min(left, LOOK_ELSEWHERE_EVERY))
     return await _drain(lambda: deadline)
 
 

@@ -259,6 +259,8 @@ class SegmentHandler(logging.Handler):
     def drain(self, timeout: float) -> bool:
         """Wait until all accepted messages, and those in the journal, are delivered or abandoned.
 
+        This includes messages of dead processes that another process is sending.
+
         Args:
             timeout: the maximum number of seconds to wait.
 
@@ -267,10 +269,8 @@ class SegmentHandler(logging.Handler):
         """
         if self._options.keeps:
             self._own.open()  # so that messages left by other processes count as accepted
-        pipeline = self._own.get()
-        if pipeline is None:
-            return True
-        return pipeline.draining.drain(0.0 if holds_logging_lock() else timeout, backlog=True)
+        pipeline, wait = self._own.get(), 0.0 if holds_logging_lock() else timeout
+        return pipeline is None or pipeline.draining.drain(wait, backlog=True, elsewhere=True)
 
     @override
     def close(self) -> None:

@@ -12,11 +12,12 @@ from .._process.delivering import is_delivering
 from .._process.life import Life
 from .._process.lifecycle import Action, Event, Stage
 from .._process.shutdown import exit_clock
+from .._process.threads import sleep
 from .._queues.message_queue import MessageQueue
 from .counts import Counts
 from .listener import Listener
 from .patience import Patience
-from .waiters import Rings, Until
+from .waiters import LOOK_ELSEWHERE_EVERY, Rings, Until
 
 
 class Draining:
@@ -50,17 +51,33 @@ class Draining:
         self._max_shutdown = max_shutdown
         self._count = count
 
-    def drain(self, timeout: float, *, backlog: bool = False) -> bool:
+    def drain(self, timeout: float, *, backlog: bool = False, elsewhere: bool = False) -> bool:
         """Wait until all messages accepted so far are settled. Return False on a timeout.
 
         Args:
-            timeout: the maximum number of seconds to wait.
+            timeout: the maximum number of seconds to wait. With 0, nobody looks for messages of
+                processes that have just ended.
             backlog: whether to wait for messages left by earlier processes, too.
+            elsewhere: whether to wait for them also while another process is sending them. If that
+                one dies, this one takes over.
         """
         deadline = monotonic() + timeout
-        if backlog:
-            self.look_again()
-        return self.until_answered(lambda: deadline, backlog=backlog)
+        while True:
+            if backlog and timeout > 0:
+                self.look_again()
+            if not self.until_answered(lambda: deadline, backlog=backlog):
+                return False
+            if not elsewhere or timeout <= 0 or is_delivering() or not self.is_left_elsewhere:
+                return True
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+            sleep(min(left, LOOK_ELSEWHERE_EVERY))
+
+    @property
+    def is_left_elsewhere(self) -> bool:
+        """Whether another process is sending messages left by earlier processes."""
+        return self._queue.is_left_elsewhere()
 
     def look_again(self) -> None:
         """Have a wait for messages of earlier processes include those that have just ended."""

@@ -206,12 +206,13 @@ class Sealing:
         self._outbox = outbox
         self._count = count
 
-    def drain(self, timeout: float, *, backlog: bool = False) -> bool:
+    def drain(self, timeout: float, *, backlog: bool = False, elsewhere: bool = False) -> bool:
         """Seal everything, and sync it if that was asked for.
 
         Args:
             timeout: the maximum number of seconds to wait for a disk that takes no messages.
             backlog: has no meaning here, because another process delivers.
+            elsewhere: has no meaning here, either.
 
         Returns:
             False if some messages are still in memory only.
@@ -222,6 +223,8 @@ class Sealing:
                 return False
             sleep(_PAUSE)
         return True
+
+    is_left_elsewhere = False
 
     def look_again(self) -> None:
         """Do nothing, because another process delivers."""

@@ -14,6 +14,9 @@ from .._queues.message_queue import MessageQueue
 Until = Callable[[], float]
 """A function that returns the time at which a wait ends. The result may change during the wait."""
 
+LOOK_ELSEWHERE_EVERY = 0.1
+"""Seconds between two looks at what another process is sending."""
+
 Target = tuple[int, ...]
 """How many messages of each lane must be settled. See `MessageQueue.lanes`."""
 

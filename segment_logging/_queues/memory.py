@@ -55,6 +55,9 @@ class MemoryQueue:
     def look_again(self) -> None:
         pass
 
+    def is_left_elsewhere(self) -> bool:
+        return False
+
     def put(self, line: bytes) -> bool:
         size_bytes = len(line)
         if (

@@ -82,6 +82,12 @@ class MessageQueue(Protocol):
     def look_again(self) -> None:
         """Have the thread look for messages of dead processes before `has_backlog` is False."""
 
+    def is_left_elsewhere(self) -> bool:
+        """Return whether dead processes have left messages that are not in this queue.
+
+        If there is no backlog, another process is sending them. Any thread may call this.
+        """
+
     @property
     def has_backlog(self) -> bool:
         """Whether messages from a dead process may be waiting in this queue."""

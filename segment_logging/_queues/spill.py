@@ -102,6 +102,9 @@ class SpillingQueue:
     def look_again(self) -> None:
         self._journal.look_again()
 
+    def is_left_elsewhere(self) -> bool:
+        return self._journal.is_left_elsewhere()
+
     @property
     def has_backlog(self) -> bool:
         return self._journal.has_backlog

@@ -86,6 +86,9 @@ class BundleQueue:
     def look_again(self) -> None:
         pass
 
+    def is_left_elsewhere(self) -> bool:
+        return False
+
     def put(self, line: bytes) -> bool:
         """Refuse a message, because only the broker adds messages."""
         return False

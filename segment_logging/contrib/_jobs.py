@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from .._handlers import drain
+from .._handlers import drain_all
 from .._reports import Reporter
 
 P = ParamSpec("P")
@@ -21,7 +21,7 @@ def deliver(timeout: float) -> None:
     Args:
         timeout: the maximum time to wait, in seconds.
     """
-    if drain(timeout):
+    if drain_all(timeout):
         _reporter.over("late")
     else:
         _reporter.once(

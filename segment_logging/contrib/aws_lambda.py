@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from .._handlers import drain
+from .._handlers import drain_all
 from .._options.checks import seconds
 from .._reports import Reporter
 
@@ -101,7 +101,7 @@ def seconds_left(args: tuple[Any, ...], *, timeout: float, margin: float) -> flo
 
 
 def _deliver(timeout: float) -> None:
-    if drain(timeout):
+    if drain_all(timeout):
         _reporter.over("late")
     else:
         _reporter.once(

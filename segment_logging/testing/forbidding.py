@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from .._client.diverted import divert_sending
-from .._handlers import drain
+from .._handlers import drain_all
 from .._messages.batch import Batch
 from .._messages.calls import Call
 from .._messages.message import Message
@@ -60,12 +60,12 @@ def forbid_sending() -> Iterator[None]:
         if not is_delivering():
             raise SendingForbidden(_text(forbidden))
 
-    drain(DRAIN_TIMEOUT)
+    drain_all(DRAIN_TIMEOUT)
     with _layers.add(refuse):
         try:
             yield
         finally:
-            drain(DRAIN_TIMEOUT)
+            drain_all(DRAIN_TIMEOUT)
     if forbidden:
         raise SendingForbidden(_text(forbidden))
 

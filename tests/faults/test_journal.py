@@ -11,6 +11,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from typing_extensions import override
 
@@ -266,6 +267,7 @@ print("logged", flush=True)
             self.kill_after(LOG_AND_WAIT.format(count=3), host=dead_host())
             self.assertTrue(drain())
             self.assertEqual(numbers_in(self.collector), [0, 1, 2])
+            self.assertTrue(handler.drain(0))  # nothing is left, so it need not look
 
     def test_closed_in_an_outage_and_opened_again(self) -> None:
         """A handler that is closed in an outage and used again later delivers all messages."""
@@ -370,6 +372,38 @@ assert handler.drain(30)
             by_process.setdefault(pid, []).append(number)
         self.assertEqual(list(by_process.values()), [list(range(500))] * 4)
         self.assertEqual(self.left(), [])
+
+    def test_drain_while_another_sends(self) -> None:
+        """`drain` waits for what another process is sending, and takes over if that one dies."""
+        for ends in ("lives", "dies"):
+            with self.subTest(ends):
+                asked, go_on = threading.Event(), threading.Event()
+
+                def wait(
+                    request: Request, asked: threading.Event = asked, go: threading.Event = go_on
+                ) -> None:
+                    asked.set()
+                    go.wait(20)
+
+                self.kill_after(LOG_AND_WAIT.format(count=3), host=dead_host())
+                with Collector(answer=wait) as collector:
+                    options: dict[str, Any] = {"journal": self.journal, "host": collector.url}
+                    handler = SegmentHandler(WRITE_KEY, **options)
+                    with Program("handler.drain(30)", **options) as program:
+                        self.assertTrue(asked.wait(20))
+                        self.assertFalse(handler.drain(0.3))
+                        self.assertEqual(handler.counts().accepted, 0)
+                        self.assertFalse(asyncio.run(segment_logging.drain_async(0.3)))
+                        if ends == "dies":
+                            program.kill()
+                        go_on.set()
+                        self.assertTrue(handler.drain(20))
+                        if ends == "lives":
+                            program.end()
+                    self.assertEqual(set(numbers_in(collector)), {0, 1, 2})
+                    self.assertEqual(handler.counts().delivered, 3 * (ends == "dies"))
+                    handler.close()
+                self.assertEqual(self.left(), [])
 
     def test_many_adopters_at_once(self) -> None:
         """Messages of dead processes arrive once, even if several processes start together."""

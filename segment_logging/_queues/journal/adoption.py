@@ -48,7 +48,8 @@ class Adoption:
         self._pending: set[str] = set()  # all directories in the above
         self._unread: set[str] = set()  # directories with something that cannot be read
         self._reported: set[str] = set()  # paths of what cannot be read or removed
-        self._left: set[str] = set()  # directories with nothing but files that were sent
+        self.left: set[str] = set()
+        """Directories with nothing but files that were sent and cannot be removed."""
         self._sent: set[tuple[str, str]] = set()  # files that were sent and cannot be removed
         # By directory: messages of files that are not read yet, but already counted as accepted.
         self._expected: dict[str, int] = {}
@@ -90,7 +91,7 @@ class Adoption:
     def _add(self, found: list[str], own: set[str]) -> None:
         """Add the directories that are not known yet."""
         self._unread.clear()  # that may have changed
-        known = own | self._pending | self._left
+        known = own | self._pending | self.left
         new = [name for name in found if name not in known]
         self._pending.update(new)
         self._names.extend(new)
@@ -220,7 +221,7 @@ class Adoption:
         self.accepted -= self._expected.pop(directory.name, 0)
         if directory.is_left:
             if directory.name not in self._unread:
-                self._left.add(directory.name)
+                self.left.add(directory.name)
         elif self._live is not None:
             with suppress(OSError), self._live.folder(directory.name) as folder:
                 if not file_names(folder):

@@ -18,7 +18,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -224,6 +224,21 @@ def is_locked(folder: Folder, name: str) -> bool:
 def is_being_delivered(folder: Folder, name: str) -> bool:
     """Return whether `segment-logging deliver` is sending a file of a dead process."""
     return os.path.basename(folder.path).endswith(HANDED_OVER) and is_locked(folder, name)
+
+
+def has_messages_of_dead(live: Folder, known: Container[str]) -> bool:
+    """Return whether a process that is gone has left messages here.
+
+    Args:
+        live: the directory that contains the handlers' directories.
+        known: names of directories that do not count.
+    """
+    for name in directory_names(live):
+        if name not in known:
+            with suppress(OSError), live.folder(name) as folder:
+                if not is_owned(folder) and file_names(folder):
+                    return True
+    return False
 
 
 def remove_directory(live: Folder, folder: Folder) -> None:

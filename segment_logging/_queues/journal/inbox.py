@@ -82,6 +82,9 @@ class Inbox:
     def look_again(self) -> None:
         pass  # it looks several times a second
 
+    def is_left_elsewhere(self) -> bool:
+        return False
+
     def put(self, line: bytes) -> bool:
         return False
 

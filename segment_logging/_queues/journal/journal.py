@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from ..._clock import monotonic
@@ -20,7 +21,7 @@ from ..._messages.batch import Batch
 from ..._reports import Reporter, counted
 from ..outgoing import Outgoing, Portion
 from .adoption import Adoption
-from .directory import JournalFile
+from .directory import JournalFile, has_messages_of_dead
 from .place import Place, trust_in
 from .quarantine import Quarantine
 from .stored import Collection, StoredFile, is_passing, looks_whole
@@ -210,6 +211,12 @@ class Journal:
 
     def look_again(self) -> None:
         self._wanted_look += 1
+
+    def is_left_elsewhere(self) -> bool:
+        known = self._writer.directory_names | self.adoption.left
+        with suppress(OSError), self.place.live() as live:
+            return has_messages_of_dead(live, known)
+        return False
 
     @property
     def wants_to_look(self) -> bool:
