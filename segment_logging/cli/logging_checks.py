@@ -12,8 +12,12 @@ from .findings import Finding, few
 from .loading import CALL
 from .own_loggers import own_first, own_of
 
-_SERVERS = ("uvicorn", "gunicorn", "hypercorn", "celery", "django", "werkzeug", "segment_logging")
-"""Loggers of servers and frameworks. They do not propagate on purpose, and log no events."""
+_SERVERS = ("uvicorn", "gunicorn", "hypercorn", "celery", "django", "werkzeug", "segment_logging",
+            "segment")  # fmt: skip
+"""Loggers of servers, frameworks and `compat.analytics`, which log no events.
+
+Those of servers do not propagate, on purpose.
+"""
 
 
 def checks_of_logging(app: str | None = None) -> Iterator[Finding]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import unittest
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from unittest import mock
@@ -277,6 +279,13 @@ class TestModule(unittest.TestCase):
         client = analytics.default_client
         assert client is not None
         self.assertEqual((client.region, client.dead_letters), ("eu", "dead-letters.jsonl"))
+
+    def test_alias_to_nobody(self) -> None:
+        """An alias to an empty id is refused, and raises nothing, as in the official SDK."""
+        with redirect_stderr(io.StringIO()) as stderr:
+            self.assertFalse(analytics.alias("a-1", "")[0])
+        self.assertIn("user_id", stderr.getvalue())
+        self.assertTrue(analytics.alias("a-1", 0)[0])
 
     def test_unknown_setting(self) -> None:
         """A setting that does not exist is reported by the first call, with the one meant."""

@@ -114,7 +114,7 @@ class Client(Settings):
         """Merge two ids of one user. See `track` for the result."""
         require("previous_id", previous_id, IDS)
         require("user_id", user_id, IDS)
-        fields = _common(user_id, None, context, timestamp, integrations, message_id)
+        fields = _fields(user_id, None, context, timestamp, integrations, message_id)
         return self._enqueue("alias", {**fields, "previousId": previous_id})
 
     def group(
@@ -239,7 +239,12 @@ def _made_in_on_error(number: int) -> str:
     return f"analytics: {calls} made by on_error will not be sent: do not call analytics there"
 
 
-def _common(
+def _common(user_id: Any, anonymous_id: Any, *others: Any) -> Json:
+    require("user_id or anonymous_id", user_id or anonymous_id, IDS)
+    return _fields(user_id, anonymous_id, *others)
+
+
+def _fields(
     user_id: Any,
     anonymous_id: Any,
     context: Any,
@@ -247,7 +252,6 @@ def _common(
     integrations: Any,
     message_id: Any,
 ) -> Json:
-    require("user_id or anonymous_id", user_id or anonymous_id, IDS)
     return {
         "userId": user_id,
         "anonymousId": anonymous_id,
