@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
 from .default_client import open_default_client
+from .django_checks import checks_of_django
 from .findings import Finding
 from .journal_place import add_group_option
 from .loading import load
@@ -94,6 +95,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
             if live_handlers() or not about_client:
                 yield from checks_of_logging(options.app)
             yield from checks_of_structlog()
+            yield from checks_of_django()
         handlers = [one for one in live_handlers() if id(one) not in before]
     else:
         yield Finding("note", "loggers", "no application was given, so no logger was checked: pass "

@@ -45,7 +45,11 @@ def forbid_sending() -> Iterator[None]:
     Messages that were logged before the block do not count. The block waits up to two seconds for
     them to be sent before it begins.
 
-    Only this process is affected. Blocks can be nested, and the innermost block raises.
+    Only this process is checked. A child that is forked in the block also sends nothing, but what
+    it logs does not raise an error at the end of the block. A child that is started in another way,
+    such as with "spawn", does send. Parallel test runs need a block around each test, in the child.
+
+    Blocks can be nested, and the innermost block raises.
 
     Raises:
         SendingForbidden: something would have been sent. This is an AssertionError.

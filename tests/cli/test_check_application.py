@@ -174,6 +174,36 @@ class TestLoggers(ApplicationCase):
         notes = self.notes_of_app("import structlog\nlog.addHandler(handler)")
         self.assertNotIn("structlog", notes)
 
+    @unittest.skipUnless(find_spec("django"), "needs Django")
+    def test_django(self) -> None:
+        """A Django project with URLs and without the middleware is noted."""
+        own = "segment_logging.contrib.django.SegmentMiddleware"
+        others = '"django.contrib.sessions.middleware.SessionMiddleware"'
+        for settings, is_noted in (
+            (f"ROOT_URLCONF='shop.urls', MIDDLEWARE=[{others}]", True),
+            (f"ROOT_URLCONF='shop.urls', MIDDLEWARE=['{own}', {others}]", False),
+            (f"MIDDLEWARE=[{others}]", False),
+        ):
+            program = f"""
+            from django.conf import settings
+            settings.configure({settings})
+            log.addHandler(handler)
+            """
+            with self.subTest(settings):
+                notes = self.notes_of_app(program)
+                self.assertEqual("django" in notes, is_noted)
+                if is_noted:
+                    self.assertIn(f"does not contain {own}, so", notes["django"])
+        notes = self.notes_of_app("""
+        from django.conf import settings
+        settings.configure(ROOT_URLCONF="shop.urls", MIDDLEWARE=["shop.OwnMiddleware"])
+        import segment_logging.contrib.django
+        log.addHandler(handler)
+        """)
+        self.assertNotIn("django", notes)
+        notes = self.notes_of_app("import django.conf\nlog.addHandler(handler)")
+        self.assertNotIn("django", notes)
+
 
 class TestLoading(ApplicationCase):
     def test_events_are_not_sent(self) -> None:

@@ -43,6 +43,7 @@ NOT_RUN = {
     ("docs/metrics.md", "text"): "a script for cron, which another test runs",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
     ("docs/frameworks/celery.md", "python"): "a module of a project, which test_django runs",
+    ("docs/testing.md", "python"): "settings of a project, which test_django_runner runs",
     ("docs/frameworks/django.md", "python"): "settings of a project, which test_django runs",
 }
 """The reasons why blocks cannot be run, by page and language."""
@@ -65,18 +66,22 @@ class ProgramTest(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a program that sends to the collector."""
+        paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            **os.environ,
+            "SEGMENT_HOST": self.collector.url,
+            "SEGMENT_WRITE_KEY": KEY,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONIOENCODING": "utf-8",
+        }
+
     def run_python(self, *arguments: str) -> str:
         """Run Python, assert that it succeeds with an empty stderr, and return its stdout."""
-        paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
         done = subprocess.run(
             [sys.executable, "-W", "error", *arguments],
-            env={
-                **os.environ,
-                "SEGMENT_HOST": self.collector.url,
-                "SEGMENT_WRITE_KEY": KEY,
-                "PYTHONPATH": os.pathsep.join(paths),
-                "PYTHONIOENCODING": "utf-8",
-            },
+            env=self.environment(),
             cwd=self.directory,
             capture_output=True,
             encoding="utf-8",

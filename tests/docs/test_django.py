@@ -94,15 +94,15 @@ class TestSite(ProgramTest):
         """After the login, both events are about the user. Without it, the id can be passed."""
         self.run_site("""
 for name in ("sign_up", "register"):
-    browser = browser_with(ajs_anonymous_id="visitor-31")
+    browser = browser_with(consent="analytics", ajs_anonymous_id="visitor-31")
     assert browser.post("/" + name, {"name": name}).status_code == 200
 """)
         self.assertEqual(
             self.events(),
             [
-                ("Logged In", "1", "visitor-31"),
                 ("identify", "1", "visitor-31"),
                 ("Signed Up", "1", "visitor-31"),
+                ("Logged In", "1", "visitor-31"),
                 ("Registered", "2", "visitor-31"),
             ],
         )
@@ -114,7 +114,7 @@ for name in ("sign_up", "register"):
             """
 class Captured(TestCase):
     def test_event(self):
-        browser = browser_with(ajs_anonymous_id="visitor-31")
+        browser = browser_with(consent="analytics", ajs_anonymous_id="visitor-31")
         browser.force_login(users("ada")[0])
         for name, invalid in (("order", 1), ("checkout", 0)):
             before = count().invalid
@@ -126,7 +126,7 @@ logging.getLogger("segment_logging").addHandler(logging.NullHandler())
 run(Captured)
 """,
         )
-        self.assertEqual(self.events(), [("Logged In", "1", None), ("Checkout", "1", None)])
+        self.assertEqual(self.events(), [("Checkout", "1", None)])
 
     def test_transactions(self) -> None:
         """In a TransactionTestCase, the callbacks have the request's identity."""
@@ -135,7 +135,7 @@ run(Captured)
             """
 class Committed(TransactionTestCase):
     def test_event(self):
-        browser = browser_with(ajs_anonymous_id="visitor-31")
+        browser = browser_with(consent="analytics", ajs_anonymous_id="visitor-31")
         (ada,) = users("ada")
         for is_logged_in in (False, True):
             if is_logged_in:
@@ -164,7 +164,7 @@ run(Committed)
 from segment_logging.testing import SegmentTestCase
 class Missing(SegmentTestCase, TestCase):
     def test_event(self):
-        browser_with(ajs_anonymous_id="visitor-31").post("/order")
+        browser_with(consent="analytics", ajs_anonymous_id="visitor-31").post("/order")
         with self.assertRaisesRegex(AssertionError, r"captureOnCommitCallbacks\\(execute=True\\)"):
             self.assertTracked("Order")
 run(Missing)
@@ -176,7 +176,7 @@ run(Missing)
         written = self.run_site("""
 users("ada", "bob")
 for former_id in ("1", "2", "%222%22", "", None):
-    browser = browser_with(ajs_anonymous_id="visitor-31")
+    browser = browser_with(consent="analytics", ajs_anonymous_id="visitor-31")
     if former_id is not None:
         browser.cookies["ajs_user_id"] = former_id
     log_in(browser, "bob")
@@ -231,7 +231,8 @@ async def log_in_async(request):
 urlpatterns.append(path("log_in_async", log_in_async))
 async def main():
     browser = AsyncClient()
-    browser.cookies.load({"ajs_anonymous_id": "visitor-31", "ajs_user_id": "1"})
+    cookies = {"consent": "analytics", "ajs_anonymous_id": "visitor-31", "ajs_user_id": "1"}
+    browser.cookies.load(cookies)
     await browser.post("/log_in_async")
     print(id_of(browser))
 users("ada", "bob")
@@ -277,6 +278,67 @@ print(id_of(browser))
         first, second = written.split()
         self.assertNotEqual(first, second)
         self.assertEqual(self.events(), [("Logged In", "1", None), ("Logged In", "2", second)])
+
+    def test_rolled_back(self) -> None:
+        """If the view of a login fails, no event is sent, and no cookie is set or deleted."""
+        self.run_site("""
+def broken(request):
+    sign_up(request)
+    raise LookupError
+def broken_log_out(request):
+    django.contrib.auth.logout(request)
+    raise LookupError
+urlpatterns += [path("broken", broken), path("broken_log_out", broken_log_out)]
+logging.getLogger("django.request").setLevel("CRITICAL")
+logger.addFilter(lambda record: record.msg not in ("Profile", "Signed Up"))
+users("ada")
+for cookies in ({}, {"ajs_anonymous_id": "visitor-31", "ajs_user_id": "1"}):
+    browser = browser_with(consent="analytics", **cookies)
+    browser.raise_request_exception = False
+    for name in ("broken", "broken_log_out"):
+        answer = browser.post("/" + name, {"name": "bob"})
+        assert answer.status_code == 500
+        assert not {COOKIE, USER_COOKIE}.intersection(answer.cookies), answer.cookies
+assert get_user_model().objects.count() == 1
+""")
+        self.assertEqual(self.events(), [])
+
+    def test_logout_before_commit(self) -> None:
+        """An event at the commit is about the user at that time, unless an id is passed."""
+        self.run_site("""
+def delete_account(request):
+    extra = {"user_id": request.user.pk, "segment": True}
+    transaction.on_commit(lambda: logger.info("Later", extra={"segment": True}))
+    transaction.on_commit(lambda: logger.info("Deleted", extra=extra))
+    django.contrib.auth.logout(request)
+    return HttpResponse()
+urlpatterns.append(path("delete_account", delete_account))
+users("ada")
+browser = browser_with(consent="analytics", ajs_anonymous_id="visitor-31")
+log_in(browser, "ada")
+browser.post("/delete_account")
+""")
+        self.assertEqual(
+            self.events()[1:], [("Later", None, "visitor-31"), ("Deleted", "1", "visitor-31")]
+        )
+
+    def test_withdrawn_consent(self) -> None:
+        """Without consent, both cookies are deleted, and a visitor's events are not logged."""
+        self.run_site("""
+users("ada")
+browser = browser_with(consent="analytics")
+log_in(browser, "ada")
+browser.cookies["consent"] = "advertising"
+visit(browser)
+for name in (COOKIE, USER_COOKIE):
+    assert (browser.cookies[name].value, browser.cookies[name]["max-age"]) == ("", 0)
+visitor = browser_with(consent="", ajs_anonymous_id="visitor-31")
+visit(visitor)
+assert id_of(visitor) == ""
+assert not browser_with(consent="").get("/home").cookies
+assert count().invalid == 0
+""")
+        self.assertEqual([name for name, _, _ in self.events()], ["Logged In", "page"])
 
     def test_development(self) -> None:
         """With DEBUG, the cookie works over http. Otherwise, it is secure."""

@@ -1,0 +1,37 @@
+"""Checks whether a Django project, if the program is one, has the middleware.
+
+Django is not imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from .findings import Finding
+
+MIDDLEWARE = "segment_logging.contrib.django.SegmentMiddleware"
+
+_INTEGRATIONS = tuple(f"segment_logging.contrib.{name}" for name in ("asgi", "django", "wsgi"))
+
+
+def checks_of_django() -> Iterator[Finding]:
+    """Yield a note if the settings have URLs, but not the middleware.
+
+    A project that has imported one of the integrations may use it in its own middleware, or wrap
+    its application in it, so nothing is noted about it. It is a note and not a problem, because the
+    program may pass an id with each event.
+    """
+    django_conf: Any = sys.modules.get("django.conf")
+    settings: Any = getattr(django_conf, "settings", None)
+    if not getattr(settings, "configured", False) or not getattr(settings, "ROOT_URLCONF", None):
+        return
+    if any(name in sys.modules for name in _INTEGRATIONS) or MIDDLEWARE in settings.MIDDLEWARE:
+        return
+    yield Finding(
+        "note",
+        "django",
+        f"MIDDLEWARE does not contain {MIDDLEWARE}, so events in requests get no ids of the "
+        "visitor or the user: put it first",
+    )
