@@ -282,6 +282,7 @@ class TestModule(unittest.TestCase):
 
     def test_alias_to_nobody(self) -> None:
         """An alias to an empty id is refused, and raises nothing, as in the official SDK."""
+        analytics.send = False
         with redirect_stderr(io.StringIO()) as stderr:
             self.assertFalse(analytics.alias("a-1", "")[0])
         self.assertIn("user_id", stderr.getvalue())
