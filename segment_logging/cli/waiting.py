@@ -15,7 +15,7 @@ from .._queues.journal.directory import (
     is_locked,
     is_owned,
 )
-from .._queues.journal.sources import DELIVER_LOCK
+from .._queues.journal.sources import ADOPTING_LOCK, DELIVER_LOCK
 from .._queues.journal.stored import read_lines
 from .._reports import printable
 from .._trust import PRIVATE, NotOurs, Trust
@@ -66,8 +66,11 @@ def waiting_in(path: str, trust: Trust = PRIVATE) -> Iterator[Waiting]:
             try:
                 with root.folder(key) as folder, folder.folder("live") as live:
                     is_delivered = is_deliverer_running(folder)
+                    is_adopted = _is_held(folder, ADOPTING_LOCK)
                     for name in directory_names(live):
-                        found = _waiting(live, key, name, is_delivered=is_delivered)
+                        found = _waiting(
+                            live, key, name, is_delivered=is_delivered, is_adopted=is_adopted
+                        )
                         if found is not None:
                             yield found
             except (FileNotFoundError, NotADirectoryError):
@@ -76,13 +79,19 @@ def waiting_in(path: str, trust: Trust = PRIVATE) -> Iterator[Waiting]:
 
 def is_deliverer_running(folder: Folder) -> bool:
     """Return whether a `segment-logging deliver` runs for a write key, given its directory."""
+    return _is_held(folder, DELIVER_LOCK)
+
+
+def _is_held(folder: Folder, lock: str) -> bool:
     try:
-        return is_locked(folder, DELIVER_LOCK)
+        return is_locked(folder, lock)
     except OSError:  # there has never been one, or there are no locks
         return False
 
 
-def _waiting(live: Folder, key: str, name: str, *, is_delivered: bool) -> Waiting | None:
+def _waiting(
+    live: Folder, key: str, name: str, *, is_delivered: bool, is_adopted: bool
+) -> Waiting | None:
     nanoseconds, _, rest = name.partition("-")
     pid = rest.partition("-")[0]
     since = ""
@@ -110,7 +119,7 @@ def _waiting(live: Folder, key: str, name: str, *, is_delivered: bool) -> Waitin
         unread = f"it cannot be read ({error.strerror}): {check}"
     if not unread and not messages and not is_alive:
         return None
-    why = unread or _why(is_alive, is_handed_over, is_delivered)
+    why = unread or _why(is_alive, is_handed_over, is_delivered, is_adopted)
     return Waiting(
         key=key, pid=int(pid) if pid.isdecimal() else None, is_alive=is_alive,
         is_handed_over=is_handed_over, is_deliverer_running=is_delivered,
@@ -118,20 +127,22 @@ def _waiting(live: Folder, key: str, name: str, *, is_delivered: bool) -> Waitin
     )  # fmt: skip
 
 
-def _why(is_alive: bool, is_handed_over: bool, is_delivered: bool) -> str:
-    match is_alive, is_handed_over, is_delivered:
-        case True, False, _:
+def _why(is_alive: bool, is_handed_over: bool, is_delivered: bool, is_adopted: bool) -> str:
+    match is_alive, is_handed_over, is_delivered, is_adopted:
+        case True, False, _, _:
             return "its process is running, and sends them"
-        case True, True, True:
+        case True, True, True, _:
             return "its process is running, and `segment-logging deliver` sends them"
-        case True, True, False:
+        case True, True, False, _:
             return (
                 "its process is running and hands them over, but no `segment-logging deliver` is "
                 f"running for this write key: start it; {WRONG_KEY}"
             )
-        case False, _, True:
+        case False, _, True, _:
             return "its process has ended, and `segment-logging deliver` sends them"
-        case False, True, False:
+        case False, _, False, True:
+            return "its process has ended, and another process is sending them"
+        case False, True, False, False:
             return (
                 "its process has ended after handing them over, and no `segment-logging deliver` "
                 f"is running for this write key: start it, or use --drain; {WRONG_KEY}"

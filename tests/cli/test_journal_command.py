@@ -9,11 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 from hashlib import sha256
 from pathlib import Path
 
+from segment_logging import SegmentHandler
 from segment_logging._locks import try_lock
+from segment_logging.collector import Collector
 from tests.builders import PROJECT
 from tests.cli.cases import CliCase, run_command
 from tests.faults.delivering import Deliverer, wait_until
@@ -125,6 +128,22 @@ class TestJournal(CliCase):
         )
         code, out, _ = run_command("journal", str(self.journal))
         self.assertEqual((code, out.count("and `segment-logging deliver` sends them")), (0, 2))
+
+    def test_adopted(self) -> None:
+        """Messages of ended processes that another process is sending need nothing to be done."""
+        self.program().wait(60)
+        self.program("key", "", "hands over").wait(60)
+        with Collector(answer=lambda request: time.sleep(2)) as slow:
+            handler = SegmentHandler("key", journal=str(self.journal), host=slow.url)
+            self.addCleanup(handler.close)
+            self.assertFalse(handler.drain(0.5))
+            why = [why for *_, why in self.told()]
+            self.assertEqual(why, ["has ended, and another process is sending them"] * 2)
+            code, out, _ = run_command("journal", str(self.journal))
+            self.assertNotIn("--drain", out)
+            self.assertTrue(handler.drain(10))
+            self.assertEqual(len(slow.messages), 6)
+        self.assertEqual((code, self.told()), (0, []))
 
     def test_deliverer(self) -> None:
         """A `segment-logging deliver` is found, and only for its own write key."""

@@ -94,6 +94,9 @@ browser.set_cookie("ajs_anonymous_id", "visitor-31")
 assert browser.get("/pricing").status_code == 200
 """
 
+NO_HTTPX2 = "import warnings; warnings.filterwarnings('ignore', 'Using .httpx. with .starlette')"
+"""Ignores the advice of Starlette's TestClient to install httpx2."""
+
 FASTAPI = f"""
 import asyncio, httpx
 async def visit(application, path, headers):
@@ -107,6 +110,7 @@ assert asyncio.run(visit(app, "/pricing", {{}})) == 200
 assert asyncio.run(visit(api, "/orders", ada)) == 200
 assert asyncio.run(visit(api, "/invoices", ada)) == 200
 assert asyncio.run(visit(api, "/orders", {{}})) == 401
+test_orders()
 uuid4 = lambda: "visitor-32"
 async def visit_anew():
     server = httpx.ASGITransport(site)
@@ -248,6 +252,7 @@ SURROUNDINGS = {
     ),
     "docs/frameworks/flask.md": Surroundings(after=FLASK, arrives=(PRICING,), needs=("flask",)),
     "docs/frameworks/asgi.md": Surroundings(
+        before=f"{NO_HTTPX2}\n{LOGGER}",
         after=FASTAPI,
         arrives=(
             PRICING,

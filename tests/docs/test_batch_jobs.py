@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import unittest
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from segment_logging.collector import Collector
 
 from ..builders import PROJECT
-from .pages import program_of
+from .pages import PAGES, program_of
 from .test_blocks import KEY, ProgramTest
 
 JOB = program_of("docs/batch-jobs.md")
@@ -28,6 +30,17 @@ PLAIN = 'main(ROWS, "journal")'
 POOL = 'main_with_pool(ROWS, "journal", "{}")'
 PROGRESS = 'main_with_progress(ROWS, "progress", "journal")'
 METHODS = ("fork", "spawn")
+
+FULL = JOB.replace("drain(60)", "drain(0.5)").replace(
+    "deliver=False", "deliver=False, max_journal_bytes=1_100_000, shutdown_timeout=0.0"
+)
+"""The same job, with a journal that has room for some hundred of `BIG_ROWS`."""
+
+BIG_ROWS = """
+ROWS = list(rows_from(0, 5000))
+for row in ROWS:
+    row["total"] = "x" * 2000
+"""
 
 SETUP = """
 def rows_from(first, last):
@@ -69,13 +82,20 @@ def end_of(job: subprocess.Popen[str]) -> str:
 
 class JobTest(ProgramTest):
     def start(
-        self, call: str, *, program: str, host: str | None, key: str, before: str
+        self,
+        call: str,
+        *,
+        program: str,
+        host: str | None,
+        key: str,
+        before: str,
+        prefix: tuple[str, ...] = (),
     ) -> subprocess.Popen[str]:
         main = f'if __name__ == "__main__":\n    sys.exit({call})\n'
         text = "\n".join([program, SETUP, before, main])
         (self.directory / "nightly.py").write_text(text, encoding="utf-8")
         return subprocess.Popen(
-            [sys.executable, "-W", "error", "nightly.py"],
+            [*prefix, sys.executable, "-W", "error", "nightly.py"],
             env={
                 **os.environ,
                 "SEGMENT_HOST": host or self.collector.url,
@@ -242,12 +262,32 @@ class TestPool(JobTest):
                     {f"invoice-sent-{number}" for number in logged}, set(self.ids()[before:])
                 )
 
+    def test_full_journal(self) -> None:
+        """If the journal is full, the job stops after the first chunks."""
+        code, stderr = self.run_job(POOL.format("fork"), program=FULL, before=BIG_ROWS)
+        self.assertEqual(code, 1)
+        self.assertIn("OSError: the journal is full, or cannot be written to", stderr)
+
+    @unittest.skipUnless(which("timeout"), "needs the command `timeout`")
+    def test_killed_worker(self) -> None:
+        """If a worker is killed, the job hangs until `timeout` ends it. No logged row is lost."""
+        job = self.start(
+            POOL.format("fork"), program=JOB, host=None, key=KEY,
+            before=f"{MANY}\n{KILLED}", prefix=("timeout", "-k", "2", "6"),
+        )  # fmt: skip
+        with job:
+            end_of(job)
+        self.assertIn(job.returncode, (124, 137, -signal.SIGKILL))
+        self.drain()
+        self.assertLessEqual({f"invoice-sent-{n}" for n in range(1000, 1701)}, set(self.ids()))
+        self.assertNotIn("invoice-sent-1701", self.ids())
+
     def test_no_initializer(self) -> None:
         """A spawned worker without an initializer sends nothing and reports nothing."""
         program = JOB.replace("initializer=start_worker, initargs=(journal,)", "")
         program = program.replace("(handler,) = logger.handlers", "")
         program = program.replace("before = handler.counts().handed_over", "")
-        program = program.replace("handler.drain(60)  # until everything", "pass  # everything")
+        program = program.replace("if not handler.drain(60):  # until everything", "if False:  #")
         program = program.replace("return handler.counts().handed_over - before", "return 0")
         code, stderr = self.run_job(POOL.format("spawn"), program=program)
         self.assertEqual((code, stderr), (1, "3 rows, 0 in the journal\n"))
@@ -285,10 +325,43 @@ class TestProgress(JobTest):
         self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
         self.assertEqual(len(set(self.ids())), 2500)
 
+    def test_full_journal(self) -> None:
+        """If the journal is full, the job stops, and does not wait for each 1,000 rows."""
+        code, stderr = self.run_job(PROGRESS, program=FULL, before=BIG_ROWS)
+        self.assertEqual((code, self.progress.exists()), (1, False))
+        self.assertIn("OSError: the journal is full, or cannot be written to", stderr)
+        self.assertIn("accepted=1000,", stderr)
+
     def test_outage(self) -> None:
         """In an outage, the journal has all rows, so the file is removed."""
         code, _ = self.run_job(PROGRESS, program=IMPATIENT, host=self.closed, before=MANY)
         self.assertEqual((code, self.progress.exists()), (3, False))
+
+
+class TestCron(JobTest):
+    def test_drain(self) -> None:
+        """The line for cron sends what the job left. It prints something only if it cannot."""
+        page = PAGES["docs/batch-jobs.md"]
+        (line,) = re.findall(r"^15 4 \* \* \*  (.*--drain.*)$", page, re.MULTILINE)
+        command = (
+            line.replace("/srv/shop/bin/segment-logging", f"{sys.executable} -m segment_logging")
+            .replace("/var/lib/shop/segment", "journal")
+            .replace("--drain", "--drain --timeout 0.5")
+        )
+        closed = self.closed
+        self.run_job(program=IMPATIENT, host=closed)
+        for host, found in ((closed, "3 messages could not be sent yet"), (self.collector.url, "")):
+            done = subprocess.run(
+                ["sh", "-c", command],
+                env={
+                    **os.environ, "SEGMENT_HOST": host, "SEGMENT_WRITE_KEY": KEY,
+                    "PYTHONPATH": str(PROJECT),
+                },
+                cwd=self.directory, capture_output=True, encoding="utf-8", timeout=60, check=False,
+            )  # fmt: skip
+            self.assertEqual(done.stderr, "")
+            self.assertRegex(done.stdout, found or r"\A\Z")
+        self.assertEqual(self.ids(), IDS)
 
 
 class TestFile(JobTest):

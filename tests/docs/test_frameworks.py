@@ -19,6 +19,7 @@ from typing_extensions import override
 from segment_logging import SegmentHandler, bind, identity
 from segment_logging._process.shutdown import TIME_AFTER_SIGTERM
 from segment_logging._records import dialects
+from segment_logging.contrib._lifespans import LATE_REQUESTS
 from segment_logging.contrib.asgi import SegmentMiddleware
 from segment_logging.testing import Captured, FakeClient, capture_segment
 
@@ -37,11 +38,22 @@ class TestTimes(unittest.TestCase):
             with self.subTest(platform):
                 hook = re.search(r"hook of (\d+) s", platform)
                 until = float(kills_after.removesuffix(" s")) - float(hook[1] if hook else 0)
-                total = float(requests) + float(own) + float(max_shutdown)
+                total = float(requests) + float(own) + LATE_REQUESTS + float(max_shutdown)
                 self.assertLessEqual(total, until - 2)
                 self.assertLess(float(patience), float(max_shutdown))
                 self.assertLess(float(max_shutdown), TIME_AFTER_SIGTERM)
-        self.assertIn(f"never more than {TIME_AFTER_SIGTERM:.0f} s", " ".join(PAGES[ASGI].split()))
+        text = " ".join(PAGES[ASGI].split())
+        self.assertIn(f"never more than {TIME_AFTER_SIGTERM:.0f} s", text)
+        self.assertIn(f"waits up to {LATE_REQUESTS:.0f} s if cancelled requests", text)
+        self.assertIn(f"including the {LATE_REQUESTS:.0f} s of step 3", text)
+
+    def test_docker(self) -> None:
+        """docs/operating.md gives the same `max_shutdown` for uvicorn in Docker."""
+        (docker, *_) = rows_under(ASGI, "How much time it takes")
+        self.assertEqual(docker.first, "Docker")
+        rows = rows_under("docs/operating.md", "How processes end")
+        (row,) = (row for row in rows if row.first == "Docker")
+        self.assertIn(f"or to {docker.others[3]} [with uvicorn]", row.others[-1])
 
 
 @unittest.skipUnless(find_spec("starlette"), "needs Starlette")

@@ -130,8 +130,11 @@ class TestReports(unittest.TestCase):
                 self.assertTrue(any(report in text for text in texts))
 
     def test_losses(self) -> None:
-        """The regular expression in docs/operating.md finds the reports of lost messages."""
-        (pattern,) = re.findall(r"`(segment_logging\.\*[^`]*)`", PAGES["docs/operating.md"])
+        """The regular expressions in docs/operating.md find the reports of lost messages, with the
+        logger's name before or after the message."""
+        page = PAGES["docs/operating.md"]
+        (name_first,) = re.findall(r"`(segment_logging\.\*\([^`]*)`", page)
+        (name_last,) = re.findall(r"`([^`]*\)\.\*segment_logging)`", page)
         texts = texts_of_the_package()
         for part in (
             " lost (", " dropped; ", "their messages are lost", "the rest is lost",
@@ -140,7 +143,15 @@ class TestReports(unittest.TestCase):
         ):  # fmt: skip
             with self.subTest(part):
                 self.assertTrue(any(part in text for text in texts))
-                self.assertRegex(f"segment_logging: 3 messages were{part} reason", pattern)
+                text = f"3 messages were{part} reason"
+                before = json.dumps({"name": "segment_logging", "message": text})
+                after = json.dumps({"message": text, "name": "segment_logging"})
+                for line, pattern in (
+                    (f"segment_logging: {text}", name_first), (before, name_first),
+                    (after, name_last),
+                ):  # fmt: skip
+                    self.assertRegex(line, pattern)
+                    self.assertRegex(line, f"{name_first}|{name_last}")
 
 
 def texts_of_the_package() -> set[str]:

@@ -21,6 +21,10 @@ from .turn import Turn
 DELIVER_LOCK = "deliver.lock"
 """A file whose lock is held by the process that delivers. It is in the write key's directory."""
 
+ADOPTING_LOCK = "adopting.lock"
+"""A file whose lock is held by the process that sends the messages of dead processes. It is in the
+write key's directory."""
+
 _OWNER_EVERY = 5.0  # seconds between two looks whether the owner of a directory lives
 _ADOPTION_EVERY = 1.0  # seconds between two looks into a directory while another process adopts
 
@@ -37,7 +41,7 @@ class Sources:
         self._place = place
         self._reporter = reporter
         self._turn = Turn(place, DELIVER_LOCK, reporter)
-        self._adopting = Turn(place, "adopting.lock", reporter)
+        self._adopting = Turn(place, ADOPTING_LOCK, reporter)
         self.live: Folder | None = None
         """The directory that they are in, or None if there is none."""
         self.known: dict[str, Directory] = {}
