@@ -219,8 +219,9 @@ for ends in (lambda browser: browser.post("/log_out"), lambda _: Session.objects
         """After alogin(), the view binds the new id that the receiver has made."""
         written = self.run_site("""
 import asyncio
+from asgiref.sync import sync_to_async
 from django.contrib.auth import aauthenticate, alogin
-from django.db import connection
+from django.db import connection, connections
 from django.test import AsyncClient
 connection.settings_dict["ATOMIC_REQUESTS"] = False
 async def log_in_async(request):
@@ -235,6 +236,7 @@ async def main():
     browser.cookies.load(cookies)
     await browser.post("/log_in_async")
     print(id_of(browser))
+    await sync_to_async(connections.close_all)()  # those of another thread
 users("ada", "bob")
 asyncio.run(main())
 """)
