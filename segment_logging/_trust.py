@@ -10,6 +10,10 @@ from typing import NamedTuple
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
+OF_ANOTHER_USER = "it belongs to another user"
+"""The reason if a file or directory belongs to a user whom we do not trust."""
+
+
 class NotOurs(OSError):
     """A file or directory that is not used, because somebody else may have prepared it."""
 
@@ -38,7 +42,7 @@ class Trust(NamedTuple):
                 or (path.endswith(".lock") and found.st_gid == self.group)
             )
             if not is_shared:
-                raise NotOurs("it belongs to another user", path)
+                raise NotOurs(OF_ANOTHER_USER, path)
 
     def may_others_write(self, found: os.stat_result) -> bool:
         """Return whether users whom we do not trust may write in a directory."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 from .._client import diverted
 from .._messages.message import Message
@@ -131,7 +132,8 @@ def failure_of(error: Exception, address: Address, *, delivered: int = 0) -> Del
         address: the queue.
         delivered: how many messages were confirmed before it.
     """
-    text = f"{address.shown} {_what_happened(error)}"
+    queue = getattr(error, "queue", address.queue)  # see `Connection.declare`
+    text = f"{replace(address, queue=queue).shown} {_what_happened(error)}"
     return DeliveryError(text, cause=Cause.CONNECTION, delivered=delivered)
 
 
@@ -147,6 +149,8 @@ def _what_happened(error: Exception) -> str:
         return "refuses messages, because it is full: start relays, or raise its limit"
     if code == _NO_ROUTE:
         return "has been removed: it is declared again"
+    if getattr(error, "is_missing", False):
+        return "does not exist and cannot be declared: declare it, or permit the user to configure"
     if code == _ACCESS_REFUSED or kind == "AccessRefused":
         return "refuses access: check user, password, virtual host and permissions"
     if code == _NOT_ALLOWED or kind == "NotAllowed":

@@ -147,23 +147,35 @@ class Connection:
         Queues that exist are used as they are, so that operators can declare them with other
         limits. Both are quorum queues, which do not lose confirmed messages. A full queue refuses
         further messages, so that they stay where they are.
+
+        Raises:
+            Exception: it is not possible. If the broker answered, the exception's `queue` is the
+                name of the queue, and `is_missing` tells whether it does not exist.
         """
         for queue, arguments in arguments_of(self._address).items():
-            self._declare(queue, arguments)
+            is_missing = False
+            try:
+                is_missing = self._is_missing(queue)
+                if is_missing:
+                    self._channel.queue_declare(
+                        queue=queue, durable=True, auto_delete=False, arguments=dict(arguments)
+                    )
+            except self._connection.channel_errors as error:
+                error.queue, error.is_missing = queue, is_missing
+                raise
 
-    def _declare(self, queue: str, arguments: Mapping[str, Any]) -> None:
+    def _is_missing(self, queue: str) -> bool:
         if not self._is_amqp:
             self._channel.queue_declare(queue=queue)
-            return
+            return False
         try:
             self._channel.queue_declare(queue=queue, passive=True)
         except self._connection.channel_errors as error:
             if getattr(error, "reply_code", None) != _NOT_FOUND:
                 raise
             self._channel = self._connection.channel()  # the error has closed the previous one
-            self._channel.queue_declare(
-                queue=queue, durable=True, auto_delete=False, arguments=dict(arguments)
-            )
+            return True
+        return False
 
     def publish(
         self,

@@ -87,9 +87,14 @@ class Bookmark:
         """
         written = f"{self.path}.new"
         bookmark = open_private(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        with open(bookmark, "wb") as out:
-            out.write(encode({**place._asdict(), "head": self._mark(place.offset)}))
-        os.replace(written, self.path)
+        try:
+            with open(bookmark, "wb") as out:
+                out.write(encode({**place._asdict(), "head": self._mark(place.offset)}))
+            os.replace(written, self.path)
+        except OSError:  # the disk is full
+            with suppress(OSError):
+                os.unlink(written)
+            raise
 
     def _mark(self, offset: int) -> str:
         return sha256(self._head[: max(0, offset)]).hexdigest()

@@ -15,8 +15,9 @@ bookmark, `FILE.replaying`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .._delivery.dead_letters import DeadLetters
@@ -28,6 +29,9 @@ from .importer import Refused
 from .lines import Source
 
 _PIECE_BYTES = 1 << 20
+_MODE_WITH_GROUP = 0o640
+"""The mode of a journal's dead letters if the journal has a group."""
+
 _SETTLING = 0.2
 """Seconds in which a handler that has opened the file also writes to it."""
 
@@ -69,7 +73,8 @@ class LettersAgain:
         Raises:
             OSError: they could not be written.
         """
-        self._letters.write(messages, error, sync=sync)
+        with self._same_mode():
+            self._letters.write(messages, error, sync=sync)
 
     def refuse(self, lines: Sequence[Refused]) -> None:
         """Append lines that are not messages, unchanged.
@@ -77,14 +82,24 @@ class LettersAgain:
         Raises:
             OSError: they could not be written.
         """
-        file = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        with self._same_mode():
+            file = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            try:
+                for one in lines:
+                    _copy(self._source.descriptor, one.line.start, one.line.end, file)
+                    if not one.line.is_ended:
+                        os.write(file, b"\n")
+            finally:
+                os.close(file)
+
+    @contextmanager
+    def _same_mode(self) -> Iterator[None]:
+        """Let the group of a journal read the file again, which `open_private` prevents."""
+        found = os.fstat(self._source.descriptor)
         try:
-            for one in lines:
-                _copy(self._source.descriptor, one.line.start, one.line.end, file)
-                if not one.line.is_ended:
-                    os.write(file, b"\n")
+            yield
         finally:
-            os.close(file)
+            _share_like(found, self._source.descriptor)
 
 
 def remove_settled(path: str, source: Source, place: Place, sleep: Callable[[float], None]) -> None:
@@ -143,6 +158,7 @@ def _put_back(path: str, old: int, bookmark: Bookmark, place: Place) -> None:
         file = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             _copy(old, offset, size, file)
+            _share_like(os.fstat(old), file)
             os.fsync(file)
         finally:
             os.close(file)
@@ -167,6 +183,14 @@ def _copy(old: int, start: int, end: int, new: int) -> None:
         start += len(piece)
         while piece:
             piece = piece[os.write(new, piece) :]
+
+
+def _share_like(found: os.stat_result, file: int) -> None:
+    """Let a file's group read it if the group could read the previous file."""
+    if hasattr(os, "fchmod") and stat.S_IMODE(found.st_mode) == _MODE_WITH_GROUP:
+        with suppress(OSError):
+            if os.fstat(file).st_gid == found.st_gid:
+                os.fchmod(file, _MODE_WITH_GROUP)
 
 
 def _path_now(path: str, descriptor: int) -> str | None:

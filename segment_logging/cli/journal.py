@@ -84,7 +84,16 @@ def run(options: argparse.Namespace) -> int:
     set_aside = size_of_quarantine(path, trust)
     if options.json:
         told = [{**asdict(one), "is_this_key": one.key == key} for one in waiting]
-        print(json.dumps({"waiting": told, "quarantine_bytes": set_aside, "other_users": others}))
+        print(
+            json.dumps(
+                {
+                    "waiting": told,
+                    "unread": sum(map(_is_unread, waiting)),
+                    "quarantine_bytes": set_aside,
+                    "other_users": others,
+                }
+            )
+        )
     else:
         _show(waiting, key)
         if set_aside:
@@ -100,7 +109,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(waiting: list[Waiting], key: str | None) -> None:
     messages = sum(one.messages for one in waiting)
-    print(f"{counted(messages, 'message')} {'waits' if messages == 1 else 'wait'}")
+    text = f"{counted(messages, 'message')} {'waits' if messages == 1 else 'wait'}"
+    if unread := sum(map(_is_unread, waiting)):
+        text += f", and there may be more: files of {_processes(unread)} cannot be read"
+    print(text)
     headers = ("process", "write key", "since", "messages", "bytes", "why")
     rows = [
         (
@@ -121,6 +133,15 @@ def _show(waiting: list[Waiting], key: str | None) -> None:
             f"  {counted(one.messages, 'message')} ({one.size_bytes:,} bytes) of {process}, "
             f"{whose}, since {one.since}: {one.why}"
         )
+
+
+def _processes(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
+
+
+def _is_unread(one: Waiting) -> bool:
+    """Return whether the process has files that cannot be read, so that there may be more."""
+    return "cannot be read (" in one.why
 
 
 def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from segment_logging import Batch, DeliveryError
 from segment_logging._broker.address import DEFAULT_QUEUE, address_of
-from segment_logging._broker.client import BrokerClient
+from segment_logging._broker.client import BrokerClient, failure_of
 from segment_logging._broker.connection import Connection, Received, arguments_of
 from segment_logging._relay.dead_queue import DeadQueue
 from tests.builders import a_track
@@ -33,7 +33,9 @@ def documented() -> dict[str, Any]:
 class TestDocumented(unittest.TestCase):
     def test_arguments(self) -> None:
         """The documented queues have exactly the arguments with which queues are declared."""
-        declared = arguments_of(address_of("amqp://shop/events"))
+        address = address_of("amqp://shop/events")
+        again = arguments_of(address.dead_queue_address)  # of a relay that reads the dead letters
+        declared = {**again, **arguments_of(address)}
         self.assertEqual(
             {one["name"]: one["arguments"] for one in documented()["queues"]}, declared
         )
@@ -68,7 +70,7 @@ class TestLoaded(BrokerCase):
         return f"{server}/events"
 
     def listed(self) -> list[list[str]]:
-        """Return both queues as the broker shows them, with their arguments sorted."""
+        """Return the queues as the broker shows them, with their arguments sorted."""
         shown = self.broker.control(
             "list_queues", "-p", "events", "name", "type", "durable", "auto_delete", "arguments"
         )
@@ -81,12 +83,13 @@ class TestLoaded(BrokerCase):
     def test_same(self) -> None:
         """The broker shows the same for loaded queues as for those that the package declares."""
         loaded = self.listed()
-        self.assertEqual(len(loaded), 2)
+        self.assertEqual(len(loaded), 3)
+        for suffix in ("", ".dead", ".dead.dead"):
+            self.broker.control("delete_queue", "-p", "events", f"{DEFAULT_QUEUE}{suffix}")
         for queue in (DEFAULT_QUEUE, f"{DEFAULT_QUEUE}.dead"):
-            self.broker.control("delete_queue", "-p", "events", queue)
-        connection = Connection(address_of(self.url))
-        connection.declare()
-        connection.close()
+            connection = Connection(address_of(self.url, queue))
+            connection.declare()
+            connection.close()
         self.assertEqual(self.listed(), loaded)
 
     def test_permissions(self) -> None:
@@ -99,14 +102,32 @@ class TestLoaded(BrokerCase):
         client.send("key", Batch([a_track("Signup")]))
         url = self.url_for("relay", *relay)
         self.assertEqual(len(received_from(url, DEFAULT_QUEUE, at_least=1)), 1)
-        letters = DeadQueue(address_of(url))
-        self.addCleanup(letters.close)
-        letters.publish([b"{}"], DeliveryError("refused"), None)
-        connection, found = Connection(address_of(url, f"{DEFAULT_QUEUE}.dead")), list[Received]()
-        self.addCleanup(connection.close)
-        connection.consume(found.append, prefetch=1)
-        connection.pump(10)
-        self.assertEqual(len(found), 1)
+        for queue in (DEFAULT_QUEUE, f"{DEFAULT_QUEUE}.dead"):
+            letters = DeadQueue(address_of(url, queue))
+            self.addCleanup(letters.close)
+            letters.publish([b"{}"], DeliveryError("refused"), None)
+            connection, found = Connection(address_of(url, letters.name)), list[Received]()
+            self.addCleanup(connection.close)
+            connection.consume(found.append, prefetch=1)
+            connection.pump(10)
+            self.assertEqual(len(found), 1)
         with self.assertRaises(DeliveryError) as caught:
             BrokerClient(url, "another").send("key", Batch([a_track()]))
-        self.assertIn("refuses access", str(caught.exception))
+        self.assertIn("queue another.dead of", str(caught.exception))
+        self.assertIn("does not exist and cannot be declared", str(caught.exception))
+
+    def test_missing_queue_is_named(self) -> None:
+        """A relay of dead letters reports the name of the queue that it lacks."""
+        queue = f"{DEFAULT_QUEUE}.dead"
+        self.broker.control("delete_queue", "-p", "events", f"{queue}.dead")
+        _, relay = (
+            [cell.strip("`") for cell in row.others] for row in rows_under(PAGE, "Permissions")
+        )
+        address = address_of(self.url_for("relay", *relay), queue)
+        connection = Connection(address)
+        self.addCleanup(connection.drop)
+        with self.assertRaises(Exception) as caught:
+            connection.declare()
+        text = str(failure_of(caught.exception, address))
+        self.assertTrue(text.startswith(f"queue {queue}.dead of amqp://"), text)
+        self.assertIn("does not exist and cannot be declared", text)

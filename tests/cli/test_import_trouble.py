@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -10,11 +11,25 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
+from unittest.mock import patch
 
+from segment_logging.cli.bookmark import Bookmark, Place
 from segment_logging.collector import Request
 from tests.builders import PROJECT
 from tests.cli.cases import CliCase, a_line, run_command, start_command, without_progress
 from tests.servers import Answer, ScriptedServer, dead_host
+
+
+class TestBookmark(CliCase):
+    def test_full_disk(self) -> None:
+        """A bookmark that cannot be written leaves no file, and the previous one is unchanged."""
+        bookmark = Bookmark(str(self.file), b"head")
+        bookmark.put(Place(4))
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with patch("os.replace", side_effect=full), self.assertRaises(OSError):
+            bookmark.put(Place(8))
+        self.assertEqual(bookmark.find(), Place(4))
+        self.assertEqual([one.name for one in self.file.parent.glob("*.new")], [])
 
 
 class TestFiles(CliCase):

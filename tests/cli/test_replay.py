@@ -68,6 +68,24 @@ class TestReplay(CliCase):
         self.assertIn("400", letter["reason"])
         self.assertEqual(self.neighbours(), [self.file.name])
 
+    @unittest.skipUnless(os.name == "posix", "needs the modes of POSIX")
+    def test_mode(self) -> None:
+        """A file that the group of a journal can read stays so; any other file becomes private."""
+        bad = '{"reason": "r", "message": null}\n'
+        collector = self.collected(
+            lambda request: 400 if any(
+                one.message["event"] == "E2" for one in request.verdict.judged
+            ) else None
+        )  # fmt: skip
+        for before, after in ((0o640, 0o640), (0o600, 0o600), (0o644, 0o600)):
+            with self.subTest(mode=oct(before)):
+                self.file.write_text(a_letter(1) + a_letter(2) + bad)
+                self.file.chmod(before)
+                self.assertEqual(self.replay(collector.url)[0], 1)
+                self.assertEqual(self.file.read_text().count("\n"), 2)
+                self.assertEqual(self.file.stat().st_mode & 0o777, after)
+                self.file.unlink()
+
     def test_server_is_down(self) -> None:
         """If nothing can be delivered, the file stays as it is."""
         self.file.write_text("".join(map(a_letter, range(10))))

@@ -15,6 +15,7 @@ from typing_extensions import override
 from segment_logging.collector import Collector
 from tests.builders import run_python
 from tests.cli.cases import run_command
+from tests.faults.delivering import Deliverer, wait_until
 
 WRITER, READER = 65_501, 65_502  # ids that no user of this host has
 
@@ -71,9 +72,24 @@ class TestSharedJournal(unittest.TestCase):
             self.assertEqual(code, 0, out)
             (waiting,) = json.loads(out)["waiting"]
             self.assertEqual(waiting["messages"], 1)
+        code, out = self.as_user(READER, *shown[:4], "--json")
+        self.assertEqual((code, json.loads(out)["unread"]), (0, 1))
         code, out = self.as_user(READER, *shown[:4])
         self.assertEqual(code, 0)
+        self.assertIn("0 messages wait, and there may be more: files of 1 process cannot be", out)
         self.assertIn("it belongs to another user): name that user with --owner", out)
+
+    def test_deliverer_without_owner(self) -> None:
+        """A deliverer reports directories of other users, and how their messages can be sent."""
+        self.assertTrue(self.as_user(WRITER))
+        given = (Path(self.journal), "--group", self.group, "--host", "http://127.0.0.1:9")
+        with Deliverer(*given, write_key="key") as deliverer:
+            wait_until(lambda: "cannot be read" in deliverer.stderr)
+            self.assertIn(
+                "1 journal directory cannot be read (it belongs to another user): to send its "
+                f"messages, name that user with --owner; check {self.journal}/",
+                deliverer.stderr,
+            )
 
     def test_dead_letters(self) -> None:
         """After --drain, the name of this user's dead letters is printed, and they are there."""

@@ -55,8 +55,10 @@ class TestSizeOfJournal(unittest.TestCase):
             key = Path(directory, "0123456789ab")
             key.mkdir()
             key.joinpath("file").write_bytes(b"x" * 100_000)
-            for other in ("quarantine", "dead-letters.jsonl"):
+            for other in ("quarantine", "u1000", "deadbeef", "dead-letters", "0123456789abcdef"):
                 Path(directory, other).mkdir()
+            for other in ("dead-letters.jsonl", "dead-letters.jsonl.1", "fedcba987654"):
+                Path(directory, other).write_bytes(b"x")
             script = block.text.replace("/var/lib/shop/segment", directory)
             script = script.replace("/var/lib/node_exporter", directory)
             subprocess.run(["sh", "-ec", script], check=True, timeout=60)

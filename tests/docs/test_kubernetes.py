@@ -50,6 +50,23 @@ class TestProbes(unittest.TestCase):
                 os.utime(alive, (time.time() - 90,) * 2)
                 self.assertNotEqual(self.code_of(probe), 0)
 
+    def test_in_memory(self) -> None:
+        """Each liveness file is in a volume in memory, which a full disk does not affect."""
+        for pod in pods():
+            in_memory = {
+                one["name"]
+                for one in pod.get("volumes", ())
+                if (one.get("emptyDir") or {}).get("medium") == "Memory"
+            }
+            for container in (*pod.get("initContainers", ()), *pod["containers"]):
+                if "livenessProbe" not in container:
+                    continue
+                command = container["command"]
+                path = Path(command[command.index("--liveness-file") + 1])
+                mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+                with self.subTest(command[1]):
+                    self.assertIn(mounted[str(path.parent)], in_memory)
+
     def code_of(self, probe: list[str]) -> int:
         return subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import os
@@ -60,6 +61,31 @@ class TestDeletion(unittest.TestCase):
                     self.assertEqual(path.read_text(encoding="utf-8"), lines[1])
                     found = path.stat()
                     self.assertEqual((found.st_mode & 0o777, found.st_gid), (mode, group))
+
+    def test_compressed(self) -> None:
+        """Lines of a gzip file are deleted, and a damaged gzip file is an error."""
+        delete_messages = names_of("delete_messages")["delete_messages"]
+        with tempfile.TemporaryDirectory() as directory:
+            path, journal = Path(directory, "events.jsonl.gz"), Path(directory, "journal")
+            lines = [json.dumps({"userId": one}).encode() + b"\n" for one in ("u-17", "u-18")]
+            packed = gzip.compress(b"".join(lines))
+            path.write_bytes(packed)
+            self.assertEqual(delete_messages(journal, ["u-17"], path), 1)
+            self.assertEqual(gzip.decompress(path.read_bytes()), lines[1])
+            path.write_bytes(packed[:-6])
+            with self.assertRaises(EOFError):
+                delete_messages(journal, ["u-17"], path)
+
+    def test_numbers(self) -> None:
+        """An id that is a number in the file is found by its digits, and the reverse."""
+        delete_messages = names_of("delete_messages")["delete_messages"]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "events.jsonl")
+            for given in ("17", 17):
+                lines = [json.dumps({"userId": one}) + "\n" for one in (17, "17", 170, None)]
+                path.write_text("".join(lines), encoding="utf-8")
+                self.assertEqual(delete_messages(Path(directory, "no"), [given], path), 2)
+                self.assertEqual(path.read_text(encoding="utf-8"), "".join(lines[2:]))
 
 
 if __name__ == "__main__":

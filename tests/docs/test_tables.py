@@ -219,6 +219,14 @@ class TestMetrics(unittest.TestCase):
                     checked += 1
         self.assertGreater(checked, 15)
 
+    def test_label_of_journals(self) -> None:
+        """What is added up on the page about one host is added up by journal."""
+        rows = rows_under("docs/one-host.md", "What to alert on")
+        labels = re.findall(r" by \(([\w, ]+)\)", " ".join(row.first for row in rows))
+        self.assertGreater(len(labels), 3)
+        for one in labels:
+            self.assertIn("journal", one.split(", "))
+
     def test_mismatch(self) -> None:
         """The check of labels finds a condition whose sides never match."""
         for condition, is_right in (

@@ -49,6 +49,11 @@ class Place:
             return self._root
 
     @property
+    def is_shared(self) -> bool:
+        """Whether a group shares it, so that it can have directories of several users."""
+        return self._trust.group is not None
+
+    @property
     def live_path(self) -> str:
         """The path of the directory that contains the handlers' directories, for reports."""
         return os.path.join(self.path, self.key_name, "live")

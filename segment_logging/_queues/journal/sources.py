@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from ..._files import Folder
 from ..._reports import Reporter, counted
+from ..._trust import OF_ANOTHER_USER
 from .directory import directory_names, file_names, is_owned, remove_directory
 from .place import Place
 from .sealed import Directory
@@ -170,12 +171,15 @@ class Sources:
         why = error.strerror
         thing = "journal directory" if name is None else "journal file"
         number = "directories" if name is None else "files"
+        way_out = ""
+        if why == OF_ANOTHER_USER and self._place.is_shared:
+            way_out = "to send its messages, name that user with --owner; "
         self._reporter.each(
             f"{number} {what}",
             1,
             lambda count: (
                 f"{counted(count, thing) if count == 1 else f'{count} journal {number}'} cannot be "
-                f"{what} ({why}): check {path}"
+                f"{what} ({why}): {way_out}check {path}"
             ),
         )
 
