@@ -139,7 +139,8 @@ class TestReports(unittest.TestCase):
         for part in (
             " lost (", " dropped; ", "their messages are lost", "the rest is lost",
             "1 message is lost", "abandoned: set dead_letters", " damaged and cannot be sent; ",
-            "dead letters cannot be written (", "the oldest dead letters (",
+            "dead letters cannot be written (", "the oldest dead letters (", "set aside in ",
+            " cannot be written to (",
         ):  # fmt: skip
             with self.subTest(part):
                 self.assertTrue(any(part in text for text in texts))
