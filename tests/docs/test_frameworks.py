@@ -23,6 +23,7 @@ from segment_logging.contrib._lifespans import LATE_REQUESTS
 from segment_logging.contrib.asgi import SegmentMiddleware
 from segment_logging.testing import Captured, FakeClient, capture_segment
 
+from .. import needs
 from .pages import PAGES, rows_under
 
 ASGI = "docs/frameworks/asgi.md"
@@ -197,6 +198,7 @@ class TestStructlog(unittest.TestCase):
         captured, _ = self.logged(last)
         self.assertEqual(captured[0].to_dict()["event"], "Paid %d")
 
+    @needs.event_loop
     def test_filtering_logger(self) -> None:
         """structlog's default wrapper formats the text, in sync and in async calls."""
         last = self.structlog.stdlib.ProcessorFormatter.wrap_for_formatter
@@ -214,6 +216,7 @@ class TestStructlog(unittest.TestCase):
                     log.info("Signup", user_id="u-17")
                 self.assertEqual([one.to_dict()["event"] for one in captured], names)
 
+    @needs.event_loop
     def test_precedence(self) -> None:
         """The order in which identity.md lists where a user's id may come from."""
         self.configured(self.structlog.stdlib.ProcessorFormatter.wrap_for_formatter)
