@@ -101,7 +101,8 @@ def drain(timeout: float | None = None) -> bool:
     """Wait until all messages from all handlers in this process are delivered or abandoned.
 
     Use this in environments that freeze or end the process without notice, such as serverless
-    runtimes.
+    runtimes. With a time and a journal, this includes messages of dead processes, also while
+    another process is sending them.
 
     Args:
         timeout: the maximum number of seconds to wait for all handlers together. None means as

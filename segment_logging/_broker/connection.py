@@ -155,6 +155,9 @@ class Connection:
         for queue, arguments in arguments_of(self._address).items():
             is_missing = False
             try:
+                if not self._is_amqp:
+                    self._channel.queue_declare(queue=queue)
+                    continue
                 is_missing = self._is_missing(queue)
                 if is_missing:
                     self._channel.queue_declare(
@@ -165,9 +168,6 @@ class Connection:
                 raise
 
     def _is_missing(self, queue: str) -> bool:
-        if not self._is_amqp:
-            self._channel.queue_declare(queue=queue)
-            return False
         try:
             self._channel.queue_declare(queue=queue, passive=True)
         except self._connection.channel_errors as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._options.delivery import DeliveryOptions
+from .._process.shutdown import TIME_AFTER_SIGTERM, exit_clock
 from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
 from .._reports import CountReports, counted, report, say, were
@@ -41,9 +42,9 @@ class Losses:
             )
         )
         self._said_lost = self._said_kept = 0
-        self._other_way = ", or set a journal to keep such messages for the next start"
+        self._other_ways = ["set a journal to keep such messages for the next start"]
         if options.keeps:  # and it had no room for these messages
-            self._other_way = " or max_journal_bytes, or free disk space"
+            self._other_ways = ["raise max_journal_bytes", "free disk space"]
 
     def tell_of_drops(self, now: float) -> float | None:
         """Report dropped messages. See `CountReports.report`."""
@@ -63,7 +64,9 @@ class Losses:
         self._drops.report_at_end(self._intake.dropped, at_last=at_last)
         lost = self._queue.perishable
         if _is_news(lost, self._said_lost, at_last=at_last):
-            self._tell_lost(lost, "not delivered before the process ended", "lost", trouble)
+            when = "not delivered before the process ended"
+            is_short = exit_clock.is_terminated
+            self._tell_lost(lost, when, "lost", trouble, is_short=is_short)
         self._tell_kept(pending - lost, at_last=at_last)
 
     def foretell(self, pending: int, trouble: SegmentError | None) -> None:
@@ -80,7 +83,8 @@ class Losses:
         lost = self._queue.perishable
         if _is_news(lost, self._said_lost):
             when = "not delivered when the application shut down"
-            self._tell_lost(lost, when, "lost if the process ends now", trouble, through=report)
+            fate = "lost if the process ends now"
+            self._tell_lost(lost, when, fate, trouble, is_short=True, through=report)
         self._tell_kept(pending - lost, through=report)
 
     def _tell_lost(
@@ -90,17 +94,26 @@ class Losses:
         fate: str,
         trouble: SegmentError | None,
         *,
+        is_short: bool,
         through: Callable[[str], None] = say,
     ) -> None:
+        """Report lost messages.
+
+        `is_short` tells whether there was only the time that is left after a SIGTERM.
+        """
         self._said_lost = lost
         why = str(trouble or "no answer in time")
-        way_out = f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s)"
+        ways_out = [f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s)"]
         if trouble is None and self._is_accepting():
+            limit = self._options.max_shutdown
+            is_ours = limit is not None and limit < TIME_AFTER_SIGTERM
+            ways_out = [f"raise max_shutdown ({limit:g} s)"] if is_ours or not is_short else []
             why = "the time was up, although batches were still accepted"
-            way_out = f"raise max_shutdown ({self._options.max_shutdown or 25:g} s)"
+        *first, last = ways_out + self._other_ways
+        way_out = f"{', '.join(first)}, or {last}" if first else last
         through(
             f"{counted(lost, 'message')} {were(lost)} {when}, and {'is' if lost == 1 else 'are'} "
-            f"{fate} ({why}): {way_out}{self._other_way}"
+            f"{fate} ({why}): {way_out}"
         )
 
     def _tell_kept(

@@ -95,7 +95,7 @@ def kind_of(
         or _NEEDED.get(call_type) not in (None, *own)
         or not {"type", "segment", "extra"}.isdisjoint(names)
         or any(type(name) is not str for name in names)
-        # Whether structlog rendered the time depends on values at which nobody looks otherwise.
+        # Whether structlog rendered the time depends on `level`, which is only read if it is loose.
         or ("level" in repeated and "timestamp" in own and not loose)
     ):
         return None

@@ -103,7 +103,7 @@ class Strays:
 
 
 _NOT_MOVED = (
-    "messages whose write keys this relay does not have cannot be moved ({}): mend the broker, or "
+    "messages whose write keys this relay does not have cannot be moved ({}): fix the broker, or "
     "add the keys to --write-key-file and restart the relay"
 )
 _REASON = DeliveryError("no write key: add it to --write-key-file", retryable=False)

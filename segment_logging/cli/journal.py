@@ -18,7 +18,7 @@ from ..errors import ConfigurationError
 from ..handler import SegmentHandler
 from . import connection
 from .journal_place import add_group_option, journal_in, trust_of, user_id
-from .other_users import other_users_in, text_of
+from .other_users import named, other_users_in, text_of
 from .progress import Progress
 from .stopping import Signals, Stopped
 from .tables import show_table
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     if others and not os.path.exists(path):
         raise ConfigurationError(
             f"{path} does not exist, but {options.directory} has directories of other users "
-            f"({', '.join(others[:5])}): run the command as one of them"
+            f"({named(others)}): run the command as one of them"
         )
     with Folder.at(path, trust):  # raises if it is somebody else's
         pass
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
             json.dumps(
                 {
                     "waiting": told,
-                    "unread": sum(map(_is_unread, waiting)),
+                    "unread": sum(one.is_unread for one in waiting),
                     "quarantine_bytes": set_aside,
                     "other_users": others,
                 }
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
 def _show(waiting: list[Waiting], key: str | None) -> None:
     messages = sum(one.messages for one in waiting)
     text = f"{counted(messages, 'message')} {'waits' if messages == 1 else 'wait'}"
-    if unread := sum(map(_is_unread, waiting)):
+    if unread := sum(one.is_unread for one in waiting):
         text += f", and there may be more: files of {_processes(unread)} cannot be read"
     print(text)
     headers = ("process", "write key", "since", "messages", "bytes", "why")
@@ -137,11 +137,6 @@ def _show(waiting: list[Waiting], key: str | None) -> None:
 
 def _processes(number: int) -> str:
     return "1 process" if number == 1 else f"{number} processes"
-
-
-def _is_unread(one: Waiting) -> bool:
-    """Return whether the process has files that cannot be read, so that there may be more."""
-    return "cannot be read (" in one.why
 
 
 def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:

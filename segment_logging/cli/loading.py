@@ -162,6 +162,7 @@ def _apply(path: str) -> None:
             value = json.loads(text)
         except ValueError:
             raise ConfigurationError(
-                f"{path} is not valid JSON: correct it, or name a TOML, YAML or INI file so"
+                f"{path} is not valid JSON: correct it. The name of a file in another format must "
+                "end with .toml, .yaml or .ini"
             ) from None
     logging.config.dictConfig(value)

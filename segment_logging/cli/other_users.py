@@ -48,13 +48,18 @@ def _may_have_messages(path: str) -> bool:
         return True
 
 
-def text_of(names: Sequence[str], directory: str, path: str) -> str:
-    """Return the report about directories of other users."""
+def named(names: Sequence[str]) -> str:
+    """Return the names for a report, which are cut short if there are many."""
     shown = ", ".join(names[:_NAMED_AT_MOST])
     if len(names) > _NAMED_AT_MOST:
         shown += f" and {counted(len(names) - _NAMED_AT_MOST, 'other')}"
+    return shown
+
+
+def text_of(names: Sequence[str], directory: str, path: str) -> str:
+    """Return the report about directories of other users."""
     return (
-        f"{directory} also has directories of other users ({shown}), whose messages are not sent "
-        f"from {path}: run a command as each user whose programs should be served, or give the "
-        "directory to one user"
+        f"{directory} also has directories of other users ({named(names)}), whose messages are not "
+        f"sent from {path}: run a command as each user whose programs should be served, or give "
+        "the directory to one user"
     )

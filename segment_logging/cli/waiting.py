@@ -39,6 +39,7 @@ class Waiting:
         since: when it began, as ISO 8601.
         messages: how many messages wait.
         size_bytes: how many bytes they have.
+        is_unread: whether some of them could not be read, so that there may be more.
         why: why they wait.
     """
 
@@ -50,6 +51,7 @@ class Waiting:
     since: str
     messages: int
     size_bytes: int
+    is_unread: bool
     why: str
 
 
@@ -123,7 +125,8 @@ def _waiting(
     return Waiting(
         key=key, pid=int(pid) if pid.isdecimal() else None, is_alive=is_alive,
         is_handed_over=is_handed_over, is_deliverer_running=is_delivered,
-        since=since, messages=messages, size_bytes=size_bytes, why=why,
+        since=since, messages=messages, size_bytes=size_bytes,
+        is_unread=bool(unread), why=why,
     )  # fmt: skip
 
 

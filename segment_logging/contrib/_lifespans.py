@@ -14,25 +14,24 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-
 LATE_REQUESTS = 2.0
 """The most seconds to wait for requests that are still open when the server shuts down."""
 
 
 class OpenRequests:
-    """The requests that an application is handling. For the event loop's thread only.
-
-    Attributes:
-        number: how many there are.
-    """
+    """The requests that an application is handling. For the event loop's thread only."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self._number = 0
         self._bell: CoroutineBell | None = None
+
+    def begin_one(self) -> None:
+        """Note that a request has begun."""
+        self._number += 1
 
     def end_one(self) -> None:
         """Note that a request has ended."""
-        self.number -= 1
+        self._number -= 1
         if self._bell is not None:
             self._bell.ring()
 
@@ -44,7 +43,7 @@ class OpenRequests:
         """
         ends_at, self._bell = monotonic() + LATE_REQUESTS, new_coroutine_bell()
         # If the clock is frozen, the event loop's timers would never fire.
-        while self.number and (left := ends_at - monotonic()) > 0 and not is_replaced():
+        while self._number and (left := ends_at - monotonic()) > 0 and not is_replaced():
             await self._bell.wait(left)
 
 

@@ -81,7 +81,7 @@ class SegmentMiddleware:
             await self.app(scope, receive, send)
             return
         visitor = Visitor(lambda: self._user_id(scope), lambda: _identify(scope, self._proxies))
-        self._requests.number += 1
+        self._requests.begin_one()
         try:
             with only_identity(visitor):
                 await self.app(scope, receive, send)

@@ -168,7 +168,7 @@ class TestAdvice(unittest.TestCase):
         exit nor when an application shuts down."""
         for options, way in (
             ({}, ", or set a journal to keep"),
-            ({"journal": "waiting"}, " or max_journal_bytes, or free disk space"),
+            ({"journal": "waiting"}, ", raise max_journal_bytes, or free disk space"),
         ):
             queue: Any = SimpleNamespace(perishable=1, kept_in=None)
             admission: Any = SimpleNamespace(dropped=0)
@@ -184,17 +184,23 @@ class TestAdvice(unittest.TestCase):
                     self.assertIn(f"raise shutdown_timeout (5 s){way}", stderr.getvalue())
 
     def test_accepted_too_slowly(self) -> None:
-        """If the server was still accepting batches, the report names the limit that ended it."""
+        """If the server was still accepting batches, the report names the limit that ended the
+        wait, unless that is the time after a SIGTERM, which is not an option."""
         queue: Any = SimpleNamespace(perishable=1, kept_in=None)
         admission: Any = SimpleNamespace(dropped=0)
-        for trouble, way in (
-            (None, "although batches were still accepted): raise max_shutdown (60 s), or set"),
-            (SegmentError("refused"), "(refused): raise shutdown_timeout (5 s), or set"),
+        accepted = "although batches were still accepted): "
+        for tell, limit, trouble, way in (
+            (Losses.tell, 60, None, f"{accepted}raise max_shutdown (60 s), or set a journal"),
+            (Losses.foretell, 60, None, f"{accepted}set a journal"),
+            (Losses.foretell, None, None, f"{accepted}set a journal"),
+            (Losses.foretell, 8, None, f"{accepted}raise max_shutdown (8 s), or set a journal"),
+            (Losses.tell, 60, SegmentError("refused"), "(refused): raise shutdown_timeout (5 s), "),
         ):
-            losses = Losses(queue, admission, DeliveryOptions(), is_accepting=lambda: True)
-            with redirect_stderr(io.StringIO()) as stderr:
-                losses.tell(1, trouble)
-            self.assertIn(way, stderr.getvalue())
+            options = DeliveryOptions(max_shutdown=limit)
+            losses = Losses(queue, admission, options, is_accepting=lambda: True)
+            with self.subTest(way), redirect_stderr(io.StringIO()) as stderr:
+                tell(losses, 1, trouble)
+                self.assertIn(way, stderr.getvalue())
 
     def test_shutdown_of_an_application(self) -> None:
         """Logging still works when an application shuts down, so what is lost or remains in the
