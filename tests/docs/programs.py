@@ -117,10 +117,14 @@ async def visit_anew():
     async with httpx.AsyncClient(
         transport=server, base_url="https://shop.example", cookies={{"consent": "analytics"}}
     ) as browser:
-        return [await browser.get("/prices"), await browser.get("/prices")]
-first, second = asyncio.run(visit_anew())
+        answers = [await browser.get("/prices"), await browser.get("/prices")]
+        browser.cookies.set("consent", "advertising")
+        return [*answers, await browser.get("/prices"), await browser.get("/prices")]
+first, second, withdrawn, last = asyncio.run(visit_anew())
 assert first.cookies["ajs_anonymous_id"] == "visitor-32", first.headers
 assert first.headers["cache-control"] == "no-store" and not second.cookies
+assert "Max-Age=0" in withdrawn.headers["set-cookie"], withdrawn.headers
+assert "set-cookie" not in last.headers and last.request.headers["cookie"] == "consent=advertising"
 """
 
 WSGI = """
