@@ -184,9 +184,9 @@ def terminate() -> None:
         pipeline.hurry()
 
 
-def announce(number: int) -> None:
-    """Print how many messages the process is waiting for."""
-    say(f"waiting for {counted(number, 'message')} to reach Segment; press Ctrl-C to stop waiting")
+def announce(number: int, hint: str = "") -> None:
+    """Print how many messages the process is waiting for, and perhaps how to stop the wait."""
+    say(f"waiting for {counted(number, 'message')} to reach Segment{hint}")
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def _deliver_at_exit() -> None:
             pipeline.begin_exit()
         on_their_way = sum(pipeline.wait_for_exit(announced_at) for pipeline in mine)
         if on_their_way:
-            announce(on_their_way)
+            announce(on_their_way, "; press Ctrl-C to stop waiting")
         for pipeline in mine:
             pipeline.end_exit()
 

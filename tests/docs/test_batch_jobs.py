@@ -16,6 +16,7 @@ from typing import Any
 from segment_logging.collector import Collector
 
 from ..builders import PROJECT
+from ..servers import Answer, ScriptedServer
 from .pages import PAGES, program_of
 from .test_blocks import KEY, ProgramTest
 
@@ -123,6 +124,10 @@ class JobTest(ProgramTest):
             stderr = end_of(job)
         return job.returncode, stderr
 
+    @property
+    def letters(self) -> Path:
+        return self.directory / "journal" / "dead-letters.jsonl"
+
     def drain(self) -> None:
         self.run_python("-m", "segment_logging", "journal", "journal", "--drain", "--json")
 
@@ -160,10 +165,28 @@ class TestStatus(JobTest):
         self.assertEqual(code, 1)
         self.assertIn("user_id is NaN", stderr)
         self.assertIn("3 rows, 2 in the journal", stderr)
-        (letters,) = self.directory.glob("journal/**/dead-letters.jsonl")
-        letter: Any = json.loads(letters.read_text(encoding="utf-8"))
+        letter: Any = json.loads(self.letters.read_text(encoding="utf-8"))
         self.assertEqual(letter["message"]["messageId"], "invoice-sent-1")
         self.assertEqual(self.ids(), ["invoice-sent-0", "invoice-sent-2"])
+
+    def test_dead_letters(self) -> None:
+        """While there are dead letters, also of other processes, the job ends with 3."""
+        self.run_job(program=IMPATIENT, host=self.closed)
+        command = (sys.executable, "-m", "segment_logging", "journal", "journal", "--drain")
+        with ScriptedServer([Answer(status=400)] * 5) as refusing:
+            environment = {**self.environment(), "SEGMENT_HOST": refusing.host}
+            done = subprocess.run(
+                command, env=environment, cwd=self.directory, capture_output=True, timeout=60,
+                check=False,
+            )  # fmt: skip
+        self.assertEqual((done.returncode, self.letters.exists()), (1, True))
+        code, stderr = self.run_job()
+        self.assertEqual(code, 3)
+        self.assertIn("dead_lettered=0", stderr)
+        self.assertIn("journal/dead-letters.jsonl", stderr)
+        self.run_python("-m", "segment_logging", "replay", "journal/dead-letters.jsonl")
+        self.assertEqual(self.run_job(), (0, ""))
+        self.assertEqual(self.ids(), IDS * 3)
 
     @unittest.skipUnless(os.path.isdir("/proc/self"), "needs /proc")
     def test_unwritable_journal(self) -> None:
@@ -262,6 +285,15 @@ class TestPool(JobTest):
                     {f"invoice-sent-{number}" for number in logged}, set(self.ids()[before:])
                 )
 
+    def test_wrong_directory(self) -> None:
+        """If the journal cannot be opened, the job ends before it starts workers."""
+        (self.directory / "journal").touch()
+        for method in METHODS:
+            with self.subTest(method):
+                code, stderr = self.run_job(POOL.format(method))
+                self.assertEqual(code, 1)
+                self.assertEqual(len(re.findall(r"^\S*ConfigurationError: ", stderr, re.M)), 1)
+
     def test_full_journal(self) -> None:
         """If the journal is full, the job stops after the first chunks."""
         code, stderr = self.run_job(POOL.format("fork"), program=FULL, before=BIG_ROWS)
@@ -322,6 +354,7 @@ class TestProgress(JobTest):
         before = f'{MANY}\nROWS[1200]["customer"] = float("nan")'
         code, _ = self.run_job(PROGRESS, before=before)
         self.assertEqual((code, self.progress.read_text()), (1, "1000"))
+        self.letters.unlink()
         self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
         self.assertEqual(len(set(self.ids())), 2500)
 

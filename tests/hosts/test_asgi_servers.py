@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 import unittest
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..servers import dead_host
 from .serving import REQUESTS, HostTest, Server, has, needs, visit_often
@@ -169,9 +171,38 @@ class TestUvicorn(AsgiTest):
                 self.assertIn(said, done.stderr)
                 self.assertEqual(done.stderr.count(said), 1)
 
+    def test_announcement(self) -> None:
+        """A long wait is announced, but without advice that has no effect in a server."""
+        program = APPLICATION.format(app=MIDDLEWARE, lifespan=SPOKEN).replace(
+            "flush_interval=30", f"host={dead_host()!r}, shutdown_timeout=3"
+        )
+        done = self.serve(program, UVICORN)
+        (said,) = (line for line in done.stderr.splitlines() if "waiting for" in line)
+        self.assertEqual(said, f"segment_logging: waiting for {REQUESTS} messages to reach Segment")
+
     def test_ctrl_c(self) -> None:
         """Ctrl-C is no different."""
         self.assert_all_arrive(*UVICORN, stop=signal.SIGINT)
+
+    @needs("starlette")
+    def test_second_ctrl_c(self) -> None:
+        """If Ctrl-C is pressed twice, uvicorn skips the lifespan, and the exit delivers."""
+        with socket.socket() as client:
+
+            def press_once(server: Server) -> None:
+                address = ("127.0.0.1", server.port)
+                client.connect(address)
+                client.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                server.get()
+                server.process.send_signal(signal.SIGINT)
+                with suppress(ConnectionRefusedError):  # uvicorn has handled the first one
+                    while True:
+                        socket.create_connection(address).close()
+                        time.sleep(0.05)
+
+            program = CANCELLED.format(cleanup="pass", middleware="")
+            done = self.serve(program, UVICORN, stop=signal.SIGINT, visit=press_once)
+        self.assert_arrived(done, Cancelled=1)
 
     def test_application_without_lifespan(self) -> None:
         """An application that knows nothing of lifespans, as Django's, need not."""
