@@ -14,7 +14,7 @@ from unittest import mock
 
 import segment.analytics
 
-from segment_logging import SegmentHandler
+from segment_logging import SegmentHandler, SegmentLogger
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
@@ -75,11 +75,11 @@ class TestPage(unittest.TestCase):
         logger.addHandler(SegmentHandler("key"))
         client = analytics.Client("key")
         rows = rows_under(PAGE, "Going on to logging")
-        self.assertEqual(len(rows), 8)
+        self.assertEqual(len(rows), 10)
         for row in rows:
             with self.subTest(row.first), capture_segment() as captured:
                 eval(row.first.strip("`"), {"analytics": client})
-                eval(row.others[0].strip("`"), {"logger": logger})
+                eval(row.others[0].strip("`"), {"logger": logger, "SegmentLogger": SegmentLogger})
                 theirs, ours = (one.to_dict() for one in captured)
                 self.assertEqual(named(ours), named(theirs))
 

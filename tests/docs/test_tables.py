@@ -9,10 +9,17 @@ import logging
 import re
 import unittest
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
 
-from segment_logging import Counts, SegmentHandler, SegmentJsonFormatter
+from segment_logging import (
+    Counts,
+    InvalidMessage,
+    SegmentHandler,
+    SegmentJsonFormatter,
+    identity,
+)
 from segment_logging._messages.calls import Call
 from segment_logging._options.records import RecordOptions
 from segment_logging._options.table import rows_of
@@ -109,10 +116,57 @@ class TestRecords(unittest.TestCase):
         text = PAGES["docs/records.md"].split("at least one of the keys ")[1]
         self.assertEqual(set(re.findall(r"`(\w+)`", text.split(".")[0])), {*MARKS, "segment"})
 
+    def test_none(self) -> None:
+        """A None makes the record an event, and counts as absent; a `type` prevents a change."""
+        text = " ".join(PAGES["docs/records.md"].split())
+        self.assertIn('with `"group_id": None`, traits are those of the user', text)
+        extra: dict[str, Any] = {"user_id": "u", "group_id": None, "traits": {"seats": 5}}
+        self.assertEqual(sent(extra)["traits"], {"seats": 5})
+        self.assertEqual(sent(extra)["type"], "identify")
+        for key in MARKS:
+            with self.subTest(key), identity(user_id="u"):
+                self.assertEqual(sent({key: None})["type"], "track")
+        for call in ("group", "alias"):
+            with self.assertRaisesRegex(InvalidMessage, f"{call} needs"):
+                sent({**extra, "type": call})
+        for call in ("group", "identify"):
+            message = sent({"user_id": "u", "group_id": "g", "traits": None, "type": call})
+            self.assertEqual((message["type"], message["traits"]), (call, {}))
+
+    def test_numbers(self) -> None:
+        """Ids that are numbers are written as described."""
+        text = " ".join(PAGES["docs/records.md"].split())
+        said = re.search(
+            r'integers: (\S+) and `(.+?)` become "(.+?)", and (\S+) becomes "(\d+)"'
+            r".*? and Decimals from (\S+) on,",
+            text,
+        )
+        assert said is not None
+        whole, also, written, large, digits, limit = said.groups()
+        for value, expected in (
+            (float(whole), written), (eval(also, {"Decimal": Decimal}), written),
+            (float(large), digits), (1.5, "1.5"), (Decimal("1.50"), "1.50"),
+            (Decimal(limit), str(Decimal(limit))), (Decimal(limit) / 10, limit[0] + "0" * 39),
+        ):  # fmt: skip
+            with self.subTest(value=value):
+                self.assertEqual(sent({"user_id": value})["userId"], expected)
+        for refused in ({"message_id": 77}, {"user_id": True}, {"user_id": float("nan")}):
+            self.assertRaises(InvalidMessage, sent, {"user_id": "u", **refused})
+
     def test_fields(self) -> None:
         """The table of common fields is complete."""
         told = [row.first for row in generated("fields")]
         self.assertEqual(told, [f"`{field.name}`" for field in fields(Call)])
+
+
+def sent(extra: dict[str, Any]) -> dict[str, Any]:
+    """Return the message of a logging call."""
+    logger = logging.Logger("docs")
+    logger.addHandler(SegmentHandler("key"))
+    with capture_segment() as captured:
+        logger.info("Signup", extra=extra)
+    message: dict[str, Any] = captured[0].to_dict()
+    return message
 
 
 class TestCounts(unittest.TestCase):

@@ -1,0 +1,264 @@
+"""Tests of what the page for users of the official SDK says about going on to logging."""
+
+from __future__ import annotations
+
+import ast
+import io
+import logging
+import re
+import unittest
+from contextlib import redirect_stderr
+from decimal import Decimal
+from inspect import signature
+from typing import Any
+
+from segment.analytics import client as official
+from typing_extensions import override
+
+from segment_logging import InvalidMessage, SegmentHandler, SegmentLogger, identity
+from segment_logging._options.delivery import DeliveryOptions
+from segment_logging._options.table import rows_of
+from segment_logging.collector import Collector
+from segment_logging.compat import analytics
+from segment_logging.testing import capture_segment
+
+from ..docs.pages import PAGES, Row, rows_under
+from .test_differential import WRONG
+
+PAGE = "docs/official-sdk.md"
+WIRE = {"user_id": "userId", "anonymous_id": "anonymousId", "message_id": "messageId"}
+OTHER_ID = {"user_id": {"anonymous_id": "a-31"}, "anonymous_id": {"user_id": "u-17"}}
+
+ACCEPTED = [
+    ("track", ("u-1",), {}),
+    ("track", (0, "Signup"), {}),
+    ("track", ("u-1", 7), {}),
+    ("track", ("u-1", "Signup"), {"timestamp": "2020-01-02"}),
+    ("screen", ("u-1", None, 7), {}),
+]
+"""Calls that raise an AssertionError and whose logging call sends an event, in order."""
+
+
+def spans(cell: str) -> list[str]:
+    return re.findall("`([^`]+)`", cell)
+
+
+class GoingOnTest(unittest.TestCase):
+    """Base class with both clients and a logger."""
+
+    @override
+    def setUp(self) -> None:
+        self.client = analytics.Client("key")
+        self.official = official.Client("key", send=False)
+        self.handler = SegmentHandler("key")
+        self.logger = logging.Logger("docs")
+        self.logger.addHandler(self.handler)
+
+    def logged(self, text: Any, extra: dict[str, Any]) -> dict[str, Any]:
+        """Return the message of a logging call."""
+        with capture_segment() as captured:
+            self.logger.info(text, extra=extra)
+        message: dict[str, Any] = captured[0].to_dict()
+        return message
+
+    def called(self, name: str, **named: Any) -> dict[str, Any]:
+        """Return the message of a call of `analytics`."""
+        with capture_segment() as captured:
+            getattr(self.client, name)(**named)
+        message: dict[str, Any] = captured[0].to_dict()
+        return message
+
+
+class TestNone(GoingOnTest):
+    """The table of arguments that are None."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.rows = rows_under(PAGE, "Arguments that can be None")
+
+    def test_table(self) -> None:
+        """A None raises an error in both SDKs, or changes the type unless the type is passed."""
+        self.assertEqual(len(self.rows), 4)
+        for row in self.rows:
+            result, extra, becomes, explicit = row.others
+            with self.subTest(row.first):
+                called = row.first.strip("`")
+                for client in (self.official, self.client):
+                    call = f"client.{called}"
+                    if result == "AssertionError":
+                        self.assertRaises(AssertionError, eval, call, {"client": client})
+                    else:
+                        with capture_segment():
+                            message = eval(call, {"client": client})[1]
+                        self.assertEqual(message["type"], result)
+                values = ast.literal_eval(extra.strip("`"))
+                self.assertEqual(self.logged("x", values)["type"], becomes.partition(",")[0])
+                values["type"] = called.partition("(")[0]
+                if explicit == "invalid":
+                    self.assertRaises(InvalidMessage, self.logged, "x", values)
+                else:
+                    message = self.logged("x", values)
+                    self.assertEqual((message["type"], message["traits"]), (explicit, {}))
+
+    def test_user(self) -> None:
+        """Without the type, the group's traits are those of the user, as the table says."""
+        message = self.logged("x", ast.literal_eval(self.rows[0].others[1].strip("`")))
+        self.assertEqual((message["userId"], message["traits"]), ("u-17", {"seats": 5}))
+
+    def test_reported(self) -> None:
+        """A missing id is counted and reported if the type is passed, and otherwise it is not."""
+        extra = {"user_id": "u-17", "group_id": None, "type": "group", "traits": {"seats": 5}}
+        with redirect_stderr(io.StringIO()) as stderr:
+            self.logger.info("Joined", extra=extra)
+        self.assertIn("group needs group_id", stderr.getvalue())
+        self.assertEqual(self.handler.counts().invalid, 1)
+        with redirect_stderr(io.StringIO()) as stderr:
+            self.logged("Joined", {**extra, "type": None})
+        self.assertEqual((stderr.getvalue(), self.handler.counts().invalid), ("", 1))
+
+    def test_methods(self) -> None:
+        """The methods of SegmentLogger set the type."""
+        log: Any = SegmentLogger(self.logger).bind(user_id="u-17")
+        for call, passed in (
+            (log.group, {"group_id": None, "traits": {"seats": 5}}),
+            (log.alias, {"previous_id": None}),
+        ):
+            with self.assertRaises(InvalidMessage), capture_segment():
+                call(**passed)
+        with capture_segment() as captured:
+            log.identify(traits=None)
+            log.group("g-3", traits=None)
+        self.assertEqual([one.type for one in captured], ["identify", "group"])
+
+
+class TestValues(GoingOnTest):
+    """The table of other values."""
+
+    def test_table(self) -> None:
+        """Each value leads to what the row says, in a call and in a logging call."""
+        rows = rows_under(PAGE, "Other values that differ")
+        self.assertEqual(len(rows), 15)
+        for row in rows:
+            for argument in spans(row.first.partition(", natively")[0]):
+                with self.subTest(argument):
+                    self.check(row, argument)
+
+    def check(self, row: Row, argument: str) -> None:
+        passed = eval(f"dict({argument})", {"Decimal": Decimal})
+        (field,) = passed
+        named: dict[str, Any] = {"user_id": "u-17", "event": "Signup", **passed}
+        if "with another id" in row.first:
+            named |= OTHER_ID[field]
+        text = named["event"] or "Signup"
+        extra = {name: value for name, value in named.items() if value != text}
+        ours, natively = row.others
+        if ours == "AssertionError":
+            for client in (self.official, self.client):
+                self.assertRaises(AssertionError, client.track, **named)
+        else:
+            self.assert_value(self.called("track", **named), field, ours)
+        if natively == "invalid":
+            self.assertRaises(InvalidMessage, self.logged, text, extra)
+        elif natively == "the bound id, or invalid if none is bound":
+            self.assertRaises(InvalidMessage, self.logged, text, extra)
+            with identity(user_id="u-9"):
+                self.assertEqual(self.logged(text, extra)["userId"], "u-9")
+        else:
+            self.assert_value(self.logged(text, extra), field, natively)
+
+    def assert_value(self, message: dict[str, Any], field: str, told: str) -> None:
+        value = message.get(WIRE.get(field, field))
+        match told:
+            case "no such id" | "no such field":
+                self.assertIsNone(value)
+            case "an empty object":
+                own = {name for name in value or {} if name != "library"}
+                self.assertEqual((type(value), own), (dict, set()))
+            case "an id of its own":
+                self.assertGreater(len(value or ""), 8)
+            case "the text of the logging call":
+                self.assertEqual(value, "Signup")
+            case _ if told.startswith("the library"):
+                self.assertEqual(message["context"]["library"]["name"], *spans(told))
+            case _:
+                self.assertEqual(value, ast.literal_eval(*spans(told)))
+
+    def test_refused(self) -> None:
+        """What raises an AssertionError or a RuntimeError is invalid, with the named exceptions."""
+        accepted = []
+        for name, args, named in WRONG:
+            passed = signature(getattr(self.client, name)).bind(*args, **named).arguments
+            text = passed.pop("event", passed.pop("name", "Signup"))
+            try:
+                self.logged(text, {**passed, "type": name})
+            except InvalidMessage:
+                continue
+            accepted.append((name, args, named))
+        self.assertEqual(accepted, ACCEPTED)
+
+    def test_page_without_a_name(self) -> None:
+        """A page whose text is empty has no name, as the sentence below the table says."""
+        (call,) = re.findall(r"or an\nempty text: `(.+?)`", PAGES[PAGE])
+        with capture_segment() as captured:
+            eval(call, {"logger": self.logger})
+        self.assertEqual(captured[0].type, "page")
+        self.assertNotIn("name", captured[0].to_dict())
+
+    def test_queue(self) -> None:
+        """The sizes of both queues are those on the page."""
+        default = rows_of(DeliveryOptions)["max_queue_messages"].default
+        text = " ".join(PAGES[PAGE].split())
+        self.assertIn(f"`SegmentHandler` holds {default:,} messages by default", text)
+        size = analytics.Client.DefaultConfig.max_queue_size
+        self.assertIn(f"and that of a client {size:,}.", text)
+        self.assertIn(f"the official {size:,}, and not the handler's {default:,}", text)
+        self.assertEqual(size, official.Client.DefaultConfig.max_queue_size)
+
+    def test_ids_of_groups(self) -> None:
+        """Ids of groups and previous ids are written in the same way by both."""
+        for call, name in (("group", "group_id"), ("alias", "previous_id")):
+            for value in (17.0, Decimal("17.0"), 1e22, 1.5):
+                passed: dict[str, Any] = {"user_id": "u-17", name: value}
+                wire = {"group": "groupId", "alias": "previousId"}[call]
+                self.assertEqual(
+                    self.called(call, **passed)[wire],
+                    self.logged("x", {**passed, "type": call})[wire],
+                )
+
+
+class TestArriving(unittest.TestCase):
+    """What arrives at a server."""
+
+    def test_empty(self) -> None:
+        """Empty ids, names and categories are left out. Segment drops the official messages."""
+        for client, dropped in ((official.Client, 4), (analytics.Client, 0)):
+            with Collector() as collector:
+                made = client("key", host=collector.url, upload_interval=0.05)
+                made.track("", "Signup", anonymous_id="a-31")
+                made.track("u-17", "Signup", anonymous_id="")
+                made.page("u-17", "Docs", "")
+                made.screen("u-17", "", "Home")
+                made.shutdown()
+                self.assertEqual(len(collector.dropped), dropped)
+                self.assertEqual(len(collector.messages) + dropped, 4)
+
+    def test_order(self) -> None:
+        """Messages are in order within one handler, and not between a client and a handler."""
+        with Collector() as collector:
+            client = analytics.Client("any-key", collector.url, upload_interval=60)
+            handler = SegmentHandler("any-key", host=collector.url, flush_interval=0.05)
+            logger = logging.Logger("docs")
+            logger.addHandler(handler)
+            client.track("u-17", "1")
+            client.track("u-17", "2")
+            logger.info("3", extra={"user_id": "u-17"})
+            logger.info("4", extra={"user_id": "u-17"})
+            self.assertTrue(handler.drain(5))
+            client.join()
+            handler.close()
+            self.assertEqual([one["event"] for one in collector.messages], ["3", "4", "1", "2"])
+
+
+if __name__ == "__main__":
+    unittest.main()
