@@ -19,6 +19,7 @@ _MAX_CHARACTERS = 512  # the limit of a column in Segment's warehouses
 _MAX_URL_CHARACTERS = 1_024
 _MAX_ID_CHARACTERS = 256
 _COOKIE = "ajs_anonymous_id"
+_USER_COOKIE = "ajs_user_id"
 _NO_IDS = frozenset({"", "null", "undefined"})  # values that scripts write if there is no id
 _PATH_SAFE = "/!$&'()*+,;=:@~"  # characters that browsers do not escape in a path
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
@@ -55,19 +56,36 @@ def _bytes_of(value: str) -> bytes:
 def anonymous_id_of(cookies: str | bytes | None) -> str | None:
     """Return the anonymous id that analytics.js keeps in a cookie, or None if there is none.
 
-    The id is percent-encoded. Older versions of analytics.js wrote it as a JSON string. An id that
-    is too long or contains invalid characters is ignored, because a shortened id could be that of
-    another visitor.
+    The id is percent-encoded. Older versions of analytics.js wrote it as a JSON string. These
+    values are ignored: blank ones, `null` and `undefined`, as well as values that contain invalid
+    characters or have more than 256 characters, because a shortened id could be that of another
+    visitor.
 
     Args:
         cookies: the value of the Cookie header. Repeated headers are joined with semicolons.
     """
+    return _id_of(_COOKIE, cookies)
+
+
+def user_id_of(cookies: str | bytes | None) -> str | None:
+    """Return the user id that analytics.js keeps in a cookie, or None if there is none.
+
+    The browser can send any id, so use it only to find out whether another user has logged in. The
+    same values are accepted as in `anonymous_id_of`.
+
+    Args:
+        cookies: the value of the Cookie header. Repeated headers are joined with semicolons.
+    """
+    return _id_of(_USER_COOKIE, cookies)
+
+
+def _id_of(name: str, cookies: str | bytes | None) -> str | None:
     if not cookies:
         return None
     text = cookies.decode("latin-1") if isinstance(cookies, bytes) else cookies
     for cookie in text.split(";"):
-        name, _, value = cookie.partition("=")
-        if name.strip() == _COOKIE and (found := _id_in(value.strip())):
+        found_name, _, value = cookie.partition("=")
+        if found_name.strip() == name and (found := _id_in(value.strip())):
             return found
     return None
 
@@ -81,7 +99,9 @@ def _id_in(value: str) -> str | None:
             value = json.loads(value)
         except ValueError:
             return None
-    if not isinstance(value, str) or value in _NO_IDS or len(value) > _MAX_ID_CHARACTERS:
+    if not isinstance(value, str) or len(value) > _MAX_ID_CHARACTERS:
+        return None
+    if value.strip() in _NO_IDS:
         return None
     return value if value.isprintable() and "\ufffd" not in value else None
 

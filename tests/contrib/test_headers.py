@@ -8,7 +8,14 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segment_logging.contrib.headers import anonymous_id_of, clean, context_of, locale_of, page_of
+from segment_logging.contrib.headers import (
+    anonymous_id_of,
+    clean,
+    context_of,
+    locale_of,
+    page_of,
+    user_id_of,
+)
 
 UUID = "6b1fd3a4-2e55-4b6c-a4d1-3c0f2f4e9a77"
 
@@ -51,7 +58,8 @@ class TestAnonymousId(unittest.TestCase):
         """A value that is not an id is ignored, because many visitors may share it."""
         for value in (
             "", "null", "undefined", "%22%22", '"', '"half', "%22a%22b", "%00", "a%0Ab", "%FF",
-            "x" * 257, "%78" * 257, "%22" + "x" * 257 + "%22", '"\\ud800"',
+            "x" * 257, "%78" * 257, "%22" + "x" * 257 + "%22", '"\\ud800"', "%20", "%C2%A0%20",
+            "%22null%22", "%22%20%22", "%20null",
         ):  # fmt: skip
             with self.subTest(value=value):
                 self.assertIsNone(anonymous_id_of(cookie(value)))
@@ -70,6 +78,24 @@ class TestAnonymousId(unittest.TestCase):
         )
         found = anonymous_id_of(prefix + value)  # type: ignore[operator]
         self.assertTrue(found is None or (found.isprintable() and 0 < len(found) <= 256))
+
+
+class TestUserId(unittest.TestCase):
+    def test_id(self) -> None:
+        """The user id is read by the same rules, from its own cookie."""
+        for value, found in (
+            ("17", "17"), ("%2217%22", "17"), ('"17"', "17"), ("caf%C3%A9%3B1", "café;1"),
+            ("null", None), ("%22null%22", None), ("undefined", None), ("%20", None),
+            ("x" * 257, None),
+        ):  # fmt: skip
+            with self.subTest(value=value):
+                self.assertEqual(user_id_of(f"ajs_anonymous_id=a; ajs_user_id={value}"), found)
+
+    def test_none(self) -> None:
+        """Without the cookie, there is no id."""
+        for value in (None, "", "ajs_anonymous_id=a"):
+            with self.subTest(value=value):
+                self.assertIsNone(user_id_of(value))
 
 
 class TestClean(unittest.TestCase):

@@ -42,9 +42,9 @@ NOT_RUN = {
     ("docs/design.md", "text"): "a diagram of the life of a message",
     ("docs/metrics.md", "text"): "a script for cron, which another test runs",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
-    ("docs/frameworks/celery.md", "python"): "a module of a project, which test_django runs",
+    ("docs/frameworks/celery.md", "python"): "a module that test_django_project runs",
     ("docs/testing.md", "python"): "settings of a project, which test_django_runner runs",
-    ("docs/frameworks/django.md", "python"): "settings of a project, which test_django runs",
+    ("docs/frameworks/django.md", "python"): "settings that test_django_project runs",
 }
 """The reasons why blocks cannot be run, by page and language."""
 

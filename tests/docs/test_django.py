@@ -1,4 +1,4 @@
-"""Tests that the programs and statements in docs/frameworks/django.md and analytics-js.md hold."""
+"""Tests that the programs and statements in docs/frameworks/django.md hold."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import unittest
 from importlib.util import find_spec
 from typing import Any
 
-from .pages import NO_RUN, blocks_of, program_of
+from .pages import program_of
 from .test_blocks import ProgramTest
 
 PAGE = "docs/frameworks/django.md"
 
 SITE = """
-import django, json
+import django, json, sys
 from django.conf import settings
 settings.configure(
     MIDDLEWARE=[
@@ -40,7 +40,7 @@ from django.test import Client, TestCase, TransactionTestCase
 from django.urls import path
 call_command("migrate", verbosity=0)
 from django.contrib.auth.views import LoginView, LogoutView
-names = ("pricing", "home", "order", "checkout", "sign_up", "register")
+names = ("pricing", "home", "order", "checkout", "sign_up", "register", "agree")
 urlpatterns = [
     *[path(name, globals()[name]) for name in names],
     path("log_in", LoginView.as_view(next_page="/")),
@@ -175,19 +175,18 @@ run(Missing)
         """A login with the cookies of another user gets a new anonymous id, others keep theirs."""
         written = self.run_site("""
 users("ada", "bob")
-for former_id in ("1", "2", "%222%22", "", None):
+no_ids = ("", "null", "%22null%22", "undefined", "%20", None)
+for former_id in ("1", "%221%22", "2", "%222%22", *no_ids):
     browser = browser_with(consent="analytics", ajs_anonymous_id="visitor-31")
     if former_id is not None:
         browser.cookies["ajs_user_id"] = former_id
     log_in(browser, "bob")
     print(id_of(browser))
 """)
-        new_id, *kept = written.split()
-        self.assertNotEqual(new_id, "visitor-31")
-        self.assertEqual(kept, ["visitor-31"] * 4)
-        self.assertEqual(
-            self.events(), [("Logged In", "2", anonymous_id) for anonymous_id in (new_id, *kept)]
-        )
+        ids = written.split()
+        self.assertEqual(len({"visitor-31", *ids[:2]}), 3)
+        self.assertEqual(ids[2:], ["visitor-31"] * 8)
+        self.assertEqual(self.events(), [("Logged In", "2", one) for one in ids])
 
     def test_two_users_without_analytics_js(self) -> None:
         """Two users of one browser never share an id, with a logout or an expired session."""
@@ -260,18 +259,12 @@ assert count().invalid == 0
         self.assertEqual(self.events(), [("Logged In", "1", None), ("page", "1", None)])
 
     def test_consent_after_login(self) -> None:
-        """A view that stores the consent can write both cookies, so the next user gets a new id."""
+        """The view that stores the consent writes both cookies, so the next user gets a new id."""
         written = self.run_site("""
-def agree(request):
-    new_id(request)
-    request.id_cookies[USER_COOKIE] = str(request.user.pk)
-    return HttpResponse()
-urlpatterns.append(path("agree", agree))
 users("ada", "bob")
 browser = browser_with(consent="")
 log_in(browser, "ada")
 browser.post("/agree")
-browser.cookies["consent"] = "analytics"
 print(id_of(browser))
 del browser.cookies["sessionid"]
 log_in(browser, "bob")
@@ -279,7 +272,66 @@ print(id_of(browser))
 """)
         first, second = written.split()
         self.assertNotEqual(first, second)
-        self.assertEqual(self.events(), [("Logged In", "1", None), ("Logged In", "2", second)])
+        self.assertEqual(
+            self.events(),
+            [("Logged In", "1", None), ("Agreed", "1", first), ("Logged In", "2", second)],
+        )
+
+    def test_event_that_gives_consent(self) -> None:
+        """The event of the view that stores the consent has the new choice, and keeps an id."""
+        written = self.run_site("""
+settings.MIDDLEWARE.append("__main__.add_consent")
+former = {"consent": "advertising", COOKIE: "old"}
+for cookies in ({}, former, {"consent": "analytics", COOKIE: "v"}):
+    browser = browser_with(**cookies)
+    browser.post("/agree")
+    visit(browser)
+    print(id_of(browser))
+""")
+        *new, kept = written.split()
+        self.assertEqual((len({"old", *new}), kept), (3, "v"))
+        names = [(name, one) for one in (*new, kept) for name in ("Agreed", "page")]
+        self.assertEqual([(name, one) for name, _, one in self.events()], names)
+        preferences = {"analytics": True, "advertising": True}
+        for message in self.collector.messages:
+            self.assertEqual(message["context"]["consent"], {"categoryPreferences": preferences})
+
+    def test_special_characters(self) -> None:
+        """A user id with any characters is read as it was written to the cookie."""
+        self.run_site("""
+for user_id in ("17", "ada@example.com", "ä, 5%; \\"b\\""):
+    response = HttpResponse()
+    set_cookies(response, {USER_COOKIE: user_id})
+    header = response.cookies[USER_COOKIE].OutputString().partition(";")[0]
+    assert user_id_of(header) == user_id, header
+""")
+
+    def test_own_logger(self) -> None:
+        """Events of a logger that does not propagate are captured, and not on the console."""
+        written = self.run_site(
+            RUN_TEST,
+            """
+from logging.config import dictConfig
+from segment_logging.testing import SegmentTestCase
+LOGGING["handlers"]["console"] = {"class": "logging.StreamHandler", "stream": sys.stdout}
+LOGGING["root"] = {"handlers": ["console"]}
+LOGGING["loggers"] = {
+    "shop": {"level": "INFO"},
+    "shop.events": {"level": "INFO", "handlers": ["segment"], "propagate": False},
+}
+dictConfig(LOGGING)
+logger.info("A line")
+events = logging.getLogger("shop.events")
+class Captured(SegmentTestCase, TestCase):
+    def test_event(self):
+        events.info("Signup", extra={"user_id": "u-17"})
+        self.assertTracked("Signup", user_id="u-17")
+run(Captured)
+events.info("Order", extra={"user_id": "u-17"})
+""",
+        )
+        self.assertEqual(written, "A line\n")
+        self.assertEqual(self.events(), [("Order", "u-17", None)])
 
     def test_rolled_back(self) -> None:
         """If the view of a login fails, no event is sent, and no cookie is set or deleted."""
@@ -361,101 +413,15 @@ logging.getLogger("segment_logging").addHandler(logging.NullHandler())
 for cookies in ({}, {"consent": "advertising"}, {"consent": "analytics", "ajs_anonymous_id": "v"}):
     assert "ajs_anonymous_id" not in browser_with(**cookies).get("/pricing").cookies
     django.core.cache.cache.clear()
-for cookies in ({}, {}, {"ajs_anonymous_id": ""}):
+no_ids = ("", "null", "undefined", "%22%22", "%20", "a%0Ab", "x" * 257)
+for cookies in ({}, {}, *({"ajs_anonymous_id": one} for one in no_ids)):
     response = browser_with(consent="analytics", **cookies).get("/pricing")
     assert response["Vary"] == "Cookie" and "private" in response["Cache-Control"]
     print(response.cookies["ajs_anonymous_id"].value)
 """)
         given = written.split()
-        self.assertEqual(len(set(given)), 3)
+        self.assertEqual(len(set(given)), 9)
         self.assertEqual([one for _, _, one in self.events()], ["v", *given])
-
-
-@unittest.skipUnless(find_spec("django") and find_spec("celery"), "needs Django and Celery")
-class TestProject(ProgramTest):
-    """A project with the settings of the page, and the module of docs/frameworks/celery.md."""
-
-    def make_project(self, debug: bool) -> None:
-        settings = next(one.text for one in blocks_of(PAGE) if one.language == "python")
-        off, module = (
-            next(one.text for one in blocks_of(page) if one.mark == NO_RUN)
-            for page in (PAGE, "docs/frameworks/celery.md")
-        )
-        wsgi = "from django.core.wsgi import get_wsgi_application as new\napplication = new()\n"
-        environment = 'import os\nos.environ["DJANGO_SETTINGS_MODULE"] = "proj.settings"\n'
-        apps = ("django.contrib.auth", "django.contrib.contenttypes")
-        others = f"SECRET_KEY = 'test-secret'\nDEBUG = {debug}\nINSTALLED_APPS = {apps}\n"
-        directory = self.directory / "proj"
-        directory.mkdir()
-        for name, text in (
-            ("__init__", "from . import celery\n"),
-            ("settings", f"{others}{settings}{off}"),
-            ("celery", module),
-            ("wsgi", environment + wsgi),
-        ):
-            (directory / f"{name}.py").write_text(text)
-
-    def test_check(self) -> None:
-        """The command finds the handler of the project."""
-        self.make_project(debug=False)
-        command = ("-m", "segment_logging", "check", "--app", "proj.wsgi:application")
-        self.assertIn("the logger 'shop' has a SegmentHandler", self.run_python(*command))
-
-    def test_off(self) -> None:
-        """In development, nothing is sent, and nothing is reported about the missing write key."""
-        self.make_project(debug=True)
-        self.run_python(
-            "-c",
-            "import os; del os.environ['SEGMENT_WRITE_KEY']\n"
-            "import logging, proj.wsgi\n"
-            "logging.getLogger('shop').info('Signup', extra={'user_id': 'u-17'})",
-        )
-        self.assertEqual(self.collector.messages, [])
-
-    def test_task(self) -> None:
-        """A worker of the project applies Django's settings, and its events arrive."""
-        self.make_project(debug=False)
-        self.run_python(
-            "-c",
-            "import logging\nfrom proj.celery import app\napp.loader.import_default_modules()\n"
-            "app.loader.init_worker()\n"
-            "logging.getLogger('shop').info('Signup', extra={'user_id': 'u-17'})",
-        )
-        self.assertEqual(self.events_of_user(), ["Signup"])
-
-    def events_of_user(self) -> list[Any]:
-        return [one["event"] for one in self.collector.messages if one["userId"] == "u-17"]
-
-
-@unittest.skipUnless(find_spec("django"), "needs Django")
-class TestTemplate(ProgramTest):
-    def test_id(self) -> None:
-        """The snippet writes the id as text, where the plain variable has separators."""
-        (snippet,) = (
-            one.text
-            for one in blocks_of("docs/frameworks/analytics-js.md")
-            if one.language == "html"
-        )
-        self.run_python(
-            "-c",
-            f"""
-from types import SimpleNamespace
-import django
-from django.conf import settings
-settings.configure(USE_THOUSAND_SEPARATOR=True, LANGUAGE_CODE="en")
-django.setup()
-from django.template import Context, Engine
-def rendered(source, pk):
-    user = SimpleNamespace(pk=pk, is_authenticated=True)
-    return Engine().from_string(source).render(Context({{"user": user}}))
-assert rendered("{{{{ user.pk }}}}", 1234567) == "1,234,567"
-for pk in (1234567, "</script>"):
-    start = '<script id="user-id" type="application/json">'
-    assert rendered({snippet!r}, pk).count(start) == 1
-assert start + '"1234567"</script>' in rendered({snippet!r}, 1234567)
-assert "</script></script>" not in rendered({snippet!r}, "</script>")
-""",
-        )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ DOCUMENTATION = "https://segment-logging.readthedocs.io/"
 REPOSITORY = "https://github.com/segment-logging/segment-logging"
 RAW = "https://raw.githubusercontent.com/segment-logging/segment-logging/main/"
 
-INTERNAL = {"headers", "proxies", "steps", "visitor"}
+INTERNAL = {"proxies", "steps", "visitor"}
 """Shared modules of `contrib` that are not public."""
 
 

@@ -27,7 +27,7 @@ def names_of(function: str) -> dict[str, Any]:
 
 class TestConsent(unittest.TestCase):
     def test_dropped(self) -> None:
-        """Events without the visitor's consent are dropped, with it they are sent."""
+        """Events without the visitor's consent, or if nothing is known, are dropped."""
         logger = logging.Logger("docs")
         before_send = names_of("only_with_consent")["only_with_consent"]
         logger.addHandler(SegmentHandler("key", before_send=before_send))
@@ -42,6 +42,45 @@ class TestConsent(unittest.TestCase):
                 with identity(user_id="u-17", context=context):
                     logger.info("Event %d", number, extra={"message_id": f"m-{number}"})
         self.assertEqual([one.to_dict()["messageId"] for one in captured], ["m-3"])
+
+    def test_job(self) -> None:
+        """A job binds the stored choice, which decides whether the event is sent."""
+        logger = logging.Logger("docs")
+        before_send = names_of("only_with_consent")["only_with_consent"]
+        logger.addHandler(SegmentHandler("key", before_send=before_send))
+        names = names_of("renewed")
+        names["logger"] = logger
+        with capture_segment() as captured:
+            logger.info("Renewed", extra={"user_id": "u-16"})
+            names["renewed"]("u-17", {"analytics": True})
+            names["renewed"]("u-18", {"analytics": False})
+        self.assertEqual([one.user.user_id for one in captured], ["u-17"])
+
+
+class TestTokens(unittest.TestCase):
+    def test_removed(self) -> None:
+        """Tokens in the path are removed from all addresses of the page, and nothing else is."""
+        logger = logging.Logger("docs")
+        before_send = names_of("without_tokens")["without_tokens"]
+        logger.addHandler(SegmentHandler("key", before_send=before_send))
+        url = "https://shop.example/accounts/reset/MQ/cxd3k1-5f/"
+        page = {"path": "/accounts/reset/MQ/cxd3k1-5f/", "url": f"{url}?utm_source=a"}
+        with capture_segment() as captured:
+            for bound in ({**page, "referrer": url, "title": "Reset"}, {"path": "/preset/1/"}, {}):
+                with identity(user_id="u-17", context={"page": bound} if bound else {}):
+                    logger.info("Reset", extra={"segment": True})
+        first, second, third = (one.to_dict()["context"].get("page") for one in captured)
+        removed = "https://shop.example/accounts/reset/removed"
+        self.assertEqual(
+            first,
+            {
+                "path": "/accounts/reset/removed",
+                "url": f"{removed}?utm_source=a",
+                "referrer": removed,
+                "title": "Reset",
+            },
+        )
+        self.assertEqual((second, third), ({"path": "/preset/1/"}, None))
 
 
 class TestDeletion(unittest.TestCase):

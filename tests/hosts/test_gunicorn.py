@@ -10,6 +10,9 @@ import signal
 import time
 import unittest
 from collections.abc import Callable
+from contextlib import suppress
+
+import requests
 
 from .serving import HostTest, Server, needs, visit_often
 
@@ -25,6 +28,21 @@ def application(environ, start_response):
 """An application that answers with the process id of the worker."""
 
 IN_APPLICATION = "attach(flush_interval=30); log('Loaded')"
+
+SLOW_ONCE = """
+attach(flush_interval=30); log('Loaded')
+import time
+def application(environ, start_response):
+    log("Request")
+    try:
+        open("slow", "x").close()
+    except FileExistsError:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b""]
+    while True:
+        time.sleep(1)
+"""
+"""An application whose first request never ends."""
 
 IN_CONFIG = """
 logconfig_dict = {
@@ -119,6 +137,19 @@ class TestGunicorn(GunicornTest):
                 self.assert_all_arrive(
                     *options, "--max-requests=5", loaded=loaded, visit=visit_until_replaced
                 )
+
+    def test_timeout(self) -> None:
+        """A sync worker whose request exceeds the timeout delivers before it ends."""
+
+        def visit(server: Server) -> None:
+            with suppress(AssertionError, requests.ConnectionError):
+                server.get()
+            server.get()
+
+        command = ("-m", "gunicorn", "--bind=127.0.0.1:PORT", "--timeout=2", "program:application")
+        done = self.serve(SLOW_ONCE, command, visit=visit)
+        self.assertIn("WORKER TIMEOUT", done.stderr)
+        self.assert_arrived(done, Request=2, Loaded=2)
 
     def test_reload(self) -> None:
         """A worker that is replaced after SIGHUP delivers before it ends."""
