@@ -146,7 +146,8 @@ class TestReports(unittest.TestCase):
             "1 message is lost", "abandoned: set dead_letters", " damaged and cannot be sent; ",
             "dead letters cannot be written (", "the oldest dead letters (", "set aside in ",
             " cannot be written to (", " refused for the same reasons",
-            " had neither a user_id nor an anonymous_id, and ", "no write key, so nothing is sent: ",
+            " had neither a user_id nor an anonymous_id, and ",
+            "no write key, so nothing is sent: ",
         ):  # fmt: skip
             with self.subTest(part):
                 self.assertTrue(any(part in text for text in texts))
