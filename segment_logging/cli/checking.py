@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 
 from .._client.hosts import base_of, host_of
-from .._client.http_client import HttpClient
 from .._handlers import live_handlers
 from .._reports import counted
 from ..errors import ConfigurationError
@@ -158,8 +157,13 @@ def _checks_of_options(options: argparse.Namespace) -> Iterator[Finding]:
         return
     yield from check_region(base, options.region, is_given=options.host is not None)
     yield from check_connection(base, None)
-    if write_key is not None and not options.no_event:
-        with closing(HttpClient(base)) as client:
+    try:
+        client = connection.delivery_options_of(options).new_http_client()
+    except ConfigurationError as error:
+        yield Finding("problem", "OAuth", str(error))
+        return
+    with closing(client):
+        if write_key is not None and not options.no_event:
             yield send_test_event(client, write_key)
 
 

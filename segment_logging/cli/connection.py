@@ -1,4 +1,4 @@
-"""The options of commands that send: the write key, the host, the broker, and how to send."""
+"""The options of commands that send: the write key, host, broker and OAuth, and how to send."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from .._client.hosts import host_of
-from .._client.http_client import HttpClient
 from .._delivery.attempts import Delivery
 from .._delivery.retries import RetryPolicy
-from .._options.delivery import write_key_of
+from .._options.delivery import DeliveryOptions, write_key_of
 from ..errors import ConfigurationError
 
 _MAX_KEY_FILE_BYTES = 65_536
 
 
 def add_key_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the write key and the host."""
+    """Add the options for the write key, the host and OAuth."""
     key = parser.add_argument_group("write key and host")
     key.add_argument(
         "--write-key",
@@ -29,6 +27,7 @@ def add_key_options(parser: argparse.ArgumentParser) -> None:
     )
     key.add_argument("--write-key-file", metavar="FILE", help="a file that contains the write key")
     _add_host_options(key)
+    add_oauth_options(parser)
 
 
 def add_sending_options(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +77,51 @@ def add_request_options(group: argparse._ActionsContainer) -> None:
     )
     group.add_argument(
         "--proxy", metavar="URL", help="the proxy for all requests (default: the environment's)"
+    )
+
+
+def add_oauth_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for sources that require OAuth."""
+    oauth = parser.add_argument_group("OAuth (the first three, or none)")
+    oauth.add_argument("--oauth-client-id", metavar="ID", help="the application's id")
+    oauth.add_argument("--oauth-key-id", metavar="ID", help="the id of its key")
+    oauth.add_argument("--oauth-private-key", metavar="FILE", help="the key, as a PEM file")
+    oauth.add_argument("--oauth-server", metavar="URL", help="default: the region's")
+    oauth.add_argument("--oauth-scope", metavar="SCOPE", help="default: tracking_api:write")
+
+
+def oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
+    """Return the value of the option `oauth`, or None.
+
+    Raises:
+        ConfigurationError: only a part of it was passed.
+    """
+    required = {
+        "client_id": options.oauth_client_id,
+        "key_id": options.oauth_key_id,
+        "private_key": options.oauth_private_key,
+    }
+    more = {"server": options.oauth_server, "scope": options.oauth_scope}
+    given = {name: value for name, value in {**required, **more}.items() if value is not None}
+    if given and None in required.values():
+        raise ConfigurationError(
+            "OAuth needs --oauth-client-id, --oauth-key-id and --oauth-private-key: pass all three"
+        )
+    return given or None
+
+
+def delivery_options_of(options: argparse.Namespace, **more: Any) -> DeliveryOptions:
+    """Return the options about the host and OAuth in the form that a handler has.
+
+    Args:
+        options: the command's options.
+        more: further options about delivery.
+
+    Raises:
+        ConfigurationError: an option cannot work.
+    """
+    return DeliveryOptions(
+        host=options.host, region=options.region, oauth=oauth_of(options), **more
     )
 
 
@@ -228,8 +272,8 @@ def connected(options: argparse.Namespace, **more: Any) -> Iterator[Delivery]:
         OSError: the file with the write key cannot be read.
     """
     write_key = key_of(options)
-    host = host_of(options.host, options.region)
-    with closing(HttpClient(host, gzip=options.gzip)) as client:
+    made = delivery_options_of(options, gzip=options.gzip)
+    with closing(made.new_http_client()) as client:
         delivery = Delivery(
             client, write_key, policy=RetryPolicy(max_attempts=options.max_attempts), **more
         )

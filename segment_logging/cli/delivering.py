@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
 
 from .._broker.client import BrokerClient
 from .._files import own_path
@@ -14,8 +13,10 @@ from .._reports import counted
 from .connection import (
     add_broker_option,
     add_key_files_option,
+    add_oauth_options,
     add_request_options,
     broker_of,
+    delivery_options_of,
     headers_of,
     positive_number,
     proxies_of,
@@ -80,12 +81,7 @@ def _add_sending_options(parser: argparse.ArgumentParser) -> None:
         help="where to write messages that can never be delivered, with the reason (default: "
         "dead-letters.jsonl in the journal)",
     )
-    oauth = parser.add_argument_group("OAuth (all three, or none)")
-    oauth.add_argument("--oauth-client-id", metavar="ID", help="the application's id")
-    oauth.add_argument("--oauth-key-id", metavar="ID", help="the id of its key")
-    oauth.add_argument("--oauth-private-key", metavar="FILE", help="the key, as a PEM file")
-    oauth.add_argument("--oauth-server", metavar="URL", help="default: the region's")
-    oauth.add_argument("--oauth-scope", metavar="SCOPE", help="default: tracking_api:write")
+    add_oauth_options(parser)
 
 
 def _add_options_of_place(parser: argparse.ArgumentParser) -> None:
@@ -153,15 +149,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
-    made = DeliveryOptions(
-        host=options.host,
-        region=options.region,
+    made = delivery_options_of(
+        options,
         journal=options.directory,
         gzip=options.gzip,
         max_attempts=options.max_attempts,
         proxies=proxies_of(options),
         headers=headers_of(options),
-        oauth=_oauth_of(options),
         flush_interval=0.5,
         dead_letters=options.dead_letters or os.path.join(place.path, "dead-letters.jsonl"),
     )
@@ -170,18 +164,6 @@ def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
     else:
         made.client = BrokerClient(broker_of(options))
     return made
-
-
-def _oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
-    parts: dict[str, Any] = {
-        "client_id": options.oauth_client_id,
-        "key_id": options.oauth_key_id,
-        "private_key": options.oauth_private_key,
-        "server": options.oauth_server,
-        "scope": options.oauth_scope,
-    }
-    given = {name: value for name, value in parts.items() if value is not None}
-    return given or None
 
 
 def _seconds(text: str) -> float:

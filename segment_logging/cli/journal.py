@@ -145,6 +145,7 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
         write_key,
         host=options.host,
         region=options.region,
+        oauth=connection.oauth_of(options),
         gzip=options.gzip,
         max_attempts=options.max_attempts,
         journal=options.directory,

@@ -11,7 +11,6 @@ from .._broker.address import DEFAULT_QUEUE, address_of
 from .._broker.bundles import key_name_of
 from .._broker.connection import check_installed
 from .._client.hosts import host_of
-from .._client.http_client import HttpClient
 from .._clock import monotonic
 from .._delivery.retries import RetryPolicy
 from .._relay.figures import Figures
@@ -22,8 +21,10 @@ from ..errors import ConfigurationError
 from .connection import (
     add_broker_option,
     add_key_files_option,
+    add_oauth_options,
     add_request_options,
     broker_of,
+    delivery_options_of,
     headers_of,
     proxies_of,
     whole_number,
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=11,
         help="attempts per batch, until it waits for a minute (default: 11)",
     )
+    add_oauth_options(parser)
     group = parser.add_argument_group("watching it")
     group.add_argument(
         "--liveness-file",
@@ -94,19 +96,16 @@ def run(options: argparse.Namespace) -> int:
     if options.prefetch > _MAX_PREFETCH:
         raise ConfigurationError(f"--prefetch must be at most {_MAX_PREFETCH:,}")
     host = host_of(options.host, options.region)
-    headers, proxies = headers_of(options), proxies_of(options)
-
-    def new_client() -> HttpClient:
-        return HttpClient(host, gzip=options.gzip, headers=headers, proxies=proxies)
-
-    new_client()  # raises if an option cannot work
+    made = delivery_options_of(
+        options, gzip=options.gzip, headers=headers_of(options), proxies=proxies_of(options)
+    )
     keys = {key_name_of(key): key for key in write_keys_of(options.write_key_file)}
     watch = _Watch(options.liveness_file, as_json=options.json)
     relay = Relay(
         Settings(
             address=address,
             keys=keys,
-            new_client=new_client,
+            new_client=made.new_http_client,
             policy=RetryPolicy(max_attempts=options.max_attempts),
             prefetch=options.prefetch,
         ),

@@ -8,7 +8,7 @@ from .._clock import monotonic
 from .._delivery.attempts import Delivery
 from .._delivery.outcomes import Answered, Kept, Stuck, TryAgain
 from .._messages.batch import Batch
-from .._messages.limits import MAX_BATCH_MESSAGES
+from .._queues.pace import Pace
 from .progress import Progress
 
 _ASKED = "asked by the server"
@@ -37,17 +37,14 @@ class Sender:
     ) -> None:
         self._delivery = delivery
         self._progress = progress
-        self._rate = rate
+        self._pace = Pace(rate)
         self._sleep = sleep
         self._clock = clock
-        self._may_send_at = clock()
 
     @property
     def max_messages(self) -> int:
         """The largest batch. With a rate, it is what may be sent in a second."""
-        if self._rate is None:
-            return MAX_BATCH_MESSAGES
-        return max(1, min(MAX_BATCH_MESSAGES, int(self._rate)))
+        return self._pace.max_messages
 
     @property
     def delivered(self) -> int:
@@ -67,7 +64,7 @@ class Sender:
             on_settled: called with the number of messages that were delivered or became dead
                 letters, each time some were, in the order of the batch.
         """
-        self._pace(len(batch))
+        self._keep_pace(len(batch))
         attempts = self._delivery.attempts_at(batch)
         while not attempts.are_over:
             outcome = attempts.make()
@@ -87,13 +84,11 @@ class Sender:
                     continue
         return True
 
-    def _pace(self, messages: int) -> None:
-        if self._rate is None:
-            return
+    def _keep_pace(self, messages: int) -> None:
         now = self._clock()
-        if self._may_send_at > now:
-            self.wait(self._may_send_at - now, "to keep to the rate")
-        self._may_send_at = max(now, self._may_send_at) + messages / self._rate
+        if self._pace.not_before > now:
+            self.wait(self._pace.not_before - now, "to keep to the rate")
+        self._pace.count(messages, left_at=now)
 
     def wait(self, seconds: float, why: str) -> None:
         """Wait, and show for how long."""

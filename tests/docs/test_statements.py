@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
+import logging
 import re
 import tomllib
 import unittest
+from contextlib import redirect_stderr
 
 from typing_extensions import override
 
+from segment_logging import InvalidMessage, MessageTooLarge
 from segment_logging._delivery.retries import Progress, RetryPolicy
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._queues.choice import queue_for
+from segment_logging._reports import RefusedReports
 
 from ..builders import PROJECT
 from .pages import PAGES, README, rows_under
@@ -140,7 +145,9 @@ class TestReports(unittest.TestCase):
             " lost (", " dropped; ", "their messages are lost", "the rest is lost",
             "1 message is lost", "abandoned: set dead_letters", " damaged and cannot be sent; ",
             "dead letters cannot be written (", "the oldest dead letters (", "set aside in ",
-            " cannot be written to (",
+            " cannot be written to (", " refused for the same reasons",
+            " had neither a user_id nor an anonymous_id, and ",
+            "no write key, so nothing is sent: ",
         ):  # fmt: skip
             with self.subTest(part):
                 self.assertTrue(any(part in text for text in texts))
@@ -153,6 +160,19 @@ class TestReports(unittest.TestCase):
                 ):  # fmt: skip
                     self.assertRegex(line, pattern)
                     self.assertRegex(line, f"{name_first}|{name_last}")
+
+    def test_refused(self) -> None:
+        """The regular expression for stderr finds each kind of report about a refused event, and
+        not the reports about connections that are refused."""
+        (name_first,) = re.findall(r"`(segment_logging\.\*\([^`]*)`", PAGES["docs/operating.md"])
+        too_large, refused = MessageTooLarge(40_210, 32_768), InvalidMessage("a rule")
+        for error in (too_large, refused, KeyError("a value")):
+            with self.subTest(error=type(error).__name__):
+                stderr = io.StringIO()
+                with redirect_stderr(stderr):
+                    RefusedReports().say(logging.makeLogRecord({}), error)
+                self.assertRegex(stderr.getvalue().splitlines()[0], name_first)
+        self.assertNotRegex("segment_logging: [Errno 111] Connection refused", name_first)
 
 
 def texts_of_the_package() -> set[str]:

@@ -17,6 +17,7 @@ from ..._files import Folder
 from ..._messages.batch import Batch
 from ..._reports import Reporter
 from ..outgoing import Outgoing
+from ..pace import Pace
 from .place import Place
 from .quarantine import Quarantine
 from .sealed import Directory
@@ -42,7 +43,8 @@ class Inbox:
     Args:
         place: where the journal is.
         max_kept_bytes: the limit on what is kept of damaged files.
-        rate: how many messages may leave per second, or None for no limit.
+        rate: how many messages may leave per second, or None for no limit. A batch contains at
+            most as many, so that they do not leave at once.
         clock: returns the monotonic time in seconds.
     """
 
@@ -59,17 +61,17 @@ class Inbox:
     ) -> None:
         self.kept_in = f"the journal {place.path}"
         self.place = place
-        self._rate = rate
+        self._pace = Pace(rate)
         self._clock = clock
         self._reporter = Reporter(clock=clock)
         self._quarantine = Quarantine(place, max_kept_bytes, self._reporter)
         self._sources = Sources(place, self._reporter)
-        self._collected = Collection(0)
+        self._collected = self._new_collection()
         self._is_cut = False  # the batch is sent as it is, because no more files can be opened
         self._held_files = 0
         self._outgoing = Outgoing()
         self._next_poll = 0.0
-        self._not_before = 0.0  # because of the rate
+        self._taken_at = 0.0  # the last batch
         self.tended_at = clock()
         """When `tend` was called last, as monotonic time in seconds."""
         self.is_stopping = False
@@ -100,12 +102,13 @@ class Inbox:
         self._fill()
         batch = self._outgoing.take(self._collected.take)
         self._is_cut = False
+        self._taken_at = self._clock()
         return batch
 
     def acknowledge(self, messages: int, *, set_aside: bool = False) -> None:
         self._outgoing.acknowledge(messages, set_aside=set_aside)
-        if self._rate is not None:
-            self._not_before = max(self._not_before, self._clock()) + messages / self._rate
+        # Not in `take`, or the queue would seem empty while its batch is being sent.
+        self._pace.count(messages, left_at=self._taken_at)
 
     def put_back(self) -> None:
         self._outgoing.put_back()
@@ -140,7 +143,8 @@ class Inbox:
         if self._sources.is_ours:
             with suppress(OSError):  # `take` reports it
                 self._fill()
-        return min(self._next_poll, self._not_before) if self._not_before > now else self._next_poll
+        not_before = self._pace.not_before
+        return min(self._next_poll, not_before) if not_before > now else self._next_poll
 
     def release(self) -> None:
         """Let another process take over. It sends the messages that are not settled again."""
@@ -154,10 +158,13 @@ class Inbox:
         """Unlock and forget everything that is not settled."""
         self._outgoing.forget()
         self.accepted = self._outgoing.acknowledged[0]
-        self._collected = Collection(0)
+        self._collected = self._new_collection()
         self._held_files = 0
         self._sources.release()
         self._next_poll = 0.0
+
+    def _new_collection(self) -> Collection:
+        return Collection(0, max_messages=self._pace.max_messages)
 
     # Taking files. ------------------------------------------------------------------------------
 
@@ -253,7 +260,7 @@ class Inbox:
 
     @property
     def is_empty(self) -> bool:
-        if self.is_stopping or self._clock() < self._not_before:
+        if self.is_stopping or self._clock() < self._pace.not_before:
             return True
         return not self.has_backlog
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from ..._files import Folder
 from ..._messages.batch import Batch
@@ -61,10 +62,12 @@ class Collection:
 
     Args:
         lane: of the messages.
+        max_messages: the largest number of messages in a batch.
     """
 
-    def __init__(self, lane: int) -> None:
+    def __init__(self, lane: int, *, max_messages: int = MAX_BATCH_MESSAGES) -> None:
         self._lane = lane
+        self._max_messages = max_messages
         self._batcher = Batcher(auto_timestamp=False)
         self._pieces: list[tuple[StoredFile, int]] = []
         self._rest: tuple[StoredFile, list[bytes]] | None = None  # did not fit
@@ -74,18 +77,19 @@ class Collection:
         size_bytes = sum(map(len, lines)) + len(lines)
         fits = (
             self._batcher.size_bytes + size_bytes <= MAX_BATCH_BYTES
-            and len(self._batcher) + len(lines) <= MAX_BATCH_MESSAGES
+            and len(self._batcher) + len(lines) <= self._max_messages
         )
         if not fits and not self._batcher.is_empty:
             self._rest = (file, lines)
             return False
         before = len(self._batcher)
-        left_over = self._batcher.fill(iter(lines))
+        self._batcher.fill(islice(lines, self._max_messages))
         taken = len(self._batcher) - before
         self._pieces.append((file, taken))
-        if left_over is not None:
-            self._rest = (file, lines[taken:])
-        return left_over is None
+        if taken == len(lines):
+            return True
+        self._rest = (file, lines[taken:])
+        return False
 
     def take(self) -> Portion | None:
         """Return what was collected, and start over with what did not fit."""

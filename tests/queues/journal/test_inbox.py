@@ -256,20 +256,56 @@ class TestMerging(InboxCase):
         self.assertEqual(len(self.found()), 200)
 
     def test_rate(self) -> None:
-        """With a rate, the next batch waits as long as the messages of the last one need."""
+        """With a rate, the next batch waits as long as the messages of the last one need, from the
+        time at which it was taken."""
         inbox = self.an_inbox(rate=10.0)
-        self.inbox.release()
-        self.leave("1-1-a", *[a_line(1)] * 30)
+        self.leave("1-1-a", *map(a_line, range(10)))
         inbox.tend(self.now)
         inbox.take()
-        inbox.acknowledge(30)
+        self.now += 0.4
+        inbox.acknowledge(10)
         self.leave("2-1-a", a_line(2))
-        self.now += 2.9
-        inbox.tend(self.now)
+        self.now = 0.9
+        self.assertEqual(inbox.tend(self.now), 1.0)
         self.assertTrue(inbox.is_empty)
-        self.now += 0.2
+        self.now = 1.0
         inbox.tend(self.now)
         self.assertFalse(inbox.is_empty)
+
+    def test_rate_of_a_large_file(self) -> None:
+        """With a rate, each batch has at most what may leave in a second, and a larger file is
+        split and removed at its end."""
+        lines = [a_line(number) for number in range(25)]
+        directory = self.leave("1-1-a", b"\n".join(lines))
+        self.assertEqual(self.batches_at(10.0), {0: lines[:10], 1: lines[10:20], 2: lines[20:]})
+        self.assertEqual(list(directory.glob("*.jsonl")), [])
+
+    def test_rate_below_one(self) -> None:
+        """With a rate below 1, a batch has one message, and the next one waits for longer."""
+        self.leave("1-1-a", a_line(1), a_line(2))
+        self.assertEqual(self.batches_at(0.5), {0: [a_line(1)], 2: [a_line(2)]})
+
+    def test_rate_of_small_files(self) -> None:
+        """With a rate, small files are merged up to what may leave in a second."""
+        files = [[a_line(2 * number), a_line(2 * number + 1)] for number in range(4)]
+        self.leave("1-1-a", *map(b"\n".join, files))
+        self.assertEqual(self.batches_at(4.0), {0: files[0] + files[1], 1: files[2] + files[3]})
+
+    def batches_at(self, rate: float) -> dict[float, list[bytes]]:
+        """Settle everything with a rate, and return the batches by the time at which they left."""
+        inbox = self.an_inbox(rate=rate)
+        batches = dict[float, list[bytes]]()
+        wake_at = inbox.tend(self.now)
+        while inbox.has_backlog:
+            if inbox.is_empty:
+                self.now = wake_at
+            else:
+                batch = inbox.take()
+                assert batch is not None
+                batches[self.now] = list(batch.lines)
+                inbox.acknowledge(len(batch))
+            wake_at = inbox.tend(self.now)
+        return batches
 
 
 class TestTurns(InboxCase):
