@@ -13,6 +13,9 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OF_ANOTHER_USER = "it belongs to another user"
 """The reason if a file or directory belongs to a user whom we do not trust."""
 
+NOT_PREPARED = "it is not prepared"
+"""The reason if a directory that all users of a journal need does not exist."""
+
 
 class NotOurs(OSError):
     """A file or directory that is not used, because somebody else may have prepared it."""
@@ -50,6 +53,14 @@ class Trust(NamedTuple):
         if found.st_gid == self.group:
             others &= ~stat.S_IWGRP
         return bool(found.st_mode & others)
+
+    def may_prepare(self, found: os.stat_result) -> bool:
+        """Return whether we may make a directory in this one that all its users will use.
+
+        With a group, only root and the owner may. If another user made it, the owner and the other
+        members would not use it.
+        """
+        return self.group is None or os.geteuid() in (0, found.st_uid)
 
     def share(self, descriptor: int, mode: int) -> None:
         """Give the group access to a file or directory of ours."""

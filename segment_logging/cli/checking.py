@@ -105,11 +105,11 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
     if not handlers:
         yield from _checks_of_options(options)
     if options.journal is not None:
-        yield check_journal(options.journal, options.group)
         write_keys = [handler._write_key for handler in handlers]
         if not handlers:
             with suppress(ConfigurationError, OSError):
                 write_keys = [connection.key_of(options)]
+        yield check_journal(options.journal, write_keys, options.group)
         yield from check_other_keys(options.journal, write_keys, options.group)
 
 
@@ -119,7 +119,7 @@ def _checks_of_handler(handler: SegmentHandler, options: argparse.Namespace) -> 
     chosen = handler._options
     journal = chosen.journal
     if journal is not None:
-        yield check_journal(journal, chosen.journal_group)
+        yield check_journal(journal, [handler._write_key], chosen.journal_group)
     write_key = handler._write_key
     if write_key is None:
         yield _NO_KEY

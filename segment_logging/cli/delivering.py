@@ -9,7 +9,8 @@ from .._broker.client import BrokerClient
 from .._files import own_path
 from .._options.delivery import DeliveryOptions
 from .._queues.journal.place import Place
-from .._reports import counted
+from .._trust import NOT_PREPARED, NotOurs, Trust
+from ..errors import ConfigurationError
 from .connection import (
     add_broker_option,
     add_key_files_option,
@@ -25,6 +26,7 @@ from .connection import (
 )
 from .deliverer import Deliverer
 from .journal_place import trust_of, user_id
+from .preparing import prepare
 from .service import Service
 from .watching import add_metrics_option
 
@@ -89,7 +91,8 @@ def _add_options_of_place(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--prepare",
         action="store_true",
-        help="make the directories of the journal, and end; with --group, run it as root",
+        help="make the directories of the journal, and end; with --group, run it as root, and "
+        "again for each new write key",
     )
     group.add_argument(
         "--group",
@@ -124,13 +127,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the command, and return its exit code."""
     write_keys = write_keys_of(options.write_key_file)
     trust = trust_of(options.group, options.owner)
-    own_path(options.directory, trust)  # raises if it belongs to another user
     places = [Place(options.directory, write_key, trust) for write_key in write_keys]
     if options.prepare:
-        for place in places:
-            place.live(make=True).close()
-        print(f"{places[0].path} is ready for {counted(len(places), 'write key')}")
+        prepare(options.directory, places, trust)
         return 0
+    _check_directory(options.directory, places[0], trust)
     deliverers = [
         Deliverer(place, write_key, _options_of(options, place), rate=options.rate)
         for place, write_key in zip(places, write_keys, strict=True)
@@ -146,6 +147,14 @@ def run(options: argparse.Namespace) -> int:
     )
     service.run()
     return 0
+
+
+def _check_directory(directory: str, place: Place, trust: Trust) -> None:
+    """Raise an error if the directory belongs to another user, or only root should make it."""
+    path = own_path(directory, trust)
+    if trust.group is not None and os.geteuid() != 0 and not os.path.isdir(path):
+        way_out = place.way_out_of(NotOurs(NOT_PREPARED, path))
+        raise ConfigurationError(f"{path} does not exist, and a group is to share it: {way_out}")
 
 
 def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:

@@ -6,10 +6,9 @@ import argparse
 import os
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
 
 from .._files import own_path
-from .._queues.journal.place import trust_in
+from .._queues.journal.place import group_name, trust_in
 from .._trust import Trust
 from ..errors import ConfigurationError
 
@@ -85,8 +84,4 @@ def group_of_shared(directory: str, path: str) -> str | None:
     found = os.stat(directory)
     if not found.st_mode & stat.S_IWGRP or found.st_mode & stat.S_IWOTH:
         return None
-    with suppress(ImportError, KeyError):
-        import grp  # noqa: PLC0415  # not available on Windows
-
-        return grp.getgrgid(found.st_gid).gr_name
-    return str(found.st_gid)
+    return group_name(found.st_gid)

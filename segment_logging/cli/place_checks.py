@@ -12,23 +12,28 @@ from contextlib import suppress
 from .._broker.bundles import key_name_of
 from .._files import Folder, own_path
 from .._process.threads import start_bare
+from .._queues.journal.place import Place
 from .._reports import counted
-from .._trust import NotOurs
+from .._trust import NOT_PREPARED, NotOurs
 from ..errors import ConfigurationError
-from .findings import Finding, few
+from .findings import Finding, Grade, few
 from .journal_place import group_of_shared, trust_of
 from .other_keys import other_keys_in
+from .preparing import is_prepared
 from .waiting import WRONG_KEY
 
 _LITTLE_BYTES = 64 << 20
 _THREADS = ("enable-threads", "threads", "gevent")
 
 
-def check_journal(directory: str, group: str | None = None) -> Finding:
+def check_journal(
+    directory: str, write_keys: Iterable[str | None], group: str | None = None
+) -> Finding:
     """Return what is found about a journal's directory. Nothing is left in it.
 
     Args:
         directory: the directory that is given as `journal`.
+        write_keys: the write keys that are used, or None for a handler without one.
         group: the name of the group that shares it, or None.
     """
     subject = "journal"
@@ -59,11 +64,44 @@ def check_journal(directory: str, group: str | None = None) -> Finding:
     except OSError as error:
         return Finding("problem", subject, f"{path} cannot be written ({error.strerror}): correct "
                        "its owner and permissions, or free disk space")  # fmt: skip
+    for write_key in write_keys:
+        if group is not None and write_key is not None:
+            trust = trust_of(group)
+            assert trust.group is not None
+            finding = _check_shared(Place(directory, write_key, trust), trust.group)
+            if finding is not None:
+                return finding
     free_bytes = free.f_bavail * free.f_frsize
     if free_bytes < _LITTLE_BYTES:
         return Finding("note", subject, f"only {free_bytes >> 20} MiB are free for {path}: free "
                        "disk space")  # fmt: skip
     return Finding("ok", subject, f"{path} can be written")
+
+
+def _check_shared(place: Place, group: int) -> Finding | None:
+    """Return what is found about a write key's directories, which users of a group share."""
+    user = owner = os.geteuid()
+    grade: Grade = "problem"
+    try:
+        with place.folder() as folder:
+            owner = os.fstat(folder.descriptor).st_uid
+            with (
+                folder.folder(place.key_name, is_ours=False) as of_key,
+                of_key.folder("live", is_ours=False) as live,
+            ):
+                if all(is_prepared(one, owner, group) for one in (of_key, live)):
+                    return None
+                if os.fstat(live.descriptor).st_uid == user != 0:
+                    grade = "note"  # programs of this user work
+    except FileNotFoundError:
+        if owner == user != 0:
+            return None  # the journal has one user, who makes them
+    except OSError as error:
+        return Finding("problem", "journal", f"{error.filename} cannot be used ({error.strerror}): "
+                       f"{place.way_out_of(error)}")  # fmt: skip
+    trouble = NotOurs(NOT_PREPARED, place.live_path)
+    return Finding(grade, "journal", f"{place.live_path} is not prepared for all users of the "
+                   f"group: {place.way_out_of(trouble)}")  # fmt: skip
 
 
 def check_other_keys(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import stat
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging._broker.bundles import key_name_of
+from segment_logging._queues.journal.place import Place
+from segment_logging._trust import NOT_PREPARED, OF_ANOTHER_USER, NotOurs, Trust
 from segment_logging.collector import Collector
 from tests.builders import run_python
 from tests.cli.cases import run_command
@@ -20,32 +24,35 @@ from tests.faults.delivering import Deliverer, wait_until
 WRITER, READER = 65_501, 65_502  # ids that no user of this host has
 
 PROGRAM = """
-import io, json, logging, os, sys
+import io, json, logging, os, signal, sys, threading
 from contextlib import redirect_stderr, redirect_stdout
 from segment_logging import SegmentHandler
 from segment_logging.cli import main
 # Imported before the user changes, who may not be able to read the interpreter's files.
 import segment_logging._delivery.hand_over, requests, encodings.idna, stringprep, pwd, grp
 
-root, group, gid, uid, arguments = GIVEN
+root, group, gid, uid, write_key, arguments = GIVEN
 os.setgroups([gid])
 os.setgid(gid)
 os.setuid(uid)
 if arguments is None:
-    handler = SegmentHandler("key", journal=root, deliver=False, journal_group=group)
+    handler = SegmentHandler(write_key, journal=root, deliver=False, journal_group=group)
     logger = logging.Logger("app")
     logger.addHandler(handler)
     logger.info("Event", extra={"user_id": "u-17"})
     print(json.dumps(handler.drain(0)))
 else:
+    if arguments[0] == "deliver" and "--prepare" not in arguments:
+        timer = threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
         code = main(arguments)
     print(json.dumps([code, out.getvalue()]))
 """
 
 
-@unittest.skipUnless(os.geteuid() == 0, "only root can become other users")
-class TestSharedJournal(unittest.TestCase):
+class SharedJournalCase(unittest.TestCase):
     @override
     def setUp(self) -> None:
         directory = TemporaryDirectory()
@@ -54,16 +61,22 @@ class TestSharedJournal(unittest.TestCase):
         self.journal = str(Path(directory.name, "journal"))
         group = grp.getgrall()[-1]
         self.group, self.gid = group.gr_name, group.gr_gid
-        keys = Path(directory.name, "keys")
-        keys.write_text("key\n")
-        prepare = ("--prepare", "--group", self.group, "--write-key-file", str(keys))
-        self.assertEqual(run_command("deliver", self.journal, *prepare)[0], 0)
+        self.keys = Path(directory.name, "keys")
+        self.keys.write_text("key\n")
+        self.prepare = (
+            *("deliver", self.journal, "--prepare", "--group", self.group),
+            *("--write-key-file", str(self.keys)),
+        )
+        self.assertEqual(run_command(*self.prepare)[0], 0)
 
-    def as_user(self, uid: int, *arguments: str) -> Any:
+    def as_user(self, uid: int, *arguments: str, write_key: str = "key") -> Any:
         """Run a command as a user. Without arguments, log an event as that user."""
-        given = (self.journal, self.group, self.gid, uid, arguments or None)
+        given = (self.journal, self.group, self.gid, uid, write_key, arguments or None)
         return run_python(PROGRAM.replace("GIVEN", repr(given)))
 
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can become other users")
+class TestSharedJournal(SharedJournalCase):
     def test_shown(self) -> None:
         """With --group and --owner, root and the deliverer's user see the messages."""
         self.assertTrue(self.as_user(WRITER))
@@ -137,6 +150,143 @@ class TestSharedJournal(unittest.TestCase):
         code, out = self.as_user(READER, *drain, "--timeout", "1", "--host", "http://127.0.0.1:9")
         self.assertEqual(code, 1)
         self.assertIn("files of other users are sent by `segment-logging deliver`", out)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can become other users")
+class TestNewKey(SharedJournalCase):
+    """A write key that is added later."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.of_key = Path(self.journal, key_name_of("new-key"))
+        self.live = self.of_key / "live"
+        self.keys.write_text("key\nnew-key\n")
+        self.keys.chmod(0o644)
+        self.advice = f"as root, run `segment-logging {' '.join(self.prepare[:5])} --write-key-file"
+        self.check = (
+            *("check", "--no-event", "--journal", self.journal, "--group", self.group),
+            *("--write-key", "new-key"),
+        )
+
+    def owned_by(self, uid: int) -> None:
+        """Make the directories as that user made them before they could be prepared."""
+        for path in (self.of_key, self.live):
+            path.mkdir()
+            os.chown(path, uid, self.gid)
+            path.chmod(0o2770)
+
+    def test_programs(self) -> None:
+        """Programs do not make the key's directories. They work when root has prepared them."""
+        with self.subTest("before"):
+            self.assertFalse(self.as_user(WRITER, write_key="new-key"))
+            self.assertFalse(self.of_key.exists())
+        self.assertEqual(run_command(*self.prepare)[0], 0)
+        for user in (WRITER, READER):
+            self.assertTrue(self.as_user(user, write_key="new-key"))
+        self.assertEqual(len(list(self.live.iterdir())), 2)
+
+    def test_report(self) -> None:
+        """The report of a program names the command that prepares the directories."""
+        place = Place(self.journal, "new-key", Trust(self.gid))
+        for why in (NOT_PREPARED, OF_ANOTHER_USER):
+            self.assertIn(self.advice, place.text_of(NotOurs(why, "DIR")))
+
+    def test_deliverer(self) -> None:
+        """A deliverer does not make them either, and its report names the command."""
+        code, out = self.as_user(
+            READER, *self.prepare[:2], *self.prepare[3:], "--host", "http://127.0.0.1:9", "--quiet"
+        )
+        self.assertEqual(code, 0, out)
+        self.assertIn(
+            f"the journal in {self.live} cannot be searched (it is not prepared): {self.advice}",
+            out,
+        )
+        self.assertFalse(self.of_key.exists())
+
+    def test_deliverer_without_a_directory(self) -> None:
+        """A deliverer that is not root does not make the directory of a group."""
+        other = f"{self.journal}/other"
+        given = ("deliver", other, "--group", self.group, "--write-key-file", str(self.keys))
+        code, out = self.as_user(READER, *given)
+        self.assertEqual(code, 2)
+        self.assertIn(f"{other} does not exist, and a group is to share it: as root, run", out)
+        self.assertFalse(Path(other).exists())
+
+    def test_preparing_as_a_user(self) -> None:
+        """Only root can prepare the directories in a directory of root."""
+        code, out = self.as_user(READER, *self.prepare)
+        self.assertEqual(code, 2)
+        self.assertIn("cannot be prepared (it is not prepared): run this command as root", out)
+
+    def test_taken_over(self) -> None:
+        """As root, `--prepare` takes over directories that a user made, and no files in them."""
+        self.owned_by(WRITER)
+        self.assertTrue(self.as_user(WRITER, write_key="new-key"))
+        self.assertFalse(self.as_user(READER, write_key="new-key"))
+        code, out, said = run_command(*self.prepare)
+        self.assertEqual(code, 0, said)
+        for path in (self.of_key, self.live):
+            self.assertIn(f"{path} now belongs to root and the group {self.group}\n", out)
+            found = path.stat()
+            self.assertEqual((found.st_uid, found.st_gid), (0, self.gid))
+            self.assertEqual(stat.S_IMODE(found.st_mode), 0o2770)
+        self.assertTrue(self.as_user(READER, write_key="new-key"))
+        self.assertTrue(self.as_user(WRITER, write_key="new-key"))
+        owners = sorted(path.stat().st_uid for path in self.live.iterdir())
+        self.assertEqual(owners, [WRITER, WRITER, READER])
+        self.assertNotIn("now belongs", run_command(*self.prepare)[1])
+
+    def test_links(self) -> None:
+        """`--prepare` follows no links, and changes nothing behind them."""
+        bait = Path(self.journal).with_name("bait")
+        (bait / "live").mkdir(parents=True)
+        for path in (bait, bait / "live"):
+            os.chown(path, WRITER, -1)
+        for link, target in ((self.of_key, bait), (self.live, bait / "live")):
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(target)
+            code, _, said = run_command(*self.prepare)
+            self.assertEqual(code, 2)
+            self.assertRegex(said, "it is a link|Not a directory")
+            self.assertEqual([one.stat().st_uid for one in (bait, bait / "live")], [WRITER] * 2)
+            link.unlink()
+
+    def test_directory_that_cannot_be_shared(self) -> None:
+        """`--prepare` says how to share a directory that one user made, or that all may use."""
+        for uid, mode, why in (
+            (WRITER, 0o2770, "it belongs to another user"),
+            (0, 0o2777, "others may write in it"),
+        ):
+            os.chown(self.journal, uid, self.gid)
+            Path(self.journal).chmod(mode)
+            code, _, said = run_command(*self.prepare)
+            self.assertEqual(code, 2)
+            self.assertIn(f"cannot be shared by the group {self.group} ({why})", said)
+            for command in (
+                f"chown root:{self.group} {self.journal}",
+                f"chmod 2770 {self.journal}",
+            ):
+                self.assertIn(f"`{command}`", said)
+                os.system(command)
+            self.assertEqual(run_command(*self.prepare)[0], 0)
+        self.assertTrue(self.as_user(WRITER, write_key="new-key"))
+
+    def test_check(self) -> None:
+        """`check` looks at the key's directories, which may not be prepared."""
+        text = f"journal: {self.live} is not prepared for all users of the group: {self.advice}"
+        for code, out in (run_command(*self.check)[:2], self.as_user(WRITER, *self.check)):
+            self.assertEqual(code, 1)
+            self.assertIn(f"PROBLEM  {text}", out)
+        self.owned_by(WRITER)
+        self.assertIn(f"PROBLEM  {text}", run_command(*self.check)[1])
+        self.assertIn(f"PROBLEM  {text}", self.as_user(READER, *self.check)[1])
+        self.assertIn(f"note     {text}", self.as_user(WRITER, *self.check)[1])
+        self.assertEqual(run_command(*self.prepare)[0], 0)
+        for user in (WRITER, READER):
+            self.assertIn("ok       journal: ", self.as_user(user, *self.check)[1])
+        self.live.chmod(0o755)
+        self.assertIn(f"PROBLEM  {text}", run_command(*self.check)[1])
 
 
 if __name__ == "__main__":

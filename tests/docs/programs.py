@@ -216,6 +216,7 @@ files = [
     fill("dead-letters.jsonl.replayed", {"message": visitor}, other),
 ]
 bookmark = fill("dead-letters.jsonl.replaying", {"offset": 1})
+Path("files/0123456789ab/live/1-2/room").write_text("u-17")
 imported = fill("../import.jsonl", user, other)
 assert delete_messages("files", ["u-17", "visitor-31"], imported) == 8
 for path in (*files, imported):
@@ -223,6 +224,7 @@ for path in (*files, imported):
     assert b'u-17"' not in path.read_bytes(), path
     assert path.stat().st_mode & 0o777 == (0o640 if "live" in str(path) else 0o600), path
 assert not bookmark.exists()
+assert Path("files/0123456789ab/live/1-2/room").read_text() == "u-17"
 """
 """Nothing is sent to Segment's Public API, and the files are examples of all that may exist."""
 

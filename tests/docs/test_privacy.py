@@ -101,11 +101,43 @@ class TestDeletion(unittest.TestCase):
                     found = path.stat()
                     self.assertEqual((found.st_mode & 0o777, found.st_gid), (mode, group))
 
+    def test_bookkeeping(self) -> None:
+        """The number in a file `room` is not taken for an id."""
+        delete_messages = names_of("delete_messages")["delete_messages"]
+        with tempfile.TemporaryDirectory() as directory:
+            room = Path(directory, "0123456789ab", "live", "1-2", "room")
+            room.parent.mkdir(parents=True)
+            room.write_text("524288", encoding="utf-8")
+            self.assertEqual(delete_messages(directory, [42]), 0)
+            self.assertEqual(room.read_text(encoding="utf-8"), "524288")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become other users")
+    def test_owners(self) -> None:
+        """As root, files keep their owners, and another user is told that nothing was changed."""
+        with tempfile.TemporaryDirectory() as directory:
+            os.chown(directory, 65_501, -1)
+            for name, owner in (("a.jsonl", 65_501), ("b.jsonl", 65_502)):
+                path = Path(directory, name)
+                path.write_text('{"userId": "u-17"}\n{"userId": "u-18"}\n', encoding="utf-8")
+                os.chown(path, owner, -1)
+            delete_messages = names_of("delete_messages")["delete_messages"]
+            os.seteuid(65_501)
+            try:
+                with self.assertRaisesRegex(SystemExit, "b.jsonl belongs to another user"):
+                    delete_messages(directory, ["u-17"])
+            finally:
+                os.seteuid(0)
+            self.assertEqual(delete_messages(directory, ["u-17"]), 2)
+            owners = [Path(directory, name).stat().st_uid for name in ("a.jsonl", "b.jsonl")]
+            self.assertEqual(owners, [65_501, 65_502])
+            self.assertEqual(sorted(os.listdir(directory)), ["a.jsonl", "b.jsonl"])
+
     def test_compressed(self) -> None:
         """Lines of a gzip file are deleted, and a damaged gzip file is an error."""
         delete_messages = names_of("delete_messages")["delete_messages"]
         with tempfile.TemporaryDirectory() as directory:
             path, journal = Path(directory, "events.jsonl.gz"), Path(directory, "journal")
+            journal.mkdir()
             lines = [json.dumps({"userId": one}).encode() + b"\n" for one in ("u-17", "u-18")]
             packed = gzip.compress(b"".join(lines))
             path.write_bytes(packed)
@@ -119,11 +151,12 @@ class TestDeletion(unittest.TestCase):
         """An id that is a number in the file is found by its digits, and the reverse."""
         delete_messages = names_of("delete_messages")["delete_messages"]
         with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory, "events.jsonl")
+            path, journal = Path(directory, "events.jsonl"), Path(directory, "journal")
+            journal.mkdir()
             for given in ("17", 17):
                 lines = [json.dumps({"userId": one}) + "\n" for one in (17, "17", 170, None)]
                 path.write_text("".join(lines), encoding="utf-8")
-                self.assertEqual(delete_messages(Path(directory, "no"), [given], path), 2)
+                self.assertEqual(delete_messages(journal, [given], path), 2)
                 self.assertEqual(path.read_text(encoding="utf-8"), "".join(lines[2:]))
 
 

@@ -137,8 +137,8 @@ class Inbox:
                 if error.errno not in _TOO_MANY:
                     self._reporter.once(
                         "search",
-                        f"the journal {self.place.path} cannot be searched ({error.strerror}): "
-                        "check its owner and permissions; trying again",
+                        f"the journal in {self.place.live_path} cannot be searched "
+                        f"({error.strerror}): {self.place.way_out_of(error)}; trying again",
                     )
         if self._sources.is_ours:
             with suppress(OSError):  # `take` reports it

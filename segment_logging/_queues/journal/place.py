@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from ..._broker.bundles import key_name_of
 from ..._files import Folder, own_path
-from ..._trust import PRIVATE, Trust
+from ..._trust import NOT_PREPARED, OF_ANOTHER_USER, PRIVATE, NotOurs, Trust
 
 LIMIT_REACHED = "max_journal_bytes is reached"
 """The text of the error that is not the operating system's."""
@@ -71,6 +71,12 @@ class Place:
             return "raise max_journal_bytes, or find out with `segment-logging journal` what waits"
         if trouble.errno in (errno.ENOSPC, errno.EDQUOT):
             return "free disk space"
+        group = self._trust.group
+        if group is not None and trouble.strerror in (NOT_PREPARED, OF_ANOTHER_USER):
+            return (
+                f"as root, run `segment-logging deliver {self._root} --prepare --group "
+                f"{group_name(group)} --write-key-file FILE`, where FILE has this write key"
+            )
         if trouble.errno in (errno.EACCES, errno.EPERM):
             return "correct its owner and permissions"
         return "check the directory and its file system"
@@ -89,15 +95,39 @@ class Place:
         return folder
 
     def key_folder(self, *, make: bool = False) -> Folder:
-        """Open the directory of the write key."""
-        return self.folder(self.key_name, make=make)
+        """Open the directory of the write key. See `live`."""
+        return self._for_all_users(self.key_name, make=make)
 
     def live(self, *, make: bool = False) -> Folder:
-        """Open the directory that contains the handlers' directories."""
-        return self.folder(self.key_name, "live", make=make)
+        """Open the directory that contains the handlers' directories.
+
+        Raises:
+            NotOurs: if it does not exist and only root may make it, or if it is not ours.
+            FileNotFoundError: if it does not exist, unless it is to be made.
+            OSError: if it cannot be opened.
+        """
+        return self._for_all_users(self.key_name, "live", make=make)
+
+    def _for_all_users(self, *names: str, make: bool) -> Folder:
+        folder = Folder.own(self._root, self._trust, make=make)
+        for name in names:
+            with folder as outer:
+                may_make = make and self._trust.may_prepare(os.fstat(outer.descriptor))
+                try:
+                    folder = outer.folder(name, make=may_make)
+                except FileNotFoundError:
+                    if may_make or not make:
+                        raise
+                    raise NotOurs(NOT_PREPARED, os.path.join(outer.path, name)) from None
+        return folder
 
     def tidy(self) -> None:
-        """Remove the directories of the write key if they are empty."""
+        """Remove the directories of the write key if they are empty.
+
+        A group keeps them, because its members may not be able to make them again.
+        """
+        if self.is_shared:
+            return
         with suppress(OSError), self.key_folder() as folder:
             folder.rmdir("live")
             for name in ("adopting.lock", "space.lock"):
@@ -105,6 +135,15 @@ class Place:
                     folder.unlink(name)
         with suppress(OSError), self.folder() as folder:
             folder.rmdir(self.key_name)
+
+
+def group_name(group: int) -> str:
+    """Return the name of a group, or its number if it has none."""
+    with suppress(ImportError, KeyError):
+        import grp  # noqa: PLC0415  # not available on Windows
+
+        return grp.getgrgid(group).gr_name
+    return str(group)
 
 
 def trust_in(group: str | None, owners: Iterable[int] = ()) -> Trust:

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from segment_logging import ConfigurationError, SegmentHandler
 from segment_logging._files import Folder
+from segment_logging._queues.journal.place import Place
 from segment_logging._trust import NotOurs, Trust
 from segment_logging.testing import FakeClient
 from tests.builders import run_python
@@ -113,6 +114,17 @@ class TestUsers(unittest.TestCase):
             Folder.own(str(root), Trust(group=os.getegid()), make=True).close()
             modes = [stat.S_IMODE(path.stat().st_mode) for path in (root, *root.parents[:2])]
             self.assertEqual(modes, [0o2770, 0o755, 0o755])
+
+
+class TestTidying(unittest.TestCase):
+    def test_kept(self) -> None:
+        """Empty directories of a write key are removed, except if they were made for a group."""
+        for group, is_kept in ((None, False), (os.getegid(), True)):
+            with TemporaryDirectory() as directory:
+                place = Place(f"{directory}/journal", "key", Trust(group))
+                place.live(make=True).close()
+                place.tidy()
+                self.assertEqual(Path(place.live_path).parent.exists(), is_kept)
 
 
 class TestTrust(unittest.TestCase):
