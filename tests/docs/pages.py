@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..builders import PROJECT
 
@@ -62,6 +62,14 @@ def blocks_of(page: str) -> list[Block]:
         line = PAGES[page].count("\n", 0, fence.start("text")) + 1
         found.append(Block(page, line, language, mark.strip(), fence["text"]))
     return found
+
+
+def pod_of(manifest: Any) -> Any:
+    """Return the specification of the pod in a manifest for Kubernetes."""
+    spec = manifest["spec"]
+    if "jobTemplate" in spec:
+        spec = spec["jobTemplate"]["spec"]
+    return spec["template"]["spec"] if "template" in spec else spec
 
 
 def program_of(page: str) -> str:

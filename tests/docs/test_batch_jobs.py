@@ -126,7 +126,10 @@ class JobTest(ProgramTest):
 
     @property
     def letters(self) -> Path:
-        return self.directory / "journal" / "dead-letters.jsonl"
+        journal = self.directory / "journal"
+        if journal.is_dir() and journal.stat().st_mode & 0o002:
+            journal /= f"u{os.geteuid()}"
+        return journal / "dead-letters.jsonl"
 
     def drain(self) -> None:
         self.run_python("-m", "segment_logging", "journal", "journal", "--drain", "--json")
@@ -183,17 +186,28 @@ class TestStatus(JobTest):
         code, stderr = self.run_job()
         self.assertEqual(code, 3)
         self.assertIn("dead_lettered=0", stderr)
-        self.assertIn("journal/dead-letters.jsonl", stderr)
-        self.run_python("-m", "segment_logging", "replay", "journal/dead-letters.jsonl")
+        self.assertIn(str(self.letters.relative_to(self.directory)), stderr)
+        self.run_python("-m", "segment_logging", "replay", str(self.letters))
         self.assertEqual(self.run_job(), (0, ""))
         self.assertEqual(self.ids(), IDS * 3)
+
+    def test_dead_letters_in_a_shared_directory(self) -> None:
+        """It also finds them if others may write in the directory."""
+        journal = self.directory / "journal"
+        journal.mkdir()
+        journal.chmod(0o777)
+        self.assertEqual(self.letters.parent.parent, journal)
+        self.test_dead_letters()
 
     @unittest.skipUnless(os.path.isdir("/proc/self"), "needs /proc")
     def test_unwritable_journal(self) -> None:
         """A job that cannot write to its journal ends with 1."""
-        code, stderr = self.run_job('main(ROWS, "/proc/self/journal")')
+        program = JOB.replace("drain(60)", "drain(0.5)").replace(
+            "deliver=False", "deliver=False, shutdown_timeout=0.0"
+        )
+        code, stderr = self.run_job('main(ROWS, "/proc/self/journal")', program=program)
         self.assertEqual(code, 1)
-        self.assertIn("3 rows, 0 in the journal", stderr)
+        self.assertIn("OSError: the journal is full, or cannot be written to", stderr)
 
     def test_outage(self) -> None:
         """In an outage, the job ends with 3, and the command sends its rows."""
@@ -221,6 +235,31 @@ class TestStatus(JobTest):
                 code, stderr = self.run_job(before=before)
                 self.assertEqual(code, 1)
                 self.assertIn("3 rows, ", stderr)
+
+    def test_full_journal(self) -> None:
+        """If the journal is full, the job waits for room, and then ends with 1."""
+        before = f"{BIG_ROWS}\ndel ROWS[1000:]"
+        code, stderr = self.run_job(program=FULL, before=before)
+        self.assertEqual(code, 1)
+        self.assertIn("OSError: the journal is full, or cannot be written to", stderr)
+
+    def test_room_in_time(self) -> None:
+        """If another command makes room in the meantime, all rows arrive."""
+        program = FULL.replace("drain(0.5)", "drain(60)")
+        before = f"""{BIG_ROWS}
+del ROWS[1000:]
+import subprocess
+fill = fill_journal
+def fill_journal(handler):
+    assert handler.counts().handed_over < 1000
+    command = [sys.executable, "-m", "segment_logging", "deliver", "journal"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as deliver:
+        fill(handler)
+        deliver.terminate()
+"""
+        code, stderr = self.run_job(program=program, before=before)
+        self.assertEqual(code, 0, stderr)
+        self.assertEqual(len(set(self.ids())), 1000)
 
     def test_sigterm(self) -> None:
         """After SIGTERM, the status is 143, and every logged row is in the journal."""
@@ -319,7 +358,7 @@ class TestPool(JobTest):
         program = JOB.replace("initializer=start_worker, initargs=(journal,)", "")
         program = program.replace("(handler,) = logger.handlers", "")
         program = program.replace("before = handler.counts().handed_over", "")
-        program = program.replace("if not handler.drain(60):  # until everything", "if False:  #")
+        program = program.replace("    fill_journal(handler)\n    return", "    return")
         program = program.replace("return handler.counts().handed_over - before", "return 0")
         code, stderr = self.run_job(POOL.format("spawn"), program=program)
         self.assertEqual((code, stderr), (1, "3 rows, 0 in the journal\n"))

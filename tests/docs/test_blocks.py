@@ -27,7 +27,7 @@ from segment_logging.testing import FakeClient
 
 from ..builders import PROJECT, a_record
 from .commands import check_command
-from .pages import NO_RUN, PAGES, blocks, blocks_of, inline_code, program_of
+from .pages import NO_RUN, PAGES, blocks, blocks_of, inline_code, pod_of, program_of
 from .programs import LOGGER, SURROUNDINGS
 
 KEY = "Jx0aB3kQ9ZpLw7Tn4Rs8Vd2Hy6Mc1Gfe"
@@ -205,7 +205,7 @@ class TestYaml(ProgramTest):
                 if "version" in value:
                     self.check_configuration(block.text)
                 elif "apiVersion" in value:
-                    self.check_pods(value["spec"].get("template", value)["spec"])
+                    self.check_pods(pod_of(value))
                 elif "services" in value:
                     self.check_services(value)
                 elif "sinks" in value:

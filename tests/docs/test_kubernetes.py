@@ -15,13 +15,13 @@ import yaml
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging.cli import service
 
-from .pages import PAGES, blocks
+from .pages import PAGES, blocks, pod_of
 
 
 def pods() -> list[Any]:
     """Return the specification of each pod in the documentation."""
     found = [yaml.safe_load(one.text) for one in blocks("yaml") if "apiVersion" in one.text]
-    return [one["spec"].get("template", one)["spec"] for one in found]
+    return [pod_of(one) for one in found]
 
 
 class TestProbes(unittest.TestCase):
@@ -98,7 +98,7 @@ class TestSidecar(unittest.TestCase):
         """Every program in a pod has the write key, also if a sidecar delivers for it."""
         containers = [one for pod in pods() for one in pod["containers"]]
         programs = [one for one in containers if one.get("command", [""])[0] != "segment-logging"]
-        self.assertEqual(len(programs), 2)
+        self.assertEqual(len(programs), 3)
         for container in programs:
             self.assertIn("SEGMENT_WRITE_KEY", [one["name"] for one in container["env"]])
 
