@@ -31,7 +31,8 @@ def base_of(host: str) -> str:
     """Return the base of the URLs to post to, without a trailing slash.
 
     Args:
-        host: the scheme and name of the host, with or without `/v1`.
+        host: the scheme and name of the host, optionally with a port and a path, with or without
+            `/v1` at the end.
 
     Raises:
         ConfigurationError: `host` is not a URL that a path can be added to.
@@ -40,7 +41,9 @@ def base_of(host: str) -> str:
     if not is_base(base):
         # It is not shown, because it may be a write key, or contain a password.
         raise ConfigurationError(
-            f"host must be a URL with only a scheme and a name: use the form {US_HOST!r}"
+            "host must be a URL with http or https, optionally with a port and a path, but without "
+            "credentials, a query, a fragment or an endpoint such as /v1/batch: "
+            f"use the form {US_HOST!r}"
         )
     return base
 

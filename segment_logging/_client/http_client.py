@@ -44,7 +44,7 @@ class HttpClient:
     As a context manager, it closes its connections on exit.
 
     Args:
-        host: scheme and name, with or without `/v1`.
+        host: scheme and name, and optionally a port and a path, with or without `/v1` at the end.
         session: a `requests.Session` to send with; None means that the first `send` creates one.
             A forked child opens its own sockets instead of sharing the parent's.
         timeout: seconds to connect and seconds to wait for an answer, or one number for both.

@@ -316,6 +316,16 @@ class TestConfiguration(unittest.TestCase):
                 HttpClient(host)
             self.assertNotIn("password", str(caught.exception))
 
+    def test_endpoints(self) -> None:
+        """A host that ends with an endpoint is refused. The error names that, and allows a path."""
+        for path in ("/v1/batch", "/v1/import/", "/segment/v1/track", "/v1/v1"):
+            with self.subTest(path=path):
+                with self.assertRaises(ConfigurationError) as caught:
+                    HttpClient(f"https://x{path}")
+                self.assertRegex(
+                    str(caught.exception), "optionally .* a path,.* such as /v1/batch:"
+                )
+
     def test_good_hosts(self) -> None:
         """IPv6 addresses, ports and upper case are accepted."""
         for host in ("http://[::1]:8080", "HTTPS://API.segment.io", "http://localhost:1/x"):

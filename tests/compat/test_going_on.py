@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import logging
 import re
 import unittest
 from contextlib import redirect_stderr
+from contextvars import Context
+from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import signature
 from typing import Any
@@ -20,9 +23,11 @@ from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._options.table import rows_of
 from segment_logging.collector import Collector
 from segment_logging.compat import analytics
+from segment_logging.errors import UnknownArgument
 from segment_logging.testing import capture_segment
 
 from ..docs.pages import PAGES, Row, rows_under
+from ..servers import ScriptedServer
 from .test_differential import WRONG
 
 PAGE = "docs/official-sdk.md"
@@ -138,7 +143,7 @@ class TestValues(GoingOnTest):
     def test_table(self) -> None:
         """Each value leads to what the row says, in a call and in a logging call."""
         rows = rows_under(PAGE, "Other values that differ")
-        self.assertEqual(len(rows), 15)
+        self.assertEqual(len(rows), 16)
         for row in rows:
             for argument in spans(row.first.partition(", natively")[0]):
                 with self.subTest(argument):
@@ -150,6 +155,8 @@ class TestValues(GoingOnTest):
         named: dict[str, Any] = {"user_id": "u-17", "event": "Signup", **passed}
         if "with another id" in row.first:
             named |= OTHER_ID[field]
+        if "without a user id" in row.first:
+            del named["user_id"]
         text = named["event"] or "Signup"
         extra = {name: value for name, value in named.items() if value != text}
         ours, natively = row.others
@@ -158,18 +165,29 @@ class TestValues(GoingOnTest):
                 self.assertRaises(AssertionError, client.track, **named)
         else:
             self.assert_value(self.called("track", **named), field, ours)
+            if "or without this argument" in row.first:
+                left_out = {name: value for name, value in named.items() if name != field}
+                self.assert_value(self.called("track", **left_out), field, ours)
+                self.assert_value(self.logged(text, {"user_id": "u-17"}), field, natively)
         if natively == "invalid":
             self.assertRaises(InvalidMessage, self.logged, text, extra)
         elif natively == "the bound id, or invalid if none is bound":
             self.assertRaises(InvalidMessage, self.logged, text, extra)
             with identity(user_id="u-9"):
                 self.assertEqual(self.logged(text, extra)["userId"], "u-9")
+        elif natively == "the bound user's id, too":
+            with identity(user_id="u-9"):
+                message = self.logged(text, extra)
+                self.assertEqual((message["userId"], message["anonymousId"]), ("u-9", "a-31"))
+                self.assertNotIn("userId", self.called("track", **named))
         else:
             self.assert_value(self.logged(text, extra), field, natively)
 
     def assert_value(self, message: dict[str, Any], field: str, told: str) -> None:
         value = message.get(WIRE.get(field, field))
         match told:
+            case "only this id":
+                self.assertEqual((value, message.get("userId")), ("a-31", None))
             case "no such id" | "no such field":
                 self.assertIsNone(value)
             case "an empty object":
@@ -227,8 +245,68 @@ class TestValues(GoingOnTest):
                 )
 
 
+class TestErrors(GoingOnTest):
+    """The exceptions that logging calls raise, and the places in reports."""
+
+    def test_raised(self) -> None:
+        """The named extra and the named calls raise what the page says, and other calls nothing."""
+        text = PAGES[PAGE].split("### Results and exceptions")[1].split("|")[0]
+        self.assertIn('`extra={"name": …}`', text)
+        self.assertRaises(KeyError, self.logger.info, "x", extra={"name": "x"})
+        names = {"log": SegmentLogger(self.logger)}
+        calls = re.findall(r"`(track\(.+?\))`", text)
+        self.assertEqual(len(calls), 2)
+        for call in calls:
+            with self.subTest(call), self.assertRaises(UnknownArgument) as caught:
+                eval(f"log.{call}", names)
+            self.assertIsInstance(caught.exception, TypeError)
+
+    def test_place(self) -> None:
+        """With `stacklevel=2`, the place is that of the caller of the program's own function."""
+        log = SegmentLogger(self.logger)
+
+        def by_logger(**options: Any) -> None:
+            self.logger.info("Signup", extra={"segment": True}, **options)
+
+        def by_method(**options: Any) -> None:
+            log.track("Signup", **options)
+
+        for function in (by_logger, by_method):
+            for options, place in (({}, function.__name__), ({"stacklevel": 2}, "test_place")):
+                with self.subTest(place), redirect_stderr(io.StringIO()) as stderr:
+                    function(**options)
+                self.assertRegex(stderr.getvalue(), f"line [0-9]+, in {place}\n")
+
+    def test_empty_context(self) -> None:
+        """In an empty context, only what is bound to the logger or the handler is added."""
+        log = SegmentLogger(self.logger).bind(user_id="u-17", context={"app": {"name": "shop"}})
+        bound = identity(user_id="admin", anonymous_id="a-1", context={"ip": "192.0.2.7"})
+        with bound, capture_segment() as captured:
+            Context().run(self.logger.info, "Signup", extra={"anonymous_id": "an-9"})
+            Context().run(log.track, "Signup", anonymous_id="an-9")
+        (plain, by_method) = (one.to_dict() for one in captured)
+        self.assertEqual((plain.get("userId"), plain["anonymousId"]), (None, "an-9"))
+        self.assertEqual(set(plain["context"]), {"library"})
+        self.assertEqual((by_method["userId"], by_method["anonymousId"]), ("u-17", "an-9"))
+        self.assertEqual(set(by_method["context"]), {"library", "app"})
+
+
 class TestArriving(unittest.TestCase):
     """What arrives at a server."""
+
+    def test_differences(self) -> None:
+        """Times are cut to milliseconds, and lone surrogates are replaced."""
+        at = datetime(2020, 1, 2, 3, 4, 5, 678999, UTC)
+        bodies = []
+        for client in (official.Client, analytics.Client):
+            with ScriptedServer() as server:
+                made = client("key", host=server.host, sync_mode=True)
+                made.track("u-17", "Signup", {"at": at, "text": "\ud800"})
+                bodies.append(server.requests[0].body.decode())
+        self.assertIn("05.678999+00:00", bodies[0])
+        self.assertIn(r'"\ud800"', bodies[0])
+        self.assertIn('05.678Z"', bodies[1])
+        self.assertEqual(json.loads(bodies[1])["batch"][0]["properties"]["text"], "\ufffd")
 
     def test_empty(self) -> None:
         """Empty ids, names and categories are left out. Segment drops the official messages."""

@@ -6,6 +6,7 @@ import asyncio
 import unittest
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
+from contextvars import Context
 from typing import Any
 
 from segment_logging import ConfigurationError, bind
@@ -94,6 +95,19 @@ class TestStarlette(FrameworkTest):
         with captured() as events:
             run(get(application(Route("/", seen)), headers={"cookie": f"{COOKIE}=a-1"}))
         self.assertEqual(who(events), [(None, "a-1")])
+
+    def test_empty_context(self) -> None:
+        """An event that is logged in an empty context has nothing of the visitor or the request."""
+
+        async def invite(request: Request) -> Response:
+            log("Invited", anonymous_id="a-9")
+            Context().run(log, "Invited", anonymous_id="a-9")
+            return PlainTextResponse("ok")
+
+        with captured() as events:
+            run(get(application(Route("/", invite))))
+        self.assertEqual(who(events), [("u-1", "a-9"), (None, "a-9")])
+        self.assertEqual(set(events[1].to_dict()["context"]), {"library"})
 
     def test_context(self) -> None:
         """The context holds the address, browser, language and page, even below a mount."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from typing import Any
 
 from segment_logging import ConfigurationError
@@ -94,6 +95,23 @@ class TestFlask(FrameworkTest):
         with captured() as events:
             get(application(view, user_id=lambda: flask.request.path))
         self.assertEqual(who(events), [(None, "a-1")])
+
+    def test_empty_context(self) -> None:
+        """An event that is logged in an empty context has nothing of the visitor or the request."""
+
+        def invite() -> str:
+            log("Invited", anonymous_id="a-9")
+            Context().run(log, "Invited", anonymous_id="a-9")
+            return "ok"
+
+        with captured() as events:
+            get(application(invite, user_id=lambda: "u-7"))
+            get(application(invite), user_id="u-17")
+        self.assertEqual(
+            who(events), [("u-7", "a-9"), (None, "a-9"), ("u-17", "a-9"), (None, "a-9")]
+        )
+        for event in (events[1], events[3]):
+            self.assertEqual(set(event.to_dict()["context"]), {"library"})
 
     def test_wrong_option(self) -> None:
         """An invalid option is refused when the extension is created."""

@@ -250,7 +250,14 @@ SURROUNDINGS = {
         )
     ),
     "docs/identity.md": Surroundings(
-        arrives=(SIGNUP, SIGNUP, ("track", "Reindexed", "nightly-job"), PRICING, SIGNUP)
+        arrives=(
+            SIGNUP,
+            SIGNUP,
+            ("track", "Reindexed", "nightly-job"),
+            PRICING,
+            SIGNUP,
+            ("track", "Signup", "an-9"),
+        )
     ),
     "docs/frameworks/django.md": Surroundings(
         after=DJANGO,

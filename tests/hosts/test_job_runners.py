@@ -6,7 +6,6 @@ delivers it on purpose.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import signal
 import socket
@@ -22,10 +21,10 @@ from typing import Any
 
 from typing_extensions import override
 
-from segment_logging import SegmentHandler
+from segment_logging import identity
 from segment_logging.collector import Collector
 
-from ..faults.subprocesses import Done, arrived
+from ..faults.subprocesses import Done, arrived, repeated_ids
 from .serving import HostTest, free_port, has
 
 HAS_RQ = has("rq", "redis")
@@ -37,9 +36,6 @@ HAS_DRAMATIQ = has("dramatiq", "redis")
 if HAS_DRAMATIQ:
     import dramatiq
     from dramatiq.brokers.redis import RedisBroker
-    from dramatiq.brokers.stub import StubBroker
-
-    from segment_logging.contrib.dramatiq import connect
 
 REDIS = shutil.which("redis-server")
 LATE = "not everything that a job logged was delivered within"
@@ -146,6 +142,36 @@ def linger():
     logger.handlers[0].drain(20)
     time.sleep(0.3)
     log("Ended")
+
+
+def end_before_the_answer():
+    log("Sent")
+    time.sleep(0.5)
+
+
+def drain():
+    logger.handlers[0].drain(20)
+
+
+def log_anonymously():
+    logger.info("Seen", extra={"anonymous_id": "a-1"})
+"""
+
+RQ_COMPAT_JOBS = """
+from segment_logging.compat import analytics
+
+analytics.write_key = "the-write-key"
+analytics.upload_interval = 30
+
+
+def call():
+    analytics.track("u-17", "Called")
+
+
+def call_and_flush():
+    analytics.track("u-17", "Flushed")
+    analytics.default_client._handler._options.shutdown_timeout = TIMEOUT
+    analytics.flush()
 """
 
 RQ_CONNECT = "from segment_logging.contrib.rq import connect; connect({})\n"
@@ -264,6 +290,46 @@ class TestRq(RedisTest):
             self.enqueue("be_killed")
             self.enqueue("succeed")
             self.assert_arrived(self.work(program), Killed=1, Succeeded=1)
+
+    def test_repeated(self) -> None:
+        """Without `connect()`, a job can end before the answer to its batch, and with a journal,
+        the next job then sends the same messages again."""
+        answering = self.start_slow()
+        with TemporaryDirectory() as journal:
+            program = RQ_JOBS.replace("30", f"0.01, journal={journal!r}")
+            self.enqueue("end_before_the_answer")
+            self.work(program)
+            answering.set()
+            self.enqueue("drain")
+            done = self.work(program)
+        self.assertEqual(arrived(self.collector), {"Sent": 2}, done.stderr)
+        self.assertEqual(len(repeated_ids(self.collector)), 1)
+
+    def test_identity(self) -> None:
+        """The identity that is bound when a job is enqueued is not bound while the job runs."""
+        with identity(user_id="u-1"):
+            self.enqueue("log_anonymously")
+        done = self.work(RQ_JOBS + RQ_CONNECT.format(""))
+        self.assert_arrived(done, Seen=1)
+        self.assertNotIn("userId", self.collector.messages[0])
+
+    def test_compat(self) -> None:
+        """The calls of `compat.analytics` in a job need a flush or `connect()`."""
+        program = RQ_COMPAT_JOBS.replace("TIMEOUT", "5.0")
+        for connect, also in (("", {}), (RQ_CONNECT.format(""), {"Called": 1})):
+            with self.subTest(connect):
+                self.start_over()
+                self.enqueue("call")
+                self.enqueue("call_and_flush")
+                self.assert_arrived(self.work(program + connect), Flushed=1, **also)
+
+    def test_compat_in_an_outage(self) -> None:
+        """If `flush` gives up, the messages are lost, and the loss itself is not reported."""
+        self.start_slow()
+        self.enqueue("call_and_flush")
+        done = self.work(RQ_COMPAT_JOBS.replace("TIMEOUT", "0.1"), "--burst", "--quiet")
+        self.assertEqual(done.stderr.count("segment_logging"), 1, done.stderr)
+        self.assertIn("flush stopped waiting for 1 message", done.stderr)
 
 
 DRAMATIQ_TASKS = """
@@ -416,33 +482,6 @@ class TestDramatiq(RedisTest):
         done = self.work("end_just_in_time", until=answer, connect="timeout=2.5")
         self.assertNotIn("Failed to process message", done.stderr)
         self.assert_arrived(done, Succeeded=1)
-
-
-@unittest.skipUnless(HAS_DRAMATIQ, "needs dramatiq")
-class TestDramatiqWorker(unittest.TestCase):
-    """A worker in the program's own process, such as in its tests."""
-
-    def test_stop(self) -> None:
-        """What other middleware logs when the worker stops arrives before `stop` returns."""
-        logger = logging.Logger("app", logging.INFO)
-
-        class LogStop(dramatiq.Middleware):
-            @override
-            def before_worker_shutdown(
-                self, broker: dramatiq.Broker, worker: dramatiq.Worker
-            ) -> None:
-                logger.info("Stopped", extra={"user_id": "u-1"})
-
-        with Collector() as collector:
-            handler = SegmentHandler("the-write-key", host=collector.url, flush_interval=30)
-            logger.addHandler(handler)
-            self.addCleanup(handler.close)
-            broker = StubBroker(middleware=[LogStop()])
-            connect(broker)
-            worker = dramatiq.Worker(broker, worker_timeout=50)
-            worker.start()
-            worker.stop()
-            self.assertEqual(arrived(collector), {"Stopped": 1})
 
 
 if __name__ == "__main__":
