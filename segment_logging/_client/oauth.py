@@ -84,7 +84,7 @@ class OAuth:
                 )
         if not is_base(server):
             raise ConfigurationError(
-                f"oauth server must be a URL without a path: use the form {US_SERVER!r}"
+                f"oauth server must be a URL with http or https, without a query: use the form {US_SERVER!r}"
             )
         self._client_id = client_id
         self._key_id = key_id
