@@ -194,14 +194,13 @@ assert count().invalid == 0
         events = self.run_api("""
 def log_first(get_response):
     def respond(request):
-        logger.info("First", extra={"properties": {}, "anonymous_id": None})
+        logger.info("First", extra={"segment": True})
         return get_response(request)
     return respond
 settings.MIDDLEWARE.append("__main__.log_first")
 logging.raiseExceptions = False
 logging.getLogger("segment_logging").addHandler(logging.NullHandler())
-client = with_cookies_of_bob()
-for client in (client, APIClient()):
+for client in (with_cookies_of_bob(), APIClient()):
     client.post("/api/plain", headers={"Authorization": "Token of-ada"})
 assert count().invalid == 1
 """)
