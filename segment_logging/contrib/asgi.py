@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from .._handlers import drain_at_end
@@ -26,7 +27,7 @@ from .._identity.who import KnownIdentity
 from ._lifespans import Application, Lifespan, OpenRequests, Receive, Scope, Send
 from .headers import NAMES
 from .proxies import TrustedProxies
-from .visitor import Request, Visitor, check_user_id
+from .visitor import Request, Visitor, check_functions
 
 _NAMES = {name.encode(): name for name in (*NAMES, "host")}
 _JOINED = {"cookie": b"; ", "x-forwarded-for": b","}
@@ -53,6 +54,9 @@ class SegmentMiddleware:
             each event, during the logging call, so it must be fast and should only read values that
             other middleware has put into the scope. By default, the id is that of the user set by
             Starlette's AuthenticationMiddleware.
+        anonymous_id: called with the scope; returns the visitor's anonymous id, or None if the
+            visitor has none. It is called once per request, for its first event. By default, the id
+            is that of the cookie that analytics.js sets.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
             "unix" means a proxy that connects over a Unix socket.
 
@@ -65,11 +69,13 @@ class SegmentMiddleware:
         app: Application,
         *,
         user_id: Callable[[Scope], Any] | None = None,
+        anonymous_id: Callable[[Scope], Any] | None = None,
         trusted_proxies: Iterable[str] = (),
     ) -> None:
-        check_user_id(user_id)
+        check_functions(user_id=user_id, anonymous_id=anonymous_id)
         self.app = app
         self._user_id = user_id or starlette_user_id
+        self._anonymous_id = anonymous_id
         self._proxies = TrustedProxies(trusted_proxies)
         self._requests = OpenRequests()
 
@@ -80,7 +86,10 @@ class SegmentMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        visitor = Visitor(lambda: self._user_id(scope), lambda: _identify(scope, self._proxies))
+        visitor = Visitor(
+            lambda: self._user_id(scope),
+            lambda: _identify(scope, self._proxies, self._anonymous_id),
+        )
         self._requests.begin_one()
         try:
             with only_identity(visitor):
@@ -102,7 +111,9 @@ async def lifespan(app: object = None) -> AsyncIterator[None]:
         await drain_at_end()
 
 
-def _identify(scope: Scope, proxies: TrustedProxies) -> KnownIdentity:
+def _identify(
+    scope: Scope, proxies: TrustedProxies, anonymous_id: Callable[[Scope], Any] | None
+) -> KnownIdentity:
     headers: dict[str, str | bytes] = {}
     for key, value in scope.get("headers", ()):
         name = _NAMES.get(key)
@@ -122,4 +133,4 @@ def _identify(scope: Scope, proxies: TrustedProxies) -> KnownIdentity:
         path=scope["path"],
         query=scope.get("query_string"),
     )
-    return request.identify(proxies)
+    return request.identify(proxies, anonymous_id and partial(anonymous_id, scope))

@@ -16,6 +16,7 @@ async code, the user's id is only known if the user is already loaded.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -33,13 +34,13 @@ from ..errors import ConfigurationError
 from ._django_user import current_user_id, load_user, loaded_user_id
 from .proxies import TrustedProxies
 from .steps import AsyncSteps, Steps, keeping
-from .visitor import Request, Visitor, check_user_id
+from .visitor import Request, Visitor, check_functions
 from .wsgi import headers_of
 
 SETTING = "SEGMENT_LOGGING"
 _reporter = Reporter()
 
-OPTIONS = ("trusted_proxies", "user_id", "load_user")
+OPTIONS = ("trusted_proxies", "user_id", "anonymous_id", "load_user")
 
 
 class SegmentMiddleware:
@@ -49,6 +50,10 @@ class SegmentMiddleware:
         user_id: a function, or its dotted path. It is called with the request and returns the
             logged-in user's id, or None. It is called for each event, during the logging call, so
             it must be fast. In async views, it must not query the database.
+        anonymous_id: a function, or its dotted path. It is called with the request and returns the
+            visitor's anonymous id, or None if the visitor has none. It is called once per request,
+            for its first event. By default, the id is that of the cookie that analytics.js sets. In
+            async views, it must not query the database.
         load_user: when to load the user, if there is no `user_id` function. True: at the first
             event, in sync code only. "always": before each view, sync or async. False: never, so
             the id is only known once the program has loaded the user or the session.
@@ -71,8 +76,9 @@ class SegmentMiddleware:
         loading = options.get("load_user", True)
         if loading not in (True, False, "always"):
             raise ConfigurationError(f"{SETTING}: load_user must be True, False or 'always'")
-        user_id = _function_of(options.get("user_id"))
-        check_user_id(user_id)
+        user_id = _function_of(options, "user_id")
+        self._anonymous_id = _function_of(options, "anonymous_id")
+        check_functions(user_id=user_id, anonymous_id=self._anonymous_id)
         self._user_id = user_id or (current_user_id if loading else loaded_user_id)
         if loading == "always" and user_id is None:
             self.process_view = self._load_before_view  # run in a thread by Django if async
@@ -83,7 +89,10 @@ class SegmentMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        visitor = Visitor(lambda: self._user_id(request), lambda: _identify(request, self._proxies))
+        visitor = Visitor(
+            lambda: self._user_id(request),
+            lambda: _identify(request, self._proxies, self._anonymous_id),
+        )
         if self._is_async:
             return self._respond(request, visitor)
         with only_identity(visitor):
@@ -105,21 +114,26 @@ class SegmentMiddleware:
             )
 
 
-def _function_of(user_id: Any) -> Any:
-    """Return the function that a dotted path names. Return other values unchanged."""
-    if not isinstance(user_id, str):
-        return user_id
+def _function_of(options: Mapping[str, Any], name: str) -> Any:
+    """Return the function that an option's dotted path names. Return other values unchanged."""
+    value = options.get(name)
+    if not isinstance(value, str):
+        return value
     try:
-        return import_string(user_id)
+        return import_string(value)
     except ImportError as error:
         raise ConfigurationError(
-            f"{SETTING}: user_id must be a function that takes the request, or its dotted path, "
-            f"such as 'shop.analytics.user_id', but importing {user_id!r} failed ({error}): to use "
-            "a field of the user, write a function that returns it"
+            f"{SETTING}: {name} must be a function that takes the request, or its dotted path, "
+            f"such as 'shop.analytics.{name}', but importing {value!r} failed ({error}): to use "
+            "a field or a cookie, write a function that returns it"
         ) from error
 
 
-def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:
+def _identify(
+    request: HttpRequest,
+    proxies: TrustedProxies,
+    anonymous_id: Callable[[HttpRequest], Any] | None,
+) -> KnownIdentity:
     host: str | None
     try:
         host = request.get_host()  # follows the project's settings
@@ -132,7 +146,7 @@ def _identify(request: HttpRequest, proxies: TrustedProxies) -> KnownIdentity:
         path=request.path,
         query=request.META.get("QUERY_STRING"),
         host=host,
-    ).identify(proxies)
+    ).identify(proxies, anonymous_id and partial(anonymous_id, request))
 
 
 def _keep_bound(response: Any) -> Any:

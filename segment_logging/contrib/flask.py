@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, g, has_app_context, has_request_context, request
 from flask.globals import request_ctx
 
-from .visitor import check_user_id
+from .visitor import check_functions
 from .wsgi import Environ, SegmentMiddleware
 
 _SESSION = "segment_logging.session"
@@ -29,6 +29,10 @@ class SegmentLogging:
         user_id: a function without arguments that returns the logged-in user's id, or None, such as
             `lambda: g.user.id if g.user else None`. It is called for each event, during the logging
             call, so it must be fast. It is not called outside a request context.
+        anonymous_id: a function without arguments that returns the visitor's anonymous id, or None
+            if the visitor has none. It is called once per request, for its first event, and not
+            outside a request context, where the visitor has none. By default, the id is that of the
+            cookie that analytics.js sets.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
             "unix" means a proxy that connects over a Unix socket.
 
@@ -41,10 +45,12 @@ class SegmentLogging:
         app: Flask | None = None,
         *,
         user_id: Callable[[], Any] | None = None,
+        anonymous_id: Callable[[], Any] | None = None,
         trusted_proxies: Iterable[str] = (),
     ) -> None:
-        check_user_id(user_id)
+        check_functions(user_id=user_id, anonymous_id=anonymous_id)
         self._user_id = user_id
+        self._anonymous_id = anonymous_id
         self._trusted_proxies = trusted_proxies
         if app is not None:
             self.init_app(app)
@@ -52,7 +58,10 @@ class SegmentLogging:
     def init_app(self, app: Flask) -> None:
         """Bind the visitor who made each request that the application handles."""
         app.wsgi_app = SegmentMiddleware(  # type: ignore[method-assign]  # as Flask documents
-            app.wsgi_app, user_id=self._user_id_of, trusted_proxies=self._trusted_proxies
+            app.wsgi_app,
+            user_id=self._user_id_of,
+            anonymous_id=None if self._anonymous_id is None else self._anonymous_id_of,
+            trusted_proxies=self._trusted_proxies,
         )
         if self._user_id is None:
             app.before_request(_remember_session)
@@ -61,6 +70,11 @@ class SegmentLogging:
         if self._user_id is None:
             return logged_in_user_id(environ)
         return self._user_id() if has_request_context() else None
+
+    def _anonymous_id_of(self, environ: Environ) -> Any:
+        if self._anonymous_id is None or not has_request_context():
+            return None
+        return self._anonymous_id()
 
 
 def logged_in_user_id(environ: Environ) -> Any:

@@ -40,8 +40,17 @@ class Request:
     path: str | bytes
     query: str | bytes | None
 
-    def identify(self, proxies: TrustedProxies) -> KnownIdentity:
-        """Return the visitor's identity, as far as the request reveals it. Pure."""
+    def identify(
+        self, proxies: TrustedProxies, anonymous_id: Callable[[], Any] | None = None
+    ) -> KnownIdentity:
+        """Return the visitor's identity, as far as the request reveals it.
+
+        Args:
+            proxies: the proxies whose X-Forwarded-For is trusted.
+            anonymous_id: returns the visitor's anonymous id, or None. By default, it is the one in
+                the cookie of analytics.js. If it raises an exception, that is reported, and the
+                visitor has no anonymous id.
+        """
         headers = self.headers
         context = context_of(headers)
         context["page"] = page_of(
@@ -57,7 +66,11 @@ class Request:
         address = proxies.client_of(self.peer, forwarded_for)
         if address is not None:
             context["ip"] = address
-        return KnownIdentity(anonymous_id=anonymous_id_of(headers.get("cookie")), context=context)
+        if anonymous_id is None:
+            found = anonymous_id_of(headers.get("cookie"))
+        else:
+            found = _ask("anonymous_id", anonymous_id)
+        return KnownIdentity(anonymous_id=found, context=context)
 
 
 class Visitor:
@@ -116,17 +129,22 @@ def _ask(what: str, function: Callable[[], Any]) -> Any:
     return None if isinstance(answer, str) and not answer else answer
 
 
-def check_user_id(user_id: object) -> None:
-    """Raise a ConfigurationError if `user_id` cannot be called during a logging call."""
-    if user_id is None:
-        return
-    if not callable(user_id):
-        raise ConfigurationError(
-            f"user_id must be callable, not {type(user_id).__name__}: "
-            "pass a function that returns the id"
-        )
-    if inspect.iscoroutinefunction(user_id):
-        raise ConfigurationError(
-            "user_id must not be async, because it is called during a logging call: "
-            "pass a function that returns an id which is already known"
-        )
+def check_functions(**options: object) -> None:
+    """Raise a ConfigurationError if an option cannot be called during a logging call.
+
+    Args:
+        options: functions that return ids, by the names of their options. None is allowed.
+    """
+    for name, function in options.items():
+        if function is None:
+            continue
+        if not callable(function):
+            raise ConfigurationError(
+                f"{name} must be callable, not {type(function).__name__}: "
+                "pass a function that returns the id"
+            )
+        if inspect.iscoroutinefunction(function):
+            raise ConfigurationError(
+                f"{name} must not be async, because it is called during a logging call: "
+                "pass a function that returns an id which is already known"
+            )

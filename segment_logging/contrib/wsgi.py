@@ -8,6 +8,7 @@ page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from .._identity.binding import current_binding, only_identity
@@ -15,7 +16,7 @@ from .._identity.who import KnownIdentity
 from .headers import NAMES
 from .proxies import TrustedProxies
 from .steps import Steps
-from .visitor import Request, Visitor, check_user_id
+from .visitor import Request, Visitor, check_functions
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -32,6 +33,9 @@ class SegmentMiddleware:
         user_id: called with the environ; returns the logged-in user's id, or None. It is called for
             each event, during the logging call, so it must be fast and should only read values that
             the application has put into the environ.
+        anonymous_id: called with the environ; returns the visitor's anonymous id, or None if the
+            visitor has none. It is called once per request, for its first event. By default, the id
+            is that of the cookie that analytics.js sets.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
             "unix" means a proxy that connects over a Unix socket.
 
@@ -44,17 +48,19 @@ class SegmentMiddleware:
         app: Application,
         *,
         user_id: Callable[[Environ], Any] | None = None,
+        anonymous_id: Callable[[Environ], Any] | None = None,
         trusted_proxies: Iterable[str] = (),
     ) -> None:
-        check_user_id(user_id)
+        check_functions(user_id=user_id, anonymous_id=anonymous_id)
         self._app = app
         self._user_id = user_id
+        self._anonymous_id = anonymous_id
         self._proxies = TrustedProxies(trusted_proxies)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         visitor = Visitor(
             lambda: None if self._user_id is None else self._user_id(environ),
-            lambda: _identify(environ, self._proxies),
+            lambda: _identify(environ, self._proxies, self._anonymous_id),
         )
         with only_identity(visitor):
             parts = self._app(environ, start_response)
@@ -67,7 +73,11 @@ def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     return {name: environ[key] for name, key in _KEYS.items() if key in environ}
 
 
-def _identify(environ: Environ, proxies: TrustedProxies) -> KnownIdentity:
+def _identify(
+    environ: Environ,
+    proxies: TrustedProxies,
+    anonymous_id: Callable[[Environ], Any] | None,
+) -> KnownIdentity:
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     request = Request(
         headers=headers_of(environ),
@@ -77,7 +87,7 @@ def _identify(environ: Environ, proxies: TrustedProxies) -> KnownIdentity:
         path=path.encode("latin-1", "replace"),  # PEP 3333 passes bytes decoded as ISO 8859-1
         query=environ.get("QUERY_STRING"),
     )
-    return request.identify(proxies)
+    return request.identify(proxies, anonymous_id and partial(anonymous_id, environ))
 
 
 def _runs_no_code(parts: Iterable[bytes], environ: Environ) -> bool:

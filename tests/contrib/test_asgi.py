@@ -141,6 +141,28 @@ class TestStarlette(FrameworkTest):
             run(get(app))
         self.assertEqual(who(events), [("1", "a-1")])
 
+    def test_anonymous_id(self) -> None:
+        """`anonymous_id` replaces the cookie's id, and is called once, for the first event."""
+        asked: list[Scope] = []
+
+        def anonymous_id(scope: Scope) -> Any:
+            asked.append(scope)
+            return scope["state"].get("visitor")
+
+        async def view(request: Request) -> Response:
+            request.state.visitor = found
+            self.assertEqual(asked, [])
+            for _ in range(2):
+                log(user_id="u-1")
+            return PlainTextResponse("ok")
+
+        for found in ("a-7", None):
+            with self.subTest(found), captured() as events:
+                run(get(application(Route("/", view), anonymous_id=anonymous_id)))
+                self.assertEqual(who(events), [("u-1", found)] * 2)
+                self.assertEqual([one["path"] for one in asked], ["/"])
+                asked.clear()
+
     def test_user_without_identity(self) -> None:
         """A user object without an identity gives no user id."""
 
@@ -161,7 +183,11 @@ class TestStarlette(FrameworkTest):
         async def user_id(scope: Scope) -> str:
             return "u-1"
 
-        for options in ({"user_id": user_id}, {"trusted_proxies": "10.0.0.1"}):
+        for options in (
+            {"user_id": user_id},
+            {"anonymous_id": user_id},
+            {"trusted_proxies": "10.0.0.1"},
+        ):
             with self.subTest(**options), self.assertRaises(ConfigurationError):
                 SegmentMiddleware(application(), **options)
 

@@ -186,6 +186,36 @@ class TestSettings(DjangoTest):
                         get(seen, **{"x-user": "u-5"})
                         self.assertEqual(who(events), [("u-5", "a-1")])
 
+    def test_anonymous_id(self) -> None:
+        """`anonymous_id` replaces the cookie's id, and is called once, for the first event."""
+        asked: list[str] = []
+
+        def anonymous_id(request: HttpRequest) -> Any:
+            asked.append(request.path)
+            return request.META.get("HTTP_X_VISITOR")
+
+        def view(request: HttpRequest) -> HttpResponse:
+            self.assertEqual(asked, [])
+            log(user_id="u-1")
+            log(user_id="u-1")
+            return HttpResponse("ok")
+
+        with override_settings(SEGMENT_LOGGING={"anonymous_id": anonymous_id}):
+            for get, subtest in self.both():
+                with subtest:
+                    for headers, expected in (({"x-visitor": "a-7"}, "a-7"), ({}, None)):
+                        with captured() as events:
+                            get(view, **headers)
+                        self.assertEqual((who(events), asked), ([("u-1", expected)] * 2, ["/"]))
+                        asked.clear()
+
+    def test_path_of_anonymous_id(self) -> None:
+        """The setting `anonymous_id` may be the path of a function."""
+        path = f"{user_id_of_header.__module__}.user_id_of_header"
+        with override_settings(SEGMENT_LOGGING={"anonymous_id": path}), captured() as events:
+            self.get(seen, **{"x-user": "a-7"})
+        self.assertEqual(who(events), [(None, "a-7")])
+
     def test_trusted_proxies(self) -> None:
         """X-Forwarded-For is used only if it comes from one of `trusted_proxies`."""
         with override_settings(SEGMENT_LOGGING={"trusted_proxies": ["127.0.0.0/8", "192.0.2.7"]}):
@@ -197,12 +227,13 @@ class TestSettings(DjangoTest):
     def test_wrong(self) -> None:
         """An invalid setting is refused when the middleware is created."""
         for options in (
-            {"userid": user_id_of_header}, {"user_id": 17}, {"trusted_proxies": "10.0.0.1"}, ["x"],
+            {"userid": user_id_of_header}, {"user_id": 17}, {"anonymous_id": 17},
+            {"trusted_proxies": "10.0.0.1"}, ["x"],
         ):  # fmt: skip
             with (
                 self.subTest(options),
                 override_settings(SEGMENT_LOGGING=options),
-                self.assertRaisesRegex(ConfigurationError, "user_id|trusted_proxies"),
+                self.assertRaisesRegex(ConfigurationError, "user_id|anonymous_id|trusted_proxies"),
             ):
                 SegmentMiddleware(seen)
 
@@ -216,7 +247,7 @@ class TestSettings(DjangoTest):
             (
                 {"colour": 1},
                 "SEGMENT_LOGGING has no key 'colour': "
-                "its keys are trusted_proxies, user_id, load_user",
+                "its keys are trusted_proxies, user_id, anonymous_id, load_user",
             ),
         ):
             with (
@@ -228,15 +259,20 @@ class TestSettings(DjangoTest):
 
     def test_path_of_no_function(self) -> None:
         """A field's name, or the path of nothing, is refused with the setting's name and advice."""
-        for path in ("username", "email", "missing_module.user_id", f"{__name__}.missing"):
+        for name, path in (
+            ("user_id", "username"),
+            ("user_id", "missing_module.user_id"),
+            ("user_id", f"{__name__}.missing"),
+            ("anonymous_id", COOKIE),
+        ):
             with (
                 self.subTest(path),
-                override_settings(SEGMENT_LOGGING={"user_id": path}),
+                override_settings(SEGMENT_LOGGING={name: path}),
                 self.assertRaises(ConfigurationError) as refused,
             ):
                 SegmentMiddleware(seen)
             text = str(refused.exception)
-            self.assertIn("SEGMENT_LOGGING: user_id must be a function", text)
+            self.assertIn(f"SEGMENT_LOGGING: {name} must be a function", text)
             self.assertIn(repr(path), text)
             self.assertIn("write a function that returns it", text)
 

@@ -83,6 +83,40 @@ class TestFlask(FrameworkTest):
             get(application(view, user_id=lambda: g.get("who")))
         self.assertEqual(who(events), [("u-5", "a-1")])
 
+    def test_anonymous_id(self) -> None:
+        """`anonymous_id` replaces the cookie's id, and is called once, in the request context."""
+        asked: list[str] = []
+
+        def anonymous_id() -> Any:
+            asked.append(flask.request.path)
+            return g.get("visitor")
+
+        def view() -> str:
+            g.visitor = found
+            self.assertEqual(asked, [])
+            log()
+            return seen()
+
+        for found in ("a-7", None):
+            with self.subTest(found), captured() as events:
+                get(application(view, anonymous_id=anonymous_id), user_id="17")
+                self.assertEqual((who(events), asked), ([("17", found)] * 2, ["/"]))
+                asked.clear()
+
+    def test_anonymous_id_without_request(self) -> None:
+        """After the request context has ended, `anonymous_id` is not called."""
+
+        def parts() -> Iterator[str]:
+            yield seen()
+
+        for view, expected in (
+            (lambda: Response(parts()), None),
+            (lambda: Response(stream_with_context(parts())), "/"),
+        ):
+            with self.subTest(expected), captured() as events:
+                get(application(view, anonymous_id=lambda: flask.request.path), user_id="17")
+                self.assertEqual(who(events), [("17", expected)])
+
     def test_user_id_without_request(self) -> None:
         """After the request context has ended, `user_id` is not called."""
 
@@ -117,6 +151,8 @@ class TestFlask(FrameworkTest):
         """An invalid option is refused when the extension is created."""
         with self.assertRaisesRegex(ConfigurationError, "user_id"):
             SegmentLogging(user_id="u-1")  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ConfigurationError, "anonymous_id"):
+            SegmentLogging(anonymous_id="a-1")  # type: ignore[arg-type]
         with self.assertRaisesRegex(ConfigurationError, "trusted_proxies"):
             application(seen, trusted_proxies=["here"])
 

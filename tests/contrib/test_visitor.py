@@ -15,7 +15,7 @@ from segment_logging._identity.who import KnownIdentity
 from segment_logging._reports import Reporter
 from segment_logging.contrib import visitor as visitors
 from segment_logging.contrib.proxies import TrustedProxies
-from segment_logging.contrib.visitor import Request, Visitor, check_user_id
+from segment_logging.contrib.visitor import Request, Visitor, check_functions
 
 from .frameworks import FrameworkTest, captured, context_of, log, logger, who
 
@@ -159,16 +159,40 @@ class TestErrors(FrameworkTest):
         self.assertEqual((events, asked.times), ([("u-9", None)] * 3, 1))
         self.assertEqual(said.count("reading a request raised RuntimeError"), 1)
 
-    def test_options(self) -> None:
-        """A `user_id` that is not callable, or is async, is refused."""
+    def test_anonymous_id_raises(self) -> None:
+        """If `anonymous_id` raises, the visitor has no anonymous id, but the other values."""
+        asked = Asked(anonymous_id="a-1")
 
-        async def user_id(request: object) -> str:
+        def anonymous_id() -> str:
+            asked.times += 1
+            raise LookupError("visitor-31")
+
+        request = Request(
+            headers={"cookie": "ajs_anonymous_id=a-1", "accept-language": "de"},
+            peer=None, scheme=None, host=None, path="/", query=None,
+        )  # fmt: skip
+        proxies = TrustedProxies(())
+        asked.visitor = Visitor(lambda: "u-1", lambda: request.identify(proxies, anonymous_id))
+        events, said = self.said(asked, times=3)
+        self.assertEqual((events, asked.times), ([("u-1", None)] * 3, 1))
+        self.assertEqual((asked.visitor.known().context or {})["locale"], "de")
+        self.assertEqual(said.count("anonymous_id raised LookupError: fix it"), 1)
+        self.assertNotIn("visitor-31", said)
+
+    def test_options(self) -> None:
+        """A function that is not callable, or is async, is refused with the option's name."""
+
+        async def function(request: object) -> str:
             return "u-1"
 
-        for wrong in ("u-1", user_id):
-            with self.subTest(wrong=wrong), self.assertRaisesRegex(ConfigurationError, "user_id"):
-                check_user_id(wrong)
-        check_user_id(None)
+        for name in ("user_id", "anonymous_id"):
+            for wrong in ("u-1", function):
+                with (
+                    self.subTest(name, wrong=wrong),
+                    self.assertRaisesRegex(ConfigurationError, f"^{name} must "),
+                ):
+                    check_functions(**{name: wrong})
+        check_functions(user_id=None, anonymous_id=len)
 
 
 class TestRequest(unittest.TestCase):
@@ -210,6 +234,17 @@ class TestRequest(unittest.TestCase):
                 },
             ),
         )
+
+    def test_anonymous_id(self) -> None:
+        """A function can return the anonymous id instead of the cookie, or None for none."""
+        request = Request(
+            headers={"cookie": "ajs_anonymous_id=a-1"},
+            peer=None, scheme=None, host=None, path="/", query=None,
+        )  # fmt: skip
+        for answer, anonymous_id in (("a-2", "a-2"), (17, 17), (None, None), ("", None)):
+            with self.subTest(answer):
+                known = request.identify(TrustedProxies(()), lambda: answer)  # noqa: B023
+                self.assertEqual(known.anonymous_id, anonymous_id)
 
     def test_hostile(self) -> None:
         """No header values can make a message invalid."""

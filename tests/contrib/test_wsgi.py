@@ -111,9 +111,34 @@ class TestWsgi(FrameworkTest):
             get(SegmentMiddleware(seen), visit(1))
         self.assertEqual(who(events), [(None, "a-1")])
 
+    def test_anonymous_id(self) -> None:
+        """`anonymous_id` replaces the cookie's id, and is called once, for the first event."""
+        asked: list[Environ] = []
+
+        def anonymous_id(environ: Environ) -> Any:
+            asked.append(environ)
+            return environ.get("HTTP_X_VISITOR")
+
+        def view(environ: Environ, start_response: StartResponse) -> list[bytes]:
+            self.assertEqual(asked, [])
+            log()
+            return seen(environ, start_response)
+
+        for given, expected in (({"HTTP_X_VISITOR": "a-7"}, "a-7"), ({}, None)):
+            with self.subTest(expected), captured() as events:
+                request = visit(1, **given)
+                get(wrapped(view, anonymous_id=anonymous_id), request)
+                self.assertEqual(who(events), [("u-1", expected)] * 2)
+                self.assertEqual(asked, [request])
+                asked.clear()
+
     def test_wrong_option(self) -> None:
         """An invalid option is refused when the middleware is created."""
-        for options in ({"user_id": "REMOTE_USER"}, {"trusted_proxies": ["here"]}):
+        for options in (
+            {"user_id": "REMOTE_USER"},
+            {"anonymous_id": "id"},
+            {"trusted_proxies": ["here"]},
+        ):
             with self.subTest(**options), self.assertRaises(ConfigurationError):
                 wrapped(seen, **options)
 

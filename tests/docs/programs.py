@@ -80,7 +80,10 @@ with override_settings(
 ):
     assert Client().get("/pricing").status_code == 200
 uuid4 = lambda: "visitor-32"
-with override_settings(MIDDLEWARE=[*MIDDLEWARE, "__main__.give_id", "__main__.add_consent"]):
+with override_settings(
+    MIDDLEWARE=[*MIDDLEWARE, "__main__.give_id", "__main__.add_consent"],
+    SEGMENT_LOGGING={"anonymous_id": "__main__.anonymous_id"},
+):
     browser = Client()
     browser.cookies["consent"] = "analytics"
     cookie = browser.get("/pricing", secure=True).cookies["ajs_anonymous_id"]
@@ -132,6 +135,12 @@ async def visit_with(value):
         return (await browser.get("/prices", headers=headers)).cookies.get("ajs_anonymous_id")
 assert asyncio.run(visit_with("null")) == "visitor-32"
 assert asyncio.run(visit_with("visitor-31")) is None
+@site.get("/anyway")
+async def anyway():
+    logger.info("Anyway", extra={{"user_id": "u-17", "properties": {{}}}})
+with capture_segment() as captured:
+    assert asyncio.run(visit(site, "/anyway", {{}})) == 200
+assert captured[0].user.anonymous_id is None  # the visitor has not agreed
 """
 
 WSGI = """

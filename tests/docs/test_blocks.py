@@ -44,7 +44,11 @@ NOT_RUN = {
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
     ("docs/frameworks/celery.md", "python"): "a module that test_django_project runs",
     ("docs/testing.md", "python"): "settings of a project, which test_django_runner runs",
-    ("docs/frameworks/django.md", "python"): "settings that test_django_project runs",
+    (
+        "docs/frameworks/django.md",
+        "python",
+    ): "settings that test_django_project runs, and a class for "
+    "Django REST framework that test_django_api runs",
 }
 """The reasons why blocks cannot be run, by page and language."""
 

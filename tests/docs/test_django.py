@@ -20,6 +20,7 @@ settings.configure(
         "__main__.give_id", "django.middleware.cache.FetchFromCacheMiddleware",
     ],
     LOGGING=LOGGING,
+    SEGMENT_LOGGING={"anonymous_id": "__main__.anonymous_id"},
     ROOT_URLCONF="__main__",
     ALLOWED_HOSTS=["testserver"],
     SECRET_KEY="test-secret",
@@ -76,12 +77,13 @@ def run(case):
 """
 
 
-@unittest.skipUnless(find_spec("django"), "needs Django")
-class TestSite(ProgramTest):
-    def run_site(self, *calls: str) -> str:
-        """Run the page's program in a site with a database, and then some calls."""
+class SiteTest(ProgramTest):
+    """Base class that runs the page's program in a site with a database."""
+
+    def run_site(self, *calls: str, site: str = SITE) -> str:
+        """Run the page's program in a site, and then some calls."""
         run = f"exec(compile({program_of(PAGE)!r}, {PAGE!r}, 'exec'))"
-        return self.run_python("-c", "\n".join([run, SITE, *calls]))
+        return self.run_python("-c", "\n".join([run, site, *calls]))
 
     def events(self) -> list[tuple[Any, Any, Any]]:
         """Return the name, or else the type, and the ids of each message that arrived."""
@@ -90,6 +92,9 @@ class TestSite(ProgramTest):
             for one in self.collector.messages
         ]
 
+
+@unittest.skipUnless(find_spec("django"), "needs Django")
+class TestSite(SiteTest):
     def test_sign_up(self) -> None:
         """After the login, both events are about the user. Without it, the id can be passed."""
         self.run_site("""
