@@ -84,7 +84,8 @@ class OAuth:
                 )
         if not is_base(server):
             raise ConfigurationError(
-                f"oauth server must be a URL with http or https, without a query: use the form {US_SERVER!r}"
+                "oauth server must be a URL with http or https, without a query: "
+                f"use the form {US_SERVER!r}"
             )
         self._client_id = client_id
         self._key_id = key_id
