@@ -43,6 +43,7 @@ NOT_RUN = {
     ("docs/metrics.md", "text"): "a script for cron, which another test runs",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
     ("docs/frameworks/celery.md", "python"): "a module that test_django_project runs",
+    ("docs/operating.md", "python"): "settings of gunicorn, which test_asgi_servers runs",
     ("docs/testing.md", "python"): "settings of a project, which test_django_runner runs",
     (
         "docs/frameworks/django.md",

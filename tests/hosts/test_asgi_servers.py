@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
+import threading
 import time
 import unittest
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from tempfile import TemporaryDirectory
 
+from ..docs.pages import blocks
+from ..faults.subprocesses import Done
 from ..servers import dead_host
 from .serving import REQUESTS, HostTest, Server, has, needs, visit_often
 
@@ -59,7 +64,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from segment_logging.contrib.asgi import SegmentMiddleware
 
-attach(flush_interval=30)
+if __name__ != "__config__":  # gunicorn's configuration file
+    attach(flush_interval=30{options})
 
 
 async def index(request):
@@ -67,6 +73,7 @@ async def index(request):
 
 
 async def hang(request):
+    log("Opened")
     try:
         await asyncio.sleep(60)
     finally:
@@ -85,6 +92,7 @@ app.add_middleware(SegmentMiddleware)
 """An application whose requests end with an event, if they are cancelled."""
 
 UVICORN = ("-m", "uvicorn", "--port=PORT", "--log-level=error", "program:app")
+GUNICORN = ("-m", "gunicorn", "--bind=127.0.0.1:PORT")
 HYPERCORN = ("-m", "hypercorn", "--bind=127.0.0.1:PORT", "program:app")
 COMMANDS = {
     "uvicorn": UVICORN,
@@ -92,6 +100,17 @@ COMMANDS = {
     "reload": (*UVICORN, "--reload"),
     "run": ("program.py", "PORT"),
 }
+
+
+def hanging(*, cleanup: str = "pass", middleware: str = "", options: str = "") -> str:
+    """Return the program `CANCELLED`."""
+    return CANCELLED.format(cleanup=cleanup, middleware=middleware, options=options)
+
+
+def documented(name: str) -> str:
+    """Return the code for gunicorn in docs/operating.md that sets `name`, with a limit of 1 s."""
+    (code,) = (block.text for block in blocks("python") if f'"{name}"' in block.text)
+    return re.sub(rf'("{name}"[,:]) \d+', r"\1 1", code)
 
 
 def visit_while_workers_end(server: Server) -> None:
@@ -114,6 +133,43 @@ class AsgiTest(HostTest):
         self.assert_arrived(done, Request=REQUESTS)
         self.assertNotIn("Traceback", done.stderr)
 
+    def open_some(self, program: str, command: tuple[str, ...], kill: float = 0) -> Done:
+        """Stop a server that has six open requests, and return how it ended.
+
+        Args:
+            program: the application.
+            command: starts the server.
+            kill: the number of seconds from SIGTERM to SIGKILL, unless it is 0.
+        """
+        with ExitStack() as stack:
+
+            def visit(server: Server) -> None:
+                for _ in range(6):
+                    client = socket.create_connection(("127.0.0.1", server.port))
+                    stack.enter_context(client)
+                    client.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                for _ in range(2):
+                    server.get()
+                if kill:
+                    timer = threading.Timer(kill, server.process.kill)
+                    stack.callback(timer.cancel)
+                    timer.start()
+
+            return self.serve(program, command, visit=visit)
+
+    def assert_killed(self, command: tuple[str, ...], kill: float = 0) -> None:
+        """Assert that a server that is killed during requests loses events, without a report, and
+        that the events remain in a journal."""
+        done = self.open_some(hanging(), command, kill)
+        self.assert_arrived(done)
+        self.assertNotIn("segment_logging", done.stderr)
+        with TemporaryDirectory() as directory:
+            program = hanging(options=f", journal={directory!r}")
+            self.open_some(program, command, kill)
+            self.assert_arrived()
+            self.open_some(program, (*UVICORN, "--timeout-graceful-shutdown=1"))
+        self.assert_arrived(Opened=12, Cancelled=6)
+
 
 @needs("uvicorn")
 class TestUvicorn(AsgiTest):
@@ -133,26 +189,32 @@ class TestUvicorn(AsgiTest):
         ):
             with self.subTest(cleanup):
                 self.start_over()
-                self.cancel_some(CANCELLED.format(cleanup=cleanup, middleware=middleware))
+                done = self.open_some(
+                    hanging(cleanup=cleanup, middleware=middleware),
+                    (*UVICORN, "--timeout-graceful-shutdown=1"),
+                )
+                self.assert_arrived(done, Opened=6, Cancelled=6)
 
-    def cancel_some(self, program: str) -> None:
-        clients: list[socket.socket] = []
+    @needs("starlette")
+    def test_killed_during_a_request(self) -> None:
+        """Without a limit, uvicorn waits for open requests until it is killed."""
+        self.assert_killed(UVICORN, kill=2)
 
-        def open_some(server: Server) -> None:
-            for _ in range(6):
-                client = socket.create_connection(("127.0.0.1", server.port))
-                client.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                clients.append(client)
-            for _ in range(2):
-                server.get()
+    @needs("gunicorn", "uvicorn_worker", "starlette")
+    def test_killed_by_gunicorn(self) -> None:
+        """gunicorn kills a uvicorn worker that waits for open requests."""
+        self.assert_killed(
+            (*GUNICORN, "--graceful-timeout=2", "-k=uvicorn_worker.UvicornWorker", "program:app")
+        )
 
-        command = (*UVICORN, "--timeout-graceful-shutdown=1")
-        try:
-            done = self.serve(program, command, visit=open_some)
-        finally:
-            for client in clients:
-                client.close()
-        self.assert_arrived(done, Cancelled=6)
+    @needs("gunicorn", "uvicorn_worker", "starlette")
+    def test_own_worker_class(self) -> None:
+        """The worker class in the documentation limits the wait for open requests."""
+        program = documented("timeout_graceful_shutdown") + hanging()
+        done = self.open_some(
+            program, (*GUNICORN, "--graceful-timeout=10", "-k=program.Worker", "program:app")
+        )
+        self.assert_arrived(done, Opened=6, Cancelled=6)
 
     def test_losses_are_reported(self) -> None:
         """If Segment cannot be reached, it is said how many messages are lost, or remain in the
@@ -200,9 +262,8 @@ class TestUvicorn(AsgiTest):
                         socket.create_connection(address).close()
                         time.sleep(0.05)
 
-            program = CANCELLED.format(cleanup="pass", middleware="")
-            done = self.serve(program, UVICORN, stop=signal.SIGINT, visit=press_once)
-        self.assert_arrived(done, Cancelled=1)
+            done = self.serve(hanging(), UVICORN, stop=signal.SIGINT, visit=press_once)
+        self.assert_arrived(done, Opened=1, Cancelled=1)
 
     def test_application_without_lifespan(self) -> None:
         """An application that knows nothing of lifespans, as Django's, need not."""
@@ -220,7 +281,7 @@ class TestUvicorn(AsgiTest):
     def test_under_gunicorn(self) -> None:
         """gunicorn's uvicorn workers deliver as well, also one that is replaced."""
         command = (
-            "-m", "gunicorn", "--bind=127.0.0.1:PORT", "--workers=2",
+            *GUNICORN, "--workers=2",
             "-k=uvicorn_worker.UvicornWorker", "program:app",
         )  # fmt: skip
         for options, visit in (
@@ -239,7 +300,7 @@ class TestGunicorn(AsgiTest):
 
     def test_sigterm(self) -> None:
         """What was logged in the last second arrives, also from a worker that is replaced."""
-        command = ("-m", "gunicorn", "--bind=127.0.0.1:PORT", "-k=asgi", "program:app")
+        command = (*GUNICORN, "-k=asgi", "program:app")
         for options, visit in (
             ((), visit_often),
             (("--workers=2", "--preload"), visit_often),
@@ -248,6 +309,13 @@ class TestGunicorn(AsgiTest):
             with self.subTest(options):
                 self.start_over()
                 self.assert_all_arrive(*command, *options, visit=visit)
+
+    @needs("starlette")
+    def test_open_requests(self) -> None:
+        """The function in the documentation limits the wait for open requests."""
+        program = documented("graceful_timeout") + hanging()
+        command = (*GUNICORN, "-k=asgi", "-c=program.py", "--graceful-timeout=10", "program:app")
+        self.assert_arrived(self.open_some(program, command), Opened=6, Cancelled=6)
 
 
 @needs("hypercorn")
