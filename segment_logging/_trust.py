@@ -77,3 +77,19 @@ PRIVATE = Trust()
 
 SHARED_DIRECTORY = 0o2770
 """The mode of a directory that a group may write in. What is made in it belongs to the group."""
+
+
+def commands_to_share(path: str, group: str) -> str:
+    """Return the commands that make a user's journal one that a group can share, for errors.
+
+    The files in it keep their owners. Their group may be wrong, too, if systemd changed the owner.
+    """
+    return f"`chgrp -R {group} {path}`, `chown root {path}` and `chmod 2770 {path}`"
+
+
+def way_to_share(path: str, group: str) -> str:
+    """Return how a group can share a journal that belongs to a user, for errors."""
+    return (
+        f"as root, run {commands_to_share(path, group)}, and then "
+        f"`segment-logging deliver {path} --prepare --group {group} --write-key-file FILE`"
+    )

@@ -17,7 +17,7 @@ from typing import Any
 
 from .._files import own_path
 from .._messages.encoding import encode
-from .._trust import NotOurs
+from .._trust import NotOurs, way_to_share
 from ..errors import ConfigurationError, InvalidMessage
 
 Check = Callable[[str, Any], Any]
@@ -162,23 +162,27 @@ def directory_or_none(name: str, value: Any) -> str | None:
     return path
 
 
-def journal_or_none(name: str, value: Any) -> str | None:
-    """Check that the value is the path of a directory that we may use, or None.
+def check_owner_of_journal(path: str, group: str | None) -> None:
+    """Raise ConfigurationError if the journal is a directory of another user.
 
-    A directory of another user is refused, unless we are root, which may still be given it.
+    Root may still be given it.
+
+    Args:
+        path: the directory.
+        group: the name of the group that shares it, or None.
     """
-    path = directory_or_none(name, value)
+    way_out = "pass a directory of your own"
+    if group is not None:
+        way_out = way_to_share(path, group)
     try:
-        if path is not None:
-            own_path(path)
+        own_path(path)
     except NotOurs:
         if os.geteuid() != 0:
             raise ConfigurationError(
-                f"{name} {path!r} belongs to another user: pass a directory of your own"
+                f"journal {path!r} belongs to another user: {way_out}"
             ) from None
     except OSError:
         pass  # this may change
-    return path
 
 
 def file_or_none(name: str, value: Any) -> str | None:

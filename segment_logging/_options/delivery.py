@@ -16,9 +16,10 @@ from .._messages.message import Message
 from ..errors import ConfigurationError, SegmentError
 from .checks import (
     callable_or_none,
+    check_owner_of_journal,
+    directory_or_none,
     file_or_none,
     group_or_none,
-    journal_or_none,
     number,
     one_of,
     plain,
@@ -73,7 +74,7 @@ class DeliveryOptions(Options):
         'when the queue is full, "drop" the new message and count it, or "block" the caller')
     block_timeout: float = option(10.0, seconds,
         "how long to block at most; after that, the message is dropped")
-    journal: str | None = option(None, journal_or_none,
+    journal: str | None = option(None, directory_or_none,
         "directory in which every message is stored before the logging call returns")
     journal_sync: str = option("interval", one_of("off", "interval", "emit"),
         'when messages are synced to disk, to survive a power cut: "off" (left to the operating '
@@ -118,6 +119,8 @@ class DeliveryOptions(Options):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.journal is not None:
+            check_owner_of_journal(self.journal, self.journal_group)
         if self.broker is not None and self.client is not None:
             raise ConfigurationError("client and broker exclude each other: pass one of them")
         if self.headers and (self.broker is not None or self.client is not None):

@@ -25,6 +25,7 @@ class Figures:
         retried: attempts after the first.
         pending: messages that were read and are not settled.
         lag_seconds: how long ago the oldest of them was written.
+        unreadable: how many processes' directories cannot be read, or have files that cannot.
         other_keys: how many other write keys have messages in the journal that nobody sends.
     """
 
@@ -37,6 +38,7 @@ class Figures:
     retried: int
     pending: int
     lag_seconds: float
+    unreadable: int
     other_keys: int
 
 
@@ -96,8 +98,9 @@ class Deliverer:
         counts, oldest, last = self._pipeline.count(), self._inbox.oldest, self._last
         is_delivering, pending = self._inbox.is_delivering, max(0, counts.pending)
         lag_seconds = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+        unreadable = self._inbox.unreadable
         if last is not None:
-            is_delivering = last.is_delivering
+            is_delivering, unreadable = last.is_delivering, last.unreadable
             settled = counts.delivered + counts.dead_lettered
             settled -= last.delivered + last.dead_lettered
             pending = max(0, last.pending - settled)
@@ -112,5 +115,6 @@ class Deliverer:
             retried=counts.retried,
             pending=pending,
             lag_seconds=lag_seconds,
+            unreadable=unreadable,
             other_keys=other_keys,
         )

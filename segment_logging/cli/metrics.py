@@ -57,6 +57,7 @@ DELIVERER = Metrics(
         "pending": ("gauge", "Messages that were read and are not settled."),
         "lag_seconds": ("gauge", "How long ago the oldest pending message was written."),
         "is_delivering": ("gauge", "1 if this process delivers, 0 if it stands by."),
+        "unreadable": ("gauge", "Directories of processes that cannot be read in full."),
         "other_keys": ("gauge", "Other write keys with messages that nobody sends."),
     },
 )

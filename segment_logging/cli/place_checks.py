@@ -14,7 +14,7 @@ from .._files import Folder, own_path
 from .._process.threads import start_bare
 from .._queues.journal.place import Place
 from .._reports import counted
-from .._trust import NOT_PREPARED, NotOurs
+from .._trust import NOT_PREPARED, NotOurs, way_to_share
 from ..errors import ConfigurationError
 from .findings import Finding, Grade, few
 from .journal_place import group_of_shared, trust_of
@@ -42,8 +42,10 @@ def check_journal(
         path = own_path(directory, trust_of(group))
         shared_by = group_of_shared(directory, path)
     except NotOurs:
-        return Finding("problem", subject, f"{path} belongs to another user: name a directory of "
-                       "your own, or change its owner")  # fmt: skip
+        way_out = "name a directory of your own, or change its owner"
+        if group is not None:
+            way_out = way_to_share(path, group)
+        return Finding("problem", subject, f"{path} belongs to another user: {way_out}")
     except OSError as error:
         return Finding("problem", subject, f"{path} cannot be used ({error.strerror or error}): "
                        "name a directory")  # fmt: skip

@@ -9,7 +9,7 @@ from contextlib import suppress
 from .._files import Folder, own_path
 from .._queues.journal.place import Place, group_name
 from .._reports import counted
-from .._trust import SHARED_DIRECTORY, NotOurs, Trust
+from .._trust import SHARED_DIRECTORY, NotOurs, Trust, commands_to_share
 from ..errors import ConfigurationError
 
 
@@ -48,16 +48,16 @@ def prepare(directory: str, places: Sequence[Place], trust: Trust) -> None:
 
 def _check_directory(directory: str, trust: Trust, group: int) -> None:
     """Raise ConfigurationError if users would not share a directory, or not use it."""
+    name = group_name(group)
+    commands = f"`chown root:{name} {directory}` and `chmod 2770 {directory}`"
     try:
         why = None if own_path(directory, trust) == directory else "others may write in it"
     except NotOurs as error:
-        why = error.strerror
+        why, commands = error.strerror, commands_to_share(directory, name)
     if why is not None:
-        name = group_name(group)
         raise ConfigurationError(
             f"{directory} cannot be shared by the group {name} ({why}): name another directory, or "
-            f"run `chown root:{name} {directory}` and `chmod 2770 {directory}`, and then this "
-            "command again"
+            f"run {commands}, and then this command again"
         )
 
 

@@ -175,11 +175,13 @@ def text_of(figures: Figures, before: Figures | None) -> str:
         }
     if not figures.is_delivering and not since["delivered"]:
         return f"{figures.key}: standing by, because another process delivers"
+    unread = figures.unreadable
     return (
         f"{figures.key}: {counted(since['delivered'], 'message')} delivered in "
         f"{counted(since['requests'], 'request')}, "
         f"{counted(since['dead_lettered'], 'dead letter')}, {since['retried']} retried, "
         f"{figures.pending} pending, the oldest for {figures.lag_seconds:.1f} s"
+        f"{f', {unread} unreadable' if unread else ''}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,8 +102,12 @@ def _waiting(
         since = datetime.fromtimestamp(int(nanoseconds) / 1e9, UTC).isoformat(timespec="seconds")
     messages = size_bytes = 0
     is_alive, is_handed_over, unread = False, name.endswith(HANDED_OVER), ""
+    condition = ""
     try:
         with live.folder(name) as folder:
+            if live.trust.group is not None:
+                uid = os.fstat(folder.descriptor).st_uid
+                condition = f" if it runs as user {uid} or with --owner {uid}"
             is_alive = is_owned(folder)
             for file in file_names(folder):
                 try:
@@ -121,7 +126,7 @@ def _waiting(
         unread = f"it cannot be read ({error.strerror}): {check}"
     if not unread and not messages and not is_alive:
         return None
-    why = unread or _why(is_alive, is_handed_over, is_delivered, is_adopted)
+    why = unread or _why(is_alive, is_handed_over, is_delivered, is_adopted, condition)
     return Waiting(
         key=key, pid=int(pid) if pid.isdecimal() else None, is_alive=is_alive,
         is_handed_over=is_handed_over, is_deliverer_running=is_delivered,
@@ -130,19 +135,26 @@ def _waiting(
     )  # fmt: skip
 
 
-def _why(is_alive: bool, is_handed_over: bool, is_delivered: bool, is_adopted: bool) -> str:
+def _why(
+    is_alive: bool, is_handed_over: bool, is_delivered: bool, is_adopted: bool, condition: str
+) -> str:
+    """Return why messages wait.
+
+    Args:
+        condition: the condition on which a `segment-logging deliver` sends them, if there is one.
+    """
     match is_alive, is_handed_over, is_delivered, is_adopted:
         case True, False, _, _:
             return "its process is running, and sends them"
         case True, True, True, _:
-            return "its process is running, and `segment-logging deliver` sends them"
+            return f"its process is running, and `segment-logging deliver` sends them{condition}"
         case True, True, False, _:
             return (
                 "its process is running and hands them over, but no `segment-logging deliver` is "
                 f"running for this write key: start it; {WRONG_KEY}"
             )
         case False, _, True, _:
-            return "its process has ended, and `segment-logging deliver` sends them"
+            return f"its process has ended, and `segment-logging deliver` sends them{condition}"
         case False, _, False, True:
             return "its process has ended, and another process is sending them"
         case False, True, False, False:

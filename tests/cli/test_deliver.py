@@ -30,6 +30,7 @@ def figures(**values: float) -> Figures:
             "requests",
             "retried",
             "pending",
+            "unreadable",
             "other_keys",
         ),
         0,
@@ -125,6 +126,12 @@ class TestFigures(unittest.TestCase):
         """A line has what was delivered since the previous one."""
         line = text_of(figures(delivered=30, requests=3), figures(delivered=20, requests=2))
         self.assertIn("10 messages delivered in 1 request", line)
+        self.assertNotIn("unreadable", line)
+
+    def test_unreadable(self) -> None:
+        """A line has the number of directories that cannot be read, also the second time."""
+        line = text_of(figures(unreadable=2), figures(unreadable=2))
+        self.assertTrue(line.endswith(", 2 unreadable"), line)
 
     def test_metrics(self) -> None:
         """Every metric has a help text, a type and a value, and is on the page."""

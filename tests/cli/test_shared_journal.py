@@ -5,7 +5,9 @@ from __future__ import annotations
 import grp
 import json
 import os
+import re
 import stat
+import subprocess
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from segment_logging import ConfigurationError, SegmentHandler
 from segment_logging._broker.bundles import key_name_of
 from segment_logging._queues.journal.place import Place
 from segment_logging._trust import NOT_PREPARED, OF_ANOTHER_USER, NotOurs, Trust
@@ -85,6 +88,7 @@ class TestSharedJournal(SharedJournalCase):
             self.assertEqual(code, 0, out)
             (waiting,) = json.loads(out)["waiting"]
             self.assertEqual(waiting["messages"], 1)
+            self.assertNotIn("sends them", waiting["why"])
         code, out = self.as_user(READER, *shown[:4], "--json")
         self.assertEqual((code, json.loads(out)["unread"]), (0, 1))
         code, out = self.as_user(READER, *shown[:4])
@@ -96,13 +100,40 @@ class TestSharedJournal(SharedJournalCase):
         """A deliverer reports directories of other users, and how their messages can be sent."""
         self.assertTrue(self.as_user(WRITER))
         given = (Path(self.journal), "--group", self.group, "--host", "http://127.0.0.1:9")
-        with Deliverer(*given, write_key="key") as deliverer:
+        with Deliverer(*given, "--json", write_key="key") as deliverer:
             wait_until(lambda: "cannot be read" in deliverer.stderr)
             self.assertIn(
                 "1 journal directory cannot be read (it belongs to another user): to send its "
                 f"messages, name that user with --owner; check {self.journal}/",
                 deliverer.stderr,
             )
+            shown = ("journal", self.journal, "--group", self.group, "--owner", str(WRITER))
+            self.assertIn(
+                "has ended, and `segment-logging deliver` sends them if it runs as user "
+                f"{WRITER} or with --owner {WRITER}",
+                run_command(*shown)[1],
+            )
+            self.assertEqual(deliverer.end(), 0)
+            self.assertEqual(json.loads(deliverer.stdout.splitlines()[-1])["unreadable"], 1)
+
+    def test_directory_of_a_user(self) -> None:
+        """If the journal belongs to a user, the errors of other users' programs name the way to
+        share it."""
+        os.chown(self.journal, WRITER, self.gid)
+        way_out = (
+            f"belongs to another user: as root, run `chgrp -R {self.group} {self.journal}`, "
+            f"`chown root {self.journal}` and `chmod 2770 {self.journal}`, and then "
+            f"`segment-logging {' '.join(self.prepare[:5])} --write-key-file FILE`"
+        )
+        os.seteuid(READER)
+        try:
+            with self.assertRaises(ConfigurationError) as caught:
+                SegmentHandler("key", journal=self.journal, deliver=False, journal_group=self.group)
+        finally:
+            os.seteuid(0)
+        self.assertEqual(str(caught.exception), f"journal {self.journal!r} {way_out}")
+        check = ("check", "--no-event", "--write-key", "key", "--journal", self.journal)
+        self.assertIn(way_out, self.as_user(READER, *check, "--group", self.group)[1])
 
     def test_dead_letters(self) -> None:
         """After --drain, the name of this user's dead letters is printed, and they are there."""
@@ -252,21 +283,33 @@ class TestNewKey(SharedJournalCase):
             self.assertEqual([one.stat().st_uid for one in (bait, bait / "live")], [WRITER] * 2)
             link.unlink()
 
+    def test_owner_changed_by_systemd(self) -> None:
+        """The commands that `--prepare` names work after the owner of everything was changed."""
+        self.assertTrue(self.as_user(WRITER))
+        for path in (Path(self.journal), *Path(self.journal).rglob("*")):
+            os.chown(path, WRITER, WRITER)
+        code, _, said = run_command(*self.prepare)
+        self.assertEqual(code, 2)
+        for command in re.findall("`([^`]*)`", said):
+            subprocess.run(command.split(), check=True, timeout=30)
+        self.assertEqual(run_command(*self.prepare)[0], 0)
+        for user in (WRITER, READER):
+            self.assertTrue(self.as_user(user))
+
     def test_directory_that_cannot_be_shared(self) -> None:
         """`--prepare` says how to share a directory that one user made, or that all may use."""
-        for uid, mode, why in (
-            (WRITER, 0o2770, "it belongs to another user"),
-            (0, 0o2777, "others may write in it"),
+        journal = self.journal
+        of_user = (f"chgrp -R {self.group} {journal}", f"chown root {journal}")
+        for uid, mode, why, commands in (
+            (WRITER, 0o2770, "it belongs to another user", of_user),
+            (0, 0o2777, "others may write in it", (f"chown root:{self.group} {journal}",)),
         ):
             os.chown(self.journal, uid, self.gid)
             Path(self.journal).chmod(mode)
             code, _, said = run_command(*self.prepare)
             self.assertEqual(code, 2)
             self.assertIn(f"cannot be shared by the group {self.group} ({why})", said)
-            for command in (
-                f"chown root:{self.group} {self.journal}",
-                f"chmod 2770 {self.journal}",
-            ):
+            for command in (*commands, f"chmod 2770 {journal}"):
                 self.assertIn(f"`{command}`", said)
                 os.system(command)
             self.assertEqual(run_command(*self.prepare)[0], 0)

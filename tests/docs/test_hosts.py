@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from segment_logging._messages.limits import MAX_BATCH_BYTES
 from segment_logging._options.delivery import DeliveryOptions
+from segment_logging._queues.journal.stored import BLOCK_BYTES
 from segment_logging.cli import service
 from segment_logging.cli.metrics import DELIVERER, RELAY, Metrics
 from segment_logging.collector import Collector
@@ -54,7 +55,8 @@ class TestSizeOfJournal(unittest.TestCase):
         with TemporaryDirectory() as directory:
             key = Path(directory, "0123456789ab")
             key.mkdir()
-            key.joinpath("file").write_bytes(b"x" * 100_000)
+            for number in range(30):
+                key.joinpath(str(number)).write_bytes(b"x")
             for other in ("quarantine", "u1000", "deadbeef", "dead-letters", "0123456789abcdef"):
                 Path(directory, other).mkdir()
             for other in ("dead-letters.jsonl", "dead-letters.jsonl.1", "fedcba987654"):
@@ -65,7 +67,7 @@ class TestSizeOfJournal(unittest.TestCase):
             (line,) = Path(directory, "segment.prom").read_text(encoding="utf-8").splitlines()
         name, value = line.split()
         self.assertEqual(name, 'segment_logging_journal_bytes{key="0123456789ab"}')
-        self.assertIn(int(value), range(100_000, 200_000))
+        self.assertIn(int(value), range(30 * 4_096, 40 * 4_096))
         alerts = PAGES["docs/metrics.md"]
         self.assertIn(f"0.5 * {DeliveryOptions().max_journal_bytes}", alerts)
 
@@ -77,6 +79,8 @@ class TestUnits(unittest.TestCase):
         for block in blocks("ini"):
             unit = configparser.ConfigParser(interpolation=None)
             unit.read_string(block.text)
+            if unit.get("Service", "Type", fallback="") == "oneshot":
+                continue
             if "Service" in unit and "segment-logging" in unit["Service"]["ExecStart"]:
                 found += 1
                 with self.subTest(block.page, line=block.line):
@@ -84,7 +88,7 @@ class TestUnits(unittest.TestCase):
                         float(unit["Service"]["TimeoutStopSec"]), service.STOP_SECONDS + 1
                     )
                     self.assertEqual(unit["Unit"]["Wants"], unit["Unit"]["After"])
-        self.assertEqual(found, 3)
+        self.assertEqual(found, 4)
 
 
 class TestSizes(unittest.TestCase):
@@ -104,6 +108,22 @@ class TestSizes(unittest.TestCase):
                     round(lasts, 1),
                 ],
             )
+
+    def test_files(self) -> None:
+        """The table of files follows from the default limit, and from blocks of 4 KiB."""
+        text = " ".join(PAGES[OPERATING].split())
+        options = DeliveryOptions()
+        self.assertEqual(options.flush_interval, 1.0)
+        self.assertIn(f"1 GiB is at most {options.max_journal_bytes // BLOCK_BYTES:,} files", text)
+        for interval, files, size, lasts in (
+            (row.first, *row.others) for row in rows_under(OPERATING, "With `deliver=False`")
+        ):
+            seconds = float(interval.split()[0])
+            most = int(40 * 86_400 / seconds)
+            self.assertEqual(files, f"{most:,}")
+            self.assertEqual(size, f"{most * BLOCK_BYTES / 1e9:.1f} GB")
+            hours = options.max_journal_bytes / BLOCK_BYTES * seconds / 40 / 3_600
+            self.assertEqual(lasts, f"{hours:.1f} hours")
 
     def test_catching_up(self) -> None:
         """The times for catching up follow from the numbers next to them."""

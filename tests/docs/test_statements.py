@@ -10,6 +10,7 @@ import re
 import tomllib
 import unittest
 from contextlib import redirect_stderr
+from tempfile import TemporaryDirectory
 
 from typing_extensions import override
 
@@ -17,7 +18,11 @@ from segment_logging import InvalidMessage, MessageTooLarge
 from segment_logging._delivery.retries import Progress, RetryPolicy
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._queues.choice import queue_for
-from segment_logging._reports import RefusedReports
+from segment_logging._queues.journal.place import Place
+from segment_logging._queues.journal.sealed import Directory
+from segment_logging._queues.journal.sources import Sources
+from segment_logging._reports import RefusedReports, Reporter
+from segment_logging._trust import OF_ANOTHER_USER, NotOurs, Trust
 
 from ..builders import PROJECT
 from .pages import PAGES, README, rows_under
@@ -145,7 +150,7 @@ class TestReports(unittest.TestCase):
             " lost (", " dropped; ", "their messages are lost", "the rest is lost",
             "1 message is lost", "abandoned: set dead_letters", " damaged and cannot be sent; ",
             "dead letters cannot be written (", "the oldest dead letters (", "set aside in ",
-            " cannot be written to (", " refused for the same reasons",
+            " cannot be written to (", " cannot be searched (", " refused for the same reasons",
             " had neither a user_id nor an anonymous_id, and ",
             "no write key, so nothing is sent: ",
         ):  # fmt: skip
@@ -160,6 +165,22 @@ class TestReports(unittest.TestCase):
                 ):  # fmt: skip
                     self.assertRegex(line, pattern)
                     self.assertRegex(line, f"{name_first}|{name_last}")
+
+    def test_unread(self) -> None:
+        """The regular expressions find the report about messages of another user."""
+        page = PAGES["docs/operating.md"]
+        (name_first,) = re.findall(r"`(segment_logging\.\*\([^`]*)`", page)
+        (name_last,) = re.findall(r"`([^`]*\)\.\*segment_logging)`", page)
+        with TemporaryDirectory() as directory:
+            place = Place(directory, KEY, Trust(group=0))
+            with self.assertLogs("segment_logging") as logs:
+                Sources(place, Reporter()).skip(
+                    Directory("1-1-a"), None, "read", NotOurs(OF_ANOTHER_USER, directory)
+                )
+        (text,) = (record.getMessage() for record in logs.records)
+        self.assertIn("name that user with --owner", text)
+        self.assertRegex(f"segment_logging: {text}", name_first)
+        self.assertRegex(f"{text} segment_logging", name_last)
 
     def test_refused(self) -> None:
         """The regular expression for stderr finds each kind of report about a refused event, and

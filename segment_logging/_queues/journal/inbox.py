@@ -259,6 +259,11 @@ class Inbox:
         return min(times, default=None)
 
     @property
+    def unreadable(self) -> int:
+        """How many directories cannot be read, or have files that cannot."""
+        return self._sources.unreadable
+
+    @property
     def is_empty(self) -> bool:
         if self.is_stopping or self._clock() < self._pace.not_before:
             return True

@@ -19,6 +19,7 @@ from ..._clock import monotonic
 from ..._files import Folder
 from .directory import HANDED_OVER
 from .place import Place
+from .stored import on_disk
 from .sync import Sync, sync_of
 from .writer import Writer
 
@@ -217,7 +218,7 @@ class _HandingWriter(Writer):
     def _measured(self) -> int:
         """Look at the files, because others remove them."""
         self.size_bytes = sum(
-            sum(size for _, size in _sizes(one.folder))
+            sum(on_disk(size) for _, size in _sizes(one.folder))
             for one in (self._directory, *self._former)
             if one is not None
         )

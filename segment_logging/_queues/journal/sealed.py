@@ -31,6 +31,7 @@ class Directory:
         taken: the names of files that were taken and are not settled, with their locks and the
             times at which they were written, in seconds since the epoch.
         left: the names of files that cannot be read or removed.
+        is_unreadable: whether the directory could not be read at the last look.
         is_old: whether its owner is dead.
         is_waiting: whether its files are about to be taken.
         look_at_owner_at: when to find out again whether its owner lives.
@@ -38,8 +39,8 @@ class Directory:
     """
 
     __slots__ = (
-        "_changed_ns", "_is_certain", "_locked", "files", "is_handed_over", "is_old", "is_waiting",
-        "left", "left_until", "look_at_owner_at", "name", "taken",
+        "_changed_ns", "_is_certain", "_locked", "files", "is_handed_over", "is_old",
+        "is_unreadable", "is_waiting", "left", "left_until", "look_at_owner_at", "name", "taken",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -48,7 +49,7 @@ class Directory:
         self.files: deque[str] = deque()
         self.taken: dict[str, tuple[int, float]] = {}
         self.left: set[str] = set()
-        self.is_old = self.is_waiting = False
+        self.is_old = self.is_unreadable = self.is_waiting = False
         self.look_at_owner_at = self.left_until = 0.0
         self._changed_ns = -1
         self._is_certain = False

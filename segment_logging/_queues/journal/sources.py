@@ -121,6 +121,7 @@ class Sources:
             directory.left_until = now + _OWNER_EVERY
             self.skip(directory, None, "read", error)
             return
+        directory.is_unreadable = False
         directory.look_at_owner_at = now + _OWNER_EVERY
         if is_alive and not directory.is_handed_over:
             directory.left_until = now + _OWNER_EVERY
@@ -168,6 +169,7 @@ class Sources:
     def skip(self, directory: Directory, name: str | None, what: str, error: OSError) -> None:
         """Report a file or directory that is left where it is, and does not block the others."""
         path = os.path.join(self._place.live_path, directory.name, name or "")
+        directory.is_unreadable |= name is None
         why = error.strerror
         thing = "journal directory" if name is None else "journal file"
         number = "directories" if name is None else "files"
@@ -187,6 +189,11 @@ class Sources:
     def is_empty(self) -> bool:
         """Whether there is no directory to look into."""
         return not self._fresh and not self._old
+
+    @property
+    def unreadable(self) -> int:
+        """How many directories cannot be read, or have files that cannot. Any thread."""
+        return sum(one.is_unreadable or bool(one.left) for one in tuple(self.known.values()))
 
     @property
     def is_abandoned(self) -> bool:

@@ -1,9 +1,11 @@
 """How much all processes together may keep in a journal.
 
-`max_journal_bytes` applies to the files of all processes that share a write key, so each would have
-to look at all of them before it writes. Instead, a process reserves some room at a time, and notes
-in its directory up to which size that may grow. The sum of what all have reserved is in
-`space.lock`, so that a short-lived process need not look at the directories of thousands of others.
+`max_journal_bytes` applies to the disk space, in whole blocks, of all processes that share a write
+key. With `deliver=False`, a file may contain a single event, so the blocks can be many times the
+contents. Each process would have to look at all of them before it writes. Instead, a process
+reserves some room at a time, and notes in its directory up to which size that may grow. The sum of
+what all have reserved is in `space.lock`, so that a short-lived process need not look at the
+directories of thousands of others.
 The sum is never too small. Only if it leaves no room are all directories measured again, under a
 lock, and at most once a second if there is none. Delivered messages make room at once.
 """
@@ -20,9 +22,10 @@ from ..._locks import try_lock, unlock
 from ..._process.threads import sleep
 from .directory import ROOM, JournalDirectory, directory_names
 from .place import Place
-from .stored import MAX_STORED_BYTES
+from .stored import BLOCK_BYTES, MAX_STORED_BYTES, on_disk
 
 _SHARE = 100  # a process reserves this part of the limit at a time
+_OF_DIRECTORY_BYTES = 2 * BLOCK_BYTES  # of the directory itself and of `room`
 _LEAST_BYTES = 65_536  # or this much, which is at least one message
 _RETRY_PAUSE = 1.0  # seconds until the next look, if there was no room
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.001  # seconds
@@ -145,9 +148,11 @@ def _lock_soon(lock: int) -> bool:
 def _size_bytes_of(folder: Folder, *, may_grow: bool) -> int:
     # A larger file is not ours. If it is sparse, it takes up no room on the disk.
     size_bytes = sum(
-        size for name, size in folder.sizes() if name != ROOM and size <= MAX_STORED_BYTES
+        on_disk(size) for name, size in folder.sizes() if name != ROOM and size <= MAX_STORED_BYTES
     )
-    return max(size_bytes, _room_of(folder)) if may_grow else size_bytes
+    if may_grow:
+        size_bytes = max(size_bytes, _room_of(folder))
+    return size_bytes + _OF_DIRECTORY_BYTES
 
 
 def _room_of(folder: Folder) -> int:

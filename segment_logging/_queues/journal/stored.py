@@ -19,6 +19,15 @@ MAX_STORED_BYTES = 4 * 1024 * 1024
 """The size above which a file is not one of ours, which have half a megabyte. It is not read."""
 
 
+BLOCK_BYTES = 4096
+"""The size of a block of the disk. A file takes up whole blocks."""
+
+
+def on_disk(size_bytes: int) -> int:
+    """Return how much of the disk a file of this size takes up, as whole blocks."""
+    return size_bytes + -size_bytes % BLOCK_BYTES
+
+
 def is_passing(error: OSError) -> bool:
     """Return whether an error is about this process or moment, and not about the file."""
     return error.errno in _PASSING

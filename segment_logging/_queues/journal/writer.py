@@ -14,6 +14,7 @@ from ..._process.threads import new_rlock
 from .directory import JournalDirectory, JournalFile, seal
 from .place import LIMIT_REACHED, Place
 from .space import Space
+from .stored import on_disk
 from .sync import Sync
 
 MAX_FILE_BYTES = MAX_BATCH_BYTES - Batcher().size_bytes  # a newline is as long as a comma
@@ -39,7 +40,8 @@ class Writer:
 
     Attributes:
         sealed: the files that nothing more is written to, oldest first.
-        size_bytes: the size of all files of this handler.
+        size_bytes: the size of all files of this handler. Sealed files count as whole blocks of
+            the disk.
         written: how many lines were written, without those that were released.
         trouble: why the last line could not be written, or None if it could.
     """
@@ -145,7 +147,7 @@ class Writer:
             try:
                 self._not_before = 0.0  # that pause is for callers
                 directory = self._directory_in_place()
-                needed_bytes = self.size_bytes + len(content)
+                needed_bytes = self.size_bytes + on_disk(len(content))
                 has_room = needed_bytes <= self._space.reserved_bytes
                 if not has_room and not self._space.reserve(directory, needed_bytes):
                     raise OSError(errno.EDQUOT, LIMIT_REACHED)
@@ -213,6 +215,7 @@ class Writer:
             if file is None:
                 return
             self._file = None
+            self.size_bytes += on_disk(file.size_bytes) - file.size_bytes
             self.sealed.append(file)  # first, because a signal handler may raise after any call
             seal(file)
             self._sync.done_with(file)
@@ -221,7 +224,7 @@ class Writer:
         """Free the room of a file that is gone."""
         file.is_unlinked = True
         with self.lock:
-            self.size_bytes -= file.size_bytes
+            self.size_bytes -= on_disk(file.size_bytes)
             for directory in (self._directory, *self._former):
                 if directory is not None and directory.folder is file.folder:
                     directory.unsettled -= 1

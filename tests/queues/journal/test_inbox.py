@@ -419,6 +419,18 @@ class TestForeign(InboxCase):
         with self.assertLogs("segment_logging"):
             self.assertEqual(self.found(), [a_line(1), a_line(6)])
         self.assertTrue(secret.exists())
+        self.assertEqual(self.inbox.unreadable, 1)
+
+    def test_unreadable_for_a_while(self) -> None:
+        """A directory in which others may write is unreadable until its mode is corrected."""
+        directory = self.leave("1-1-a", a_line(1))
+        directory.chmod(0o777)
+        with self.assertLogs("segment_logging"):
+            self.assertEqual(self.found(), [])
+        self.assertEqual(self.inbox.unreadable, 1)
+        directory.chmod(0o700)
+        self.assertEqual(self.found(), [a_line(1)])
+        self.assertEqual(self.inbox.unreadable, 0)
 
     def test_a_link_in_place_of_a_directory(self) -> None:
         """A link in place of a process's directory is not followed."""

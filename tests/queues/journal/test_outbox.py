@@ -207,6 +207,32 @@ class TestTrouble(OutboxCase):
             outbox.put(a_line(size_bytes=29_999))
         self.assertEqual((outbox.written, outbox.waiting), (3, 1))
 
+    def test_the_limit_counts_blocks(self) -> None:
+        """A file with one small message counts as a whole block of the disk, and frees it."""
+        outbox = self.an_outbox(max_bytes=20 * 4_096)
+        for number in range(30):
+            outbox.put(a_line(number))
+            outbox.hand_over()
+        self.assertEqual(outbox.written, 19)  # the file `room` is the other block
+        self.now += 2.0
+        self.files()[0].unlink()
+        outbox.hand_over()
+        self.assertEqual((outbox.written, outbox.waiting), (30, 0))
+        self.assertEqual(len(self.files()), 19)
+
+    def test_the_limit_counts_directories(self) -> None:
+        """What a dead process left counts with its directory and the file with its room."""
+        for name in range(20):
+            self.leave_behind(a_line(1) + b"\n", name=f"{name}-1-a-handed-over")
+        outbox = self.an_outbox(max_bytes=20 * 3 * 4_096)
+        self.assertTrue(outbox.put(a_line(2)))
+        self.assertEqual((outbox.written, outbox.waiting), (0, 1))
+        self.now += 2.0
+        for path in self.files()[:1]:
+            path.unlink()
+        outbox.hand_over()
+        self.assertEqual((outbox.written, outbox.waiting), (1, 0))
+
     def test_a_directory_that_was_removed(self) -> None:
         """If somebody removes the directory, the next file is in a new one."""
         outbox = self.an_outbox()
