@@ -19,7 +19,7 @@ from .._process.shutdown import exit_clock
 from .._process.threads import OneThread, sleep
 from .._queues.admission import Admission
 from .._queues.journal.outbox import Outbox
-from .._queues.journal.place import Place, trust_in
+from .._queues.journal.place import LIMIT_REACHED, Place, trust_in
 from .._reports import CountReports, Reporter, counted, report, say, were
 from ..errors import InvalidMessage
 from .abandoned import Abandoned
@@ -57,20 +57,15 @@ class HandOver:
         )
         self._reporter = Reporter()
         self._abandoned = Abandoned(letters_of(options), options.on_error, self._reporter)
-        advice = advice_on_room(options)
-        self._overflowed = Overflowed(self._abandoned, ring=self._wake, advice=advice)
+        self._advice = advice_on_room(options)
+        self._overflowed = Overflowed(self._abandoned, ring=self._wake, advice=self._advice)
         self._admission = Admission(
             self._outbox.put,
             overflow=options.overflow,
             block_timeout=options.block_timeout,
             on_drop=self._overflowed.add,
         )
-        self._drops = CountReports(
-            lambda number: (
-                f"the journal and the memory queue are full: {counted(number, 'message')} "
-                f"{were(number)} dropped; {advice}"
-            )
-        )
+        self._drops = CountReports(self._text_of_drops)
         self._said_lost = 0
         self.draining = Sealing(self._outbox, self.count)
         """Used by callers that wait."""
@@ -119,6 +114,16 @@ class HandOver:
         else:
             self._reporter.over("journal")
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def _text_of_drops(self, number: int) -> str:
+        trouble, why, advice = self._outbox.trouble, "are full", self._advice
+        if trouble is not None and trouble.strerror != LIMIT_REACHED:
+            why = f"take no more messages ({trouble.strerror})"
+            advice = self._outbox.place.way_out_of(trouble)
+        return (
+            f"the journal and the memory queue {why}: {counted(number, 'message')} {were(number)} "
+            f"dropped; {advice}"
+        )
 
     # Callers, and the exit of the process. ------------------------------------------------------
 

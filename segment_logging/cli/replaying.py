@@ -146,4 +146,4 @@ class _Replay:
 
 
 def _stay(number: int) -> str:
-    return f"{'stays' if number == 1 else 'stay'} in the file, with the new reason"
+    return f"{'stays' if number == 1 else 'stay'} in the file, with the reason"

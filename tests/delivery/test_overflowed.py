@@ -18,6 +18,7 @@ from unittest.mock import patch
 from typing_extensions import override
 
 from segment_logging import Batch, Message, SegmentError, SegmentHandler
+from segment_logging._broker.bundles import key_name_of
 from segment_logging._delivery.abandoned import Abandoned
 from segment_logging._delivery.hand_over import HandOver
 from segment_logging._delivery.losses import Losses
@@ -162,6 +163,33 @@ class TestAdvice(unittest.TestCase):
         self.assertGreater(handler.counts().dropped, 0)
         self.assertIn("raise block_timeout (0 s), or set a journal", stderr.getvalue())
         self.assertNotIn("overflow", stderr.getvalue())
+
+    def test_handed_over(self) -> None:
+        """With `deliver=False`, the report says whether the journal is full, or why it takes no
+        messages, and what to do about that."""
+        makes: Any = (
+            (
+                {"max_journal_bytes": 1},
+                "are full: 2 messages were dropped; start `segment-logging deliver`, or raise",
+            ),
+            (
+                {},
+                "take no more messages (Not a directory): 2 messages were dropped; check the "
+                "directory and its file system",
+            ),
+        )
+        for make, said in makes:
+            with self.subTest(said), TemporaryDirectory() as journal:
+                if not make:
+                    Path(journal, key_name_of("a-key")).touch()  # where a directory has to be
+                options: Any = {"journal": journal, "deliver": False, "max_queue_messages": 1}
+                with redirect_stderr(io.StringIO()) as stderr:
+                    made = HandOver(DeliveryOptions(**options, **make), "a-key")
+                    self.addCleanup(made.abandon)
+                    for _ in range(3):
+                        made.enqueue(b'{"userId":"u"}')
+                    made.end_exit()
+                self.assertIn(f"the journal and the memory queue {said}", stderr.getvalue())
 
     def test_lost_at_exit(self) -> None:
         """For messages that a journal had no room for, a journal is not advised, neither at the

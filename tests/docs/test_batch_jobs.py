@@ -191,6 +191,24 @@ class TestStatus(JobTest):
         self.assertEqual(self.run_job(), (0, ""))
         self.assertEqual(self.ids(), IDS * 3)
 
+    def test_quarantine(self) -> None:
+        """While something is in the quarantine, the command and the job do not end with 0."""
+        self.run_job(program=IMPATIENT, host=self.closed)
+        (waiting,) = self.directory.glob("journal/*/live/*/*.jsonl")
+        first, *others = waiting.read_text(encoding="utf-8").splitlines(keepends=True)
+        waiting.write_text(first[20:] + "".join(others), encoding="utf-8")
+        command = (sys.executable, "-m", "segment_logging", "journal", "journal", "--drain")
+        done = subprocess.run(
+            command, env=self.environment(), cwd=self.directory, capture_output=True, timeout=60,
+            encoding="utf-8", check=False,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is now in the quarantine", done.stdout)
+        self.assertEqual(self.ids(), IDS[1:])
+        code, stderr = self.run_job()
+        self.assertEqual(code, 3)
+        self.assertIn("quarantine/damaged-lines", stderr)
+
     def test_dead_letters_in_a_shared_directory(self) -> None:
         """It also finds them if others may write in the directory."""
         journal = self.directory / "journal"
@@ -247,11 +265,11 @@ class TestStatus(JobTest):
         """If another command makes room in the meantime, all rows arrive."""
         program = FULL.replace("drain(0.5)", "drain(60)")
         before = f"""{BIG_ROWS}
-del ROWS[1000:]
+del ROWS[999:]
 import subprocess
 fill = fill_journal
 def fill_journal(handler):
-    assert handler.counts().handed_over < 1000
+    assert handler.counts().handed_over < 999
     command = [sys.executable, "-m", "segment_logging", "deliver", "journal"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as deliver:
         fill(handler)
@@ -259,7 +277,7 @@ def fill_journal(handler):
 """
         code, stderr = self.run_job(program=program, before=before)
         self.assertEqual(code, 0, stderr)
-        self.assertEqual(len(set(self.ids())), 1000)
+        self.assertEqual(len(set(self.ids())), 999)
 
     def test_sigterm(self) -> None:
         """After SIGTERM, the status is 143, and every logged row is in the journal."""
@@ -439,19 +457,18 @@ class TestCron(JobTest):
 class TestFile(JobTest):
     def test_file(self) -> None:
         """The formatter writes the events to a file, and the import sends them."""
-        before = """
-logger.addHandler(file_handler("invoices.jsonl"))
-logger.info("an ordinary record")
-for row in ROWS:
-    logger.info("Invoice Sent", extra={"user_id": row["customer"]})
-"""
-        self.assertEqual(self.run_job("0", before=before), (0, ""))
-        lines = (self.directory / "invoices.jsonl").read_text(encoding="utf-8").splitlines()
-        events: list[Any] = [json.loads(line)["userId"] for line in lines]
-        self.assertEqual(events, ["u-0", "u-1", "u-2"])
+        call = 'main_to_file(ROWS, "invoices.jsonl")'
+        self.assertEqual(self.run_job(call, before='logger.info("an ordinary record")'), (0, ""))
         command = ["-m", "segment_logging", "import", "invoices.jsonl", "--rate", "500", "--json"]
         self.run_python(*command)
-        self.assertEqual([message["userId"] for message in self.collector.messages], events)
+        self.assertEqual(self.ids(), IDS)
+
+    def test_incomplete(self) -> None:
+        """If a row is missing in the file, the job ends with 1."""
+        call = 'main_to_file(ROWS, "invoices.jsonl")'
+        code, stderr = self.run_job(call, before='ROWS[1]["customer"] = float("nan")')
+        self.assertEqual(code, 1)
+        self.assertIn("3 rows, 2 in the file", stderr)
 
 
 if __name__ == "__main__":
