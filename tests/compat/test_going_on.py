@@ -244,6 +244,20 @@ class TestValues(GoingOnTest):
                     self.logged("x", {**passed, "type": call})[wire],
                 )
 
+    def test_objects(self) -> None:
+        """An object of any class is sent as its text. The official SDK leaves it out."""
+
+        class User:
+            def __str__(self) -> str:
+                return "ada@shop.example"
+
+        properties = {"user": User(), "plan": "pro"}
+        ours = self.called("track", user_id="u-17", event="Signup", properties=properties)
+        with self.assertLogs("segment"):
+            theirs = self.official.track("u-17", "Signup", properties)[1]
+        self.assertEqual(ours["properties"], {"user": "ada@shop.example", "plan": "pro"})
+        self.assertEqual(theirs["properties"], {"plan": "pro"})
+
 
 class TestErrors(GoingOnTest):
     """The exceptions that logging calls raise, and the places in reports."""

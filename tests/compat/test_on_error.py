@@ -145,11 +145,16 @@ class TestAPIError(DeliveryTest):
 
     def test_of_a_server(self) -> None:
         """The error of an answer has the attributes, the official text, and its cause."""
-        client = self.a_client(self.serve(Answer(status=503)).host, sync_mode=True)
+        answer = Answer(status=503, headers={"Retry-After": "3"}, body=b'{"message": "Too busy"}')
+        host = self.serve(answer).host
+        client = self.a_client(host, sync_mode=True)
         with self.assertRaises(APIError) as raised:
             client.track("u-1", "Signup")
         error = raised.exception
         self.assertEqual((error.status, error.code, error.response), (503, "unknown", None))
+        self.assertEqual((error.retry_after, error.retryable), (3.0, True))
+        self.assertIn(host, error.message)
+        self.assertIn("Too busy", error.message)
         self.assertEqual(str(error), f"[Segment] unknown: {error.message} (503)")
         self.assertEqual(error.message, str(error.__cause__))
 

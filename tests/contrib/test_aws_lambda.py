@@ -14,11 +14,13 @@ from typing_extensions import override
 
 from segment_logging import ConfigurationError, Message, SegmentHandler
 from segment_logging._reports import Reporter
+from segment_logging.compat.analytics.client import Client
 from segment_logging.contrib import aws_lambda
 from segment_logging.contrib.aws_lambda import flush_after, seconds_left
 from segment_logging.testing import FakeClient
 
 from .. import needs
+from ..servers import ScriptedServer
 
 
 class Context:
@@ -97,6 +99,19 @@ class TestFlushAfter(unittest.TestCase):
         self.assertEqual(function(1, Context(5_000)), 2)
         self.assertEqual(self.arrived(), [1, 1])
         self.assertEqual((function.__name__, function.__doc__), ("function", "Log and add one."))
+
+    def test_compat(self) -> None:
+        """Calls of `compat.analytics` have been delivered, too."""
+        with ScriptedServer() as server:
+            client = Client("key", server.host, upload_interval=30)
+            self.addCleanup(client.join)
+
+            @flush_after
+            def function(event: int, context: object) -> None:
+                client.track("u-1", "Seen")
+
+            function(1, Context(5_000))
+            self.assertEqual(server.requests[0].json["batch"][0]["event"], "Seen")
 
     def test_context_by_name(self) -> None:
         """The context may be passed by keyword."""
