@@ -35,7 +35,6 @@ def main() -> None:
         logging.getLogger("payments").info(
             "Order Completed", extra={"properties": {"total": 49.9, "currency": "EUR"}}
         )
-    logger.complete()
 
 
 if __name__ == "__main__":

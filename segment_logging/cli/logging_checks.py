@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 
 from .._handlers import live_handlers
@@ -40,8 +41,7 @@ def checks_of_logging(app: str | None = None) -> Iterator[Finding]:
     for handler in every:
         where = [logger for logger, one in handlers if one is handler]
         if not where and getattr(handler, "is_for_loggers", True):
-            yield Finding("problem", "handler", "a SegmentHandler is not attached to any logger: "
-                          "add it to `handlers` of a logger")  # fmt: skip
+            yield _not_attached()
         if handler.level > logging.INFO:
             yield Finding("problem", "level", f"the handler's level is {_name(handler.level)}: "
                           "set it to INFO or remove it")  # fmt: skip
@@ -56,6 +56,14 @@ _NOT_CALLED = (
     '. An import does not run main() or code under `if __name__ == "__main__"`: if that configures '
     "logging, pass --app 'MODULE:FUNCTION()', which calls the function"
 )
+
+
+def _not_attached() -> Finding:
+    text = "a SegmentHandler is not attached to any logger: "
+    if "loguru" in sys.modules:
+        return Finding("note", "handler", f"{text}unless it is a sink of loguru, add it to "
+                       "`handlers` of a logger")  # fmt: skip
+    return Finding("problem", "handler", f"{text}add it to `handlers` of a logger")
 
 
 def attached_handlers() -> list[tuple[logging.Logger, SegmentHandler]]:

@@ -10,6 +10,7 @@ import threading
 import unittest
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from typing import Any
 
 from typing_extensions import override
@@ -108,6 +109,14 @@ class TestLogging(CheckCase):
         """A SegmentHandler behind a MemoryHandler is attached."""
         program = "from logging.handlers import MemoryHandler\nlog.addHandler("
         self.assertEqual(self.problems_of_app(program + "MemoryHandler(9, target=handler))"), [])
+
+    @unittest.skipUnless(find_spec("loguru"), "needs loguru")
+    def test_sink_of_loguru(self) -> None:
+        """If the application uses loguru, a handler that is not attached is only a note."""
+        program = "from loguru import logger\nlogger.add(handler)"
+        self.assertEqual(self.problems_of_app(program), [])
+        _, out, _ = self.check("--app", "app:log")
+        self.assertIn("attached to any logger: unless it is a sink of loguru, add it to", out)
 
     def test_compat(self) -> None:
         """The handlers of `compat.analytics` are not meant to be attached to a logger."""

@@ -202,7 +202,10 @@ class TestStarlette(FrameworkTest):
         self.assertEqual(who(events), [("u-1", "a-1")])
 
     def test_task(self) -> None:
-        """An event in an asyncio task has the visitor's ids, even after the request has ended."""
+        """An event in an asyncio task has the visitor's ids, even after the request has ended.
+
+        With an empty context, it has none.
+        """
         tasks = []
 
         async def later(is_over: asyncio.Event) -> None:
@@ -214,6 +217,7 @@ class TestStarlette(FrameworkTest):
 
             async def view(request: Request) -> Response:
                 tasks.append(asyncio.create_task(later(is_over)))
+                tasks.append(asyncio.create_task(later(is_over), context=Context()))
                 return PlainTextResponse("ok")
 
             await get(application(Route("/", view)))
@@ -223,6 +227,7 @@ class TestStarlette(FrameworkTest):
         with captured() as events:
             run(main())
         self.assertEqual(who(events), [("u-1", "a-1")])
+        self.assertEqual(len(events.invalid), 1)
 
     def test_to_thread(self) -> None:
         """An event in `asyncio.to_thread` has the visitor's ids."""

@@ -6,6 +6,7 @@ import asyncio
 import io
 import unittest
 from collections.abc import AsyncIterator, Iterator
+from contextvars import Context
 from typing import Any
 
 from segment_logging import ConfigurationError, bind
@@ -92,6 +93,20 @@ class TestDjango(DjangoTest):
                 get(view)
                 get(view)
                 self.assertEqual(who(events), [(None, "a-1")] * 2)
+
+    def test_empty_context(self) -> None:
+        """An event that is logged in an empty context has nothing of the visitor or the request."""
+
+        def view(request: HttpRequest) -> HttpResponse:
+            bind(user_id="u-9")
+            Context().run(log, "Invoice Paid", user_id="u-17")
+            return HttpResponse("ok")
+
+        for get, subtest in self.both():
+            with subtest, captured() as events:
+                get(view)
+                self.assertEqual(who(events), [("u-17", None)])
+                self.assertEqual(set(events[0].to_dict()["context"]), {"library"})
 
     def test_visitor_of_a_sync_view_over_asgi(self) -> None:
         """An event in a sync view, which runs in a thread, has the visitor's ids."""

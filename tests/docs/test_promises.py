@@ -215,6 +215,7 @@ PROMISES = {
     "`before_send` raises": (
         "faults.test_no_deadlock.TestHooks.test_before_send",
         "faults.test_no_deadlock.TestHooks.test_values_that_raise",
+        "docs.test_statements.TestValues.test_refused",
     ),
     "`on_error` raises": ("faults.test_no_deadlock.TestHooks.test_on_error",),
     "urllib3 logs at DEBUG": ("faults.test_no_deadlock.TestLoops.test_urllib3_at_debug",),

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from typing_extensions import override
 
-from segment_logging import InvalidMessage, MessageTooLarge
+from segment_logging import InvalidMessage, MessageTooLarge, SegmentHandler
 from segment_logging._delivery.retries import Progress, RetryPolicy
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._queues.choice import queue_for
@@ -23,6 +23,7 @@ from segment_logging._queues.journal.sealed import Directory
 from segment_logging._queues.journal.sources import Sources
 from segment_logging._reports import RefusedReports, Reporter
 from segment_logging._trust import OF_ANOTHER_USER, NotOurs, Trust
+from segment_logging.testing import capture_segment
 
 from ..builders import PROJECT
 from .pages import PAGES, README, rows_under
@@ -194,6 +195,49 @@ class TestReports(unittest.TestCase):
                     RefusedReports().say(logging.makeLogRecord({}), error)
                 self.assertRegex(stderr.getvalue().splitlines()[0], name_first)
         self.assertNotRegex("segment_logging: [Errno 111] Connection refused", name_first)
+
+
+class TestValues(unittest.TestCase):
+    """What docs/records.md and docs/delivery.md state about objects as values."""
+
+    def test_other_classes(self) -> None:
+        """An object is sent as its `str()`, in which `redact` removes nothing."""
+
+        class Plain:
+            pass
+
+        class Shown:
+            @override
+            def __repr__(self) -> str:
+                return "Shown(email='ada@example.com')"
+
+        with capture_segment() as captured:
+            log_to(SegmentHandler(KEY, redact=["email"]), plain=Plain(), shown=[Shown()])
+        properties = captured[0].to_dict()["properties"]
+        self.assertRegex(properties["plain"], r"^<.*Plain object at 0x\w+>$")
+        self.assertEqual(properties["shown"], ["Shown(email='ada@example.com')"])
+
+    def test_refused(self) -> None:
+        """A value that contains itself, and one whose `str()` raises, make an event invalid."""
+
+        class Raising:
+            @override
+            def __str__(self) -> str:
+                raise ValueError
+
+        cycle: list[object] = []
+        cycle.append(cycle)
+        with capture_segment(allow_invalid=True) as captured:
+            log_to(SegmentHandler(KEY), value=cycle)
+            log_to(SegmentHandler(KEY), value=Raising())
+        self.assertEqual((len(captured), len(captured.invalid)), (0, 2))
+
+
+def log_to(handler: SegmentHandler, **properties: object) -> None:
+    """Log an event with these properties to a handler."""
+    logger = logging.Logger("tests.docs")
+    logger.addHandler(handler)
+    logger.info("Signup", extra={"user_id": "u-17", "properties": properties})
 
 
 def texts_of_the_package() -> set[str]:

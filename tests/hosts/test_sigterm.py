@@ -92,6 +92,20 @@ class TestDefault(SigtermTest):
         )
         self.assert_arrived(done, Row=500)
 
+    def test_loop(self) -> None:
+        """A program whose event loop handles SIGTERM exits normally, without a limit of 25 s."""
+        done = self.ends(
+            EXIT + "import asyncio\nfrom segment_logging._process import shutdown\n"
+            "async def main():\n"
+            "    stop = asyncio.Event()\n"
+            "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
+            f"    {READY}    await stop.wait()\n"
+            "attach(flush_interval=60); log('Row', 7); asyncio.run(main())\n"
+            "assert not shutdown.exit_clock.is_terminated\n",
+            status=0,
+        )
+        self.assert_arrived(done, Row=7)
+
     def test_again_before_the_exit(self) -> None:
         """A program that catches SystemExit gets another one from the next SIGTERM."""
         done = self.ends(

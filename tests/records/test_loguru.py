@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import unittest
+from contextlib import redirect_stderr
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,21 @@ from tests.records.test_structlog import run_example
 
 if TYPE_CHECKING or find_spec("loguru"):
     from loguru import logger
+
+
+def intercept_handler() -> logging.Handler:
+    """Return a handler that passes records to loguru, as in loguru's README."""
+
+    class InterceptHandler(logging.Handler):
+        @override
+        def emit(self, record: logging.LogRecord) -> None:
+            frame, depth = inspect.currentframe(), 0
+            while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
+                frame, depth = frame.f_back, depth + 1
+            options = logger.opt(depth=depth, exception=record.exc_info)
+            options.log(record.levelname, record.getMessage())
+
+    return InterceptHandler()
 
 
 class LoguruCase(unittest.TestCase):
@@ -125,6 +142,29 @@ class TestSink(LoguruCase):
             captured.assert_tracked("Signup", user_id="u")
         self.assertEqual(self.messages(), [])
 
+    def test_user_of_the_log(self) -> None:
+        """A `user_id` from `contextualize` or `bind` turns every line into an event."""
+        with logger.contextualize(user_id="u"):
+            logger.info("Connected")
+        logger.bind(user_id="u").info("Closed")
+        events = [message.to_dict()["event"] for message in self.messages()]
+        self.assertEqual(events, ["Connected", "Closed"])
+
+    def test_values_of_the_log(self) -> None:
+        """Values from `contextualize` and `bind` become properties, unless options forbid it."""
+        handler = SegmentHandler(
+            "key", client=(client := FakeClient()), exclude_extras=["request_id"], redact=["token"]
+        )
+        self.addCleanup(handler.close)
+        logger.add(handler, format="{message}")
+        with logger.contextualize(request_id="r-1"):
+            logger.bind(token="S3CRET").info("Signup", user_id="u", plan="pro")
+        self.assertEqual(
+            self.message().properties, {"request_id": "r-1", "token": "S3CRET", "plan": "pro"}
+        )
+        self.assertTrue(handler.drain(10))
+        self.assertEqual(client.messages[0].to_dict()["properties"], {"plan": "pro"})
+
 
 class TestFormats(LoguruCase):
     """Other formats of the sink."""
@@ -159,11 +199,16 @@ class TestFormats(LoguruCase):
         self.assertEqual(self.message().event, "Signup")
 
     def test_enqueued(self) -> None:
-        """With `enqueue=True`, another thread calls the handler, and only `identity()` is lost."""
+        """With `enqueue=True`, another thread calls the handler, so the identity is lost."""
         logger.add(self.handler, format="{message}", enqueue=True)
-        logger.info("Signup", user_id="u")
-        logger.complete()
-        self.assertEqual(self.message().user, User(user_id="u"))
+        with redirect_stderr(io.StringIO()), identity(user_id="u", context={"ip": "192.0.2.1"}):
+            logger.info("Signup", user_id="u")
+            logger.info("Signup", properties={"plan": "pro"})
+            logger.complete()
+        message = self.message()
+        self.assertEqual(message.user, User(user_id="u"))
+        self.assertNotIn("ip", message.to_dict()["context"])
+        self.assertEqual(self.handler.counts().invalid, 1)
 
     def test_filter(self) -> None:
         """The sink's filter applies."""
@@ -201,24 +246,34 @@ class TestTogether(LoguruCase):
     def test_intercepted(self) -> None:
         """loguru's recipe for intercepting `logging` loses the extras, so the handler is added next
         to it. It sees each event once."""
-
-        class InterceptHandler(logging.Handler):
-            @override
-            def emit(self, record: logging.LogRecord) -> None:
-                frame, depth = inspect.currentframe(), 0
-                while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
-                    frame, depth = frame.f_back, depth + 1
-                options = logger.opt(depth=depth, exception=record.exc_info)
-                options.log(record.levelname, record.getMessage())
-
         lines: list[str] = []
         logger.add(lambda text: lines.append(text), format="{message}")
         logger.add(self.handler, format="{message}")
-        self.plain.addHandler(InterceptHandler())
+        self.plain.addHandler(intercept_handler())
         self.plain.addHandler(self.handler)
         self.plain.info("Signup", extra={"user_id": "u"})
         self.assertEqual(self.message().user, User(user_id="u"))
         self.assertEqual(lines, ["Signup\n"])
+
+    def test_intercepted_report(self) -> None:
+        """An intercepted report about a refused event needs the documented filter on the sink."""
+        reports = logging.getLogger("segment_logging")
+        intercept = intercept_handler()
+        reports.addHandler(intercept)
+        self.addCleanup(reports.removeHandler, intercept)
+        documented: dict[str | None, str | int | bool] = {"segment_logging": False}
+        for chosen, is_wrong in ((None, True), (documented, False)):
+            with self.subTest(chosen):
+                logger.remove()
+                lines: list[str] = []
+                logger.add(lines.append, format="{message}")
+                handler = SegmentHandler("key", client=FakeClient())
+                self.addCleanup(handler.close)
+                logger.add(handler, format="{message}", filter=chosen)
+                with redirect_stderr(io.StringIO()) as said:
+                    logger.info("Signup", event="Signup")
+                self.assertIn("neither a user_id nor an anonymous_id", lines[1])
+                self.assertEqual("Could not acquire internal lock" in said.getvalue(), is_wrong)
 
 
 class TestExample(LoguruCase):
