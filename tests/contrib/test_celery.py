@@ -76,18 +76,20 @@ class TestSend(CeleryTest):
         self.assertEqual(len(signals.task_prerun.receivers), before)
 
     def test_redacted(self) -> None:
-        """What any handler removes from messages is not sent. What is hashed is hashed later."""
-        page = {"url": "https://h/?token=SECRET", "path": "/"}
+        """What any handler's options remove is not sent. `hashed` and `before_send` come later."""
+        page = {"url": "https://h/?token=SECRET", "path": "/", "title": "Changed later"}
         context = {"ip": "192.0.2.7", "traits": {"email": "a@example.org"}, "page": page}
         handlers = [
             SegmentHandler("a-key", client=FakeClient(), redact=["context.ip"], hashed=["email"]),
             SegmentHandler("a-key", client=FakeClient(), redact=["path"]),
+            SegmentHandler("a-key", client=FakeClient(), before_send=lambda _: None),
         ]
         for handler in handlers:
             self.addCleanup(handler.close)
         with identity(user_id="u", context=context):
             header = sent()
-        expected = {"page": {"url": "https://h/"}, "traits": {"email": "a@example.org"}}
+        page = {"url": "https://h/", "title": "Changed later"}
+        expected = {"page": page, "traits": {"email": "a@example.org"}}
         self.assertEqual(json.loads(header)["context"], expected)
         self.assertEqual(context["ip"], "192.0.2.7")
 
