@@ -37,6 +37,8 @@ from .steps import AsyncSteps, Steps, keeping
 from .visitor import Request, Visitor, check_functions
 from .wsgi import headers_of
 
+__all__ = ["SegmentMiddleware", "loaded_user_id"]
+
 SETTING = "SEGMENT_LOGGING"
 _reporter = Reporter()
 
