@@ -1,4 +1,4 @@
-"""Checks whether a Django project, if the program is one, has the middlewares.
+"""Checks whether a Django project, if the program is one, uses the middleware that it needs.
 
 Django is not imported here.
 """
@@ -15,7 +15,8 @@ from .loading import CALL
 
 MIDDLEWARE = "segment_logging.contrib.django.SegmentMiddleware"
 
-_INTEGRATIONS = tuple(f"segment_logging.contrib.{name}" for name in ("asgi", "django", "wsgi"))
+_INTEGRATIONS = tuple(f"segment_logging.contrib.{name}" for name in ("django", "wsgi"))
+"""Not that for ASGI, which is used in addition and does not know Django's users."""
 
 
 def checks_of_django(app: str | None = None) -> Iterator[Finding]:
@@ -53,6 +54,6 @@ def _checks_of_settings() -> Iterator[Finding]:
     yield Finding(
         "note",
         "django",
-        f"MIDDLEWARE does not contain {MIDDLEWARE}, so events in requests get no ids of the "
-        "visitor or the user: put it first",
+        f"MIDDLEWARE does not contain {MIDDLEWARE}, so events in requests do not get the "
+        "ids of the visitor and the user: put it first",
     )

@@ -219,7 +219,7 @@ class TestLoggers(ApplicationCase):
                 from django.core.asgi import get_asgi_application
                 from django.core.wsgi import get_wsgi_application
                 from segment_logging.contrib.asgi import SegmentMiddleware
-                settings.configure(LOGGING_CONFIG=None)
+                settings.configure(ROOT_URLCONF="shop.urls", LOGGING_CONFIG=None)
                 log.addHandler(handler)
                 application = {application}
                 """)
@@ -229,6 +229,7 @@ class TestLoggers(ApplicationCase):
                 _, out, _ = self.check("--app", name, "--no-event")
                 noted = f"note     django: {name} does not deliver waiting events"
                 self.assertEqual(noted in out, is_noted, out)
+                self.assertIn("MIDDLEWARE does not contain", out)
 
 
 class TestLoading(ApplicationCase):
