@@ -93,6 +93,16 @@ class TestSend(CeleryTest):
         self.assertEqual(json.loads(header)["context"], expected)
         self.assertEqual(context["ip"], "192.0.2.7")
 
+    def test_addresses(self) -> None:
+        """The patterns in the documentation remove the addresses of pages from the header."""
+        redact = ["page.path", "page.url", "page.referrer"]
+        handler = SegmentHandler("a-key", client=FakeClient(), redact=redact)
+        self.addCleanup(handler.close)
+        address = "https://shop.example/reset/MQ/SECRET/"
+        page = {"path": "/reset/MQ/SECRET/", "url": address, "referrer": address}
+        with identity(user_id="u", context={"page": page}):
+            self.assertNotIn("SECRET", sent())
+
     def test_what_cannot_be_written(self) -> None:
         """If an identity cannot be encoded, the task is sent without it; this is reported once."""
         self.addCleanup(setattr, celery_module, "_reporter", celery_module._reporter)
