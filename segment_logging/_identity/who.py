@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .merge import merge
 
-_PERSONAL = frozenset({"traits", "groupId", "externalIds"})
+_PERSONAL = frozenset({"traits", "groupId", "externalIds", "consent"})
 # Other keys describe the request or the program: address, page, browser, language, app.
 
 

@@ -94,7 +94,7 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
             if live_handlers() or not about_client:
                 yield from checks_of_logging(options.app)
             yield from checks_of_structlog()
-            yield from checks_of_django()
+            yield from checks_of_django(options.app)
         handlers = [one for one in live_handlers() if id(one) not in before]
     else:
         yield Finding("note", "loggers", "no application was given, so no logger was checked: pass "

@@ -1,22 +1,44 @@
-"""Checks whether a Django project, if the program is one, has the middleware.
+"""Checks whether a Django project, if the program is one, uses the middleware that it needs.
 
 Django is not imported here.
 """
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from .findings import Finding
+from .loading import CALL
 
 MIDDLEWARE = "segment_logging.contrib.django.SegmentMiddleware"
 
-_INTEGRATIONS = tuple(f"segment_logging.contrib.{name}" for name in ("asgi", "django", "wsgi"))
+_INTEGRATIONS = tuple(f"segment_logging.contrib.{name}" for name in ("django", "wsgi"))
+"""Not that for ASGI, which is used in addition and does not know Django's users."""
 
 
-def checks_of_django() -> Iterator[Finding]:
+def checks_of_django(app: str | None = None) -> Iterator[Finding]:
+    """Yield a note if events lack the visitor, and one if they are lost when an ASGI server stops.
+
+    Args:
+        app: the name of the application that was loaded, if any.
+    """
+    yield from _checks_of_settings()
+    handlers: Any = sys.modules.get("django.core.handlers.asgi")
+    if handlers is None or app is None or app.endswith(CALL):
+        return
+    if isinstance(pkgutil.resolve_name(app), handlers.ASGIHandler):
+        yield Finding(
+            "note",
+            "django",
+            f"{app} does not deliver waiting events when an ASGI server such as uvicorn stops: "
+            "wrap it in segment_logging.contrib.asgi.SegmentMiddleware",
+        )
+
+
+def _checks_of_settings() -> Iterator[Finding]:
     """Yield a note if the settings have URLs, but not the middleware.
 
     A project that has imported one of the integrations may use it in its own middleware, or wrap
@@ -32,6 +54,6 @@ def checks_of_django() -> Iterator[Finding]:
     yield Finding(
         "note",
         "django",
-        f"MIDDLEWARE does not contain {MIDDLEWARE}, so events in requests get no ids of the "
-        "visitor or the user: put it first",
+        f"MIDDLEWARE does not contain {MIDDLEWARE}, so events in requests do not get the "
+        "ids of the visitor and the user: put it first",
     )

@@ -11,6 +11,9 @@ from analytics.js, the user's id, and the visitor's address, browser, language a
 In sync code, the user is loaded when the first event is logged, unless the program has already done
 so. This adds one query to requests that log an event, or two with sessions in the database. In
 async code, the user's id is only known if the user is already loaded.
+
+Under ASGI, also wrap the application in `contrib.asgi.SegmentMiddleware`, which delivers the
+waiting events when the server stops.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ from .proxies import TrustedProxies
 from .steps import AsyncSteps, Steps, keeping
 from .visitor import Request, Visitor, check_functions
 from .wsgi import headers_of
+
+__all__ = ["SegmentMiddleware", "loaded_user_id"]
 
 SETTING = "SEGMENT_LOGGING"
 _reporter = Reporter()

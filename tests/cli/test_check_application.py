@@ -204,6 +204,33 @@ class TestLoggers(ApplicationCase):
         notes = self.notes_of_app("import django.conf\nlog.addHandler(handler)")
         self.assertNotIn("django", notes)
 
+    @unittest.skipUnless(find_spec("django"), "needs Django")
+    def test_django_under_asgi(self) -> None:
+        """Django's application for ASGI is noted, unless it is wrapped."""
+        for application, is_noted in (
+            ("get_asgi_application()", True),
+            ("SegmentMiddleware(get_asgi_application())", False),
+            ("get_wsgi_application()", False),
+        ):
+            (self.directory / "site_of_shop.py").write_text(
+                BEGINNING
+                + dedent(f"""
+                from django.conf import settings
+                from django.core.asgi import get_asgi_application
+                from django.core.wsgi import get_wsgi_application
+                from segment_logging.contrib.asgi import SegmentMiddleware
+                settings.configure(ROOT_URLCONF="shop.urls", LOGGING_CONFIG=None)
+                log.addHandler(handler)
+                application = {application}
+                """)
+            )
+            with self.subTest(application):
+                name = "site_of_shop:application"
+                _, out, _ = self.check("--app", name, "--no-event")
+                noted = f"note     django: {name} does not deliver waiting events"
+                self.assertEqual(noted in out, is_noted, out)
+                self.assertIn("MIDDLEWARE does not contain", out)
+
 
 class TestLoading(ApplicationCase):
     def test_events_are_not_sent(self) -> None:

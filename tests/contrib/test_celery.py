@@ -76,20 +76,32 @@ class TestSend(CeleryTest):
         self.assertEqual(len(signals.task_prerun.receivers), before)
 
     def test_redacted(self) -> None:
-        """What any handler removes from messages is not sent. What is hashed is hashed later."""
-        page = {"url": "https://h/?token=SECRET", "path": "/"}
+        """What any handler's options remove is not sent. `hashed` and `before_send` come later."""
+        page = {"url": "https://h/?token=SECRET", "path": "/", "title": "Changed later"}
         context = {"ip": "192.0.2.7", "traits": {"email": "a@example.org"}, "page": page}
         handlers = [
             SegmentHandler("a-key", client=FakeClient(), redact=["context.ip"], hashed=["email"]),
             SegmentHandler("a-key", client=FakeClient(), redact=["path"]),
+            SegmentHandler("a-key", client=FakeClient(), before_send=lambda _: None),
         ]
         for handler in handlers:
             self.addCleanup(handler.close)
         with identity(user_id="u", context=context):
             header = sent()
-        expected = {"page": {"url": "https://h/"}, "traits": {"email": "a@example.org"}}
+        page = {"url": "https://h/", "title": "Changed later"}
+        expected = {"page": page, "traits": {"email": "a@example.org"}}
         self.assertEqual(json.loads(header)["context"], expected)
         self.assertEqual(context["ip"], "192.0.2.7")
+
+    def test_addresses(self) -> None:
+        """The patterns in the documentation remove the addresses of pages from the header."""
+        redact = ["page.path", "page.url", "page.referrer"]
+        handler = SegmentHandler("a-key", client=FakeClient(), redact=redact)
+        self.addCleanup(handler.close)
+        address = "https://shop.example/reset/MQ/SECRET/"
+        page = {"path": "/reset/MQ/SECRET/", "url": address, "referrer": address}
+        with identity(user_id="u", context={"page": page}):
+            self.assertNotIn("SECRET", sent())
 
     def test_what_cannot_be_written(self) -> None:
         """If an identity cannot be encoded, the task is sent without it; this is reported once."""

@@ -48,8 +48,8 @@ NOT_RUN = {
     (
         "docs/frameworks/django.md",
         "python",
-    ): "settings that test_django_project runs, and a class for "
-    "Django REST framework that test_django_api runs",
+    ): "settings that test_django_project runs, a class for Django REST framework that "
+    "test_django_api runs, and an asgi.py that test_django_under_asgi runs",
 }
 """The reasons why blocks cannot be run, by page and language."""
 

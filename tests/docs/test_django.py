@@ -282,6 +282,63 @@ print(id_of(browser))
             [("Logged In", "1", None), ("Agreed", "1", first), ("Logged In", "2", second)],
         )
 
+    def test_sign_up_without_login(self) -> None:
+        """The next user of the browser gets a new id, unless it is the user who signed up."""
+        written = self.run_site("""
+(carl,) = users("carl")
+browser = browser_with(consent="analytics")
+for name in ("ada", "bob"):
+    browser.post("/register", {"name": name})
+    print(id_of(browser))
+bob = get_user_model().objects.get(username="bob")
+bob.is_active = True
+bob.set_password("secret")
+bob.save()
+log_in(browser, "bob")
+browser.post("/register", {"name": "dave"})
+visit(browser)
+print(id_of(browser))
+del browser.cookies["sessionid"]
+log_in(browser, "carl")
+print(id_of(browser))
+""")
+        ada, bob, still_bob, carl = written.split()
+        self.assertEqual((len({ada, bob, carl}), still_bob), (3, bob))
+        self.assertEqual(
+            self.events(),
+            [
+                ("Registered", "2", ada), ("Registered", "3", bob), ("Logged In", "3", bob),
+                ("Registered", "4", None), ("page", "3", bob), ("Logged In", "1", carl),
+            ],
+        )  # fmt: skip
+
+    def test_consent_by_a_script(self) -> None:
+        """The user's id is in a cookie once the user is loaded. That never causes a query."""
+        written = self.run_site("""
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+connection.settings_dict["ATOMIC_REQUESTS"] = False
+def plain(request):
+    return HttpResponse()
+def loading(request):
+    return HttpResponse(str(request.user))
+urlpatterns += [path("plain", plain), path("loading", loading)]
+users("ada", "bob")
+for name in ("home", "loading"):
+    browser = browser_with(consent="")
+    log_in(browser, "ada")
+    browser.cookies["consent"] = "analytics"
+    with CaptureQueriesContext(connection) as queries:
+        browser.get("/plain")
+    assert not queries.captured_queries and USER_COOKIE not in browser.cookies
+    browser.get("/" + name)
+    print(id_of(browser))
+    del browser.cookies["sessionid"]
+    log_in(browser, "bob")
+    print(id_of(browser))
+""")
+        self.assertEqual(len(set(written.split())), 4)
+
     def test_event_that_gives_consent(self) -> None:
         """The event of the view that stores the consent has the new choice, and keeps an id."""
         written = self.run_site("""

@@ -1,4 +1,4 @@
-"""Tests that what docs/frameworks/django.md says about token APIs holds."""
+"""Tests that what docs/frameworks/django.md says about token APIs and webhooks holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unittest
 from importlib.util import find_spec
 from typing import Any
 
-from .pages import blocks_of
+from .pages import PAGES, blocks_of
 from .test_django import PAGE, SITE, SiteTest
 
 VIEW = """
@@ -141,6 +141,46 @@ visit(browser)
 assert id_of(browser) == ""
 """)
         self.assertEqual(len(self.events()), 1)
+
+    def test_webhook(self) -> None:
+        """An event of a webhook has the user's stored consent, and nothing of the other server."""
+        self.run_site(
+            VIEW,
+            """
+get_user_model().consent = "advertising"
+urlpatterns.append(path("api/webhook", webhook))
+server = Client(headers={"User-Agent": "Server/1.0"})
+answer = server.post("/api/webhook", {"user": bob.pk})
+assert (answer.status_code, len(answer.cookies)) == (200, 0)
+""",
+        )
+        self.assertEqual(
+            self.called(), [("Paid", "2", None, {"analytics": False, "advertising": True})]
+        )
+        (message,) = self.collector.messages
+        self.assertEqual(message["context"].keys() - {"library", "consent"}, set())
+
+    def test_consent_with_a_new_id(self) -> None:
+        """With the line in `new_id`, an event with a new id has the visitor's consent."""
+        page = PAGES[PAGE]
+        self.assertIn("call `bind_consent(agreed_to(request))` at the end of `new_id`", page)
+        self.run_site(
+            VIEW,
+            """
+def sign_up_again():
+    browser_with(consent="analytics", ajs_anonymous_id="visitor-31", ajs_user_id="1").post(
+        "/register", {"name": str(uuid4())}
+    )
+sign_up_again()
+former = new_id
+def new_id(request):
+    former(request)
+    bind_consent(agreed_to(request))
+sign_up_again()
+""",
+        )
+        choices = [choice for *_, choice in self.called()]
+        self.assertEqual(choices, [None, {"analytics": True, "advertising": False}])
 
 
 @unittest.skipUnless(find_spec("django"), "needs Django")

@@ -300,6 +300,7 @@ PERSONAL: Mapping[str, Any] = {
     "traits": {"email": "a@example.com"},
     "groupId": "group-of-a",
     "externalIds": [{"id": "1", "type": "crm"}],
+    "consent": {"categoryPreferences": {"analytics": True}},
 }
 REQUEST = {"ip": "192.0.2.1", "locale": "de"}
 
