@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from typing import NamedTuple
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_HIGHEST_ID = 0xFFFF_FFFE  # the next number means "unchanged"
 
 
 OF_ANOTHER_USER = "it belongs to another user"
@@ -69,7 +71,21 @@ class Trust(NamedTuple):
             if found.st_gid != self.group:
                 os.fchown(descriptor, -1, self.group)
             if stat.S_IMODE(found.st_mode) != mode or found.st_gid != self.group:
-                os.fchmod(descriptor, mode)
+                _change_mode(descriptor, mode)
+
+
+def _change_mode(descriptor: int, mode: int) -> None:
+    """Change the mode of a file or directory, without the setgid bit if that is refused.
+
+    systemd's RestrictSUIDSGID= refuses it. Without the bit, new files have the group of their
+    process at first, and `Trust.share` changes it.
+    """
+    try:
+        os.fchmod(descriptor, mode)
+    except PermissionError:
+        if not mode & stat.S_ISGID:
+            raise
+        os.fchmod(descriptor, mode & ~stat.S_ISGID)
 
 
 PRIVATE = Trust()
@@ -77,6 +93,23 @@ PRIVATE = Trust()
 
 SHARED_DIRECTORY = 0o2770
 """The mode of a directory that a group may write in. What is made in it belongs to the group."""
+
+
+def group_id(group: str) -> int:
+    """Return the id of a group, given as a name or, if no group has that name, as a number.
+
+    Raises:
+        KeyError: there is no such group.
+        ImportError: on Windows.
+    """
+    import grp  # noqa: PLC0415  # not available on Windows
+
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        if re.fullmatch("[0-9]{1,10}", group) is None or int(group) > _HIGHEST_ID:
+            raise
+        return int(group)
 
 
 def commands_to_share(path: str, group: str) -> str:

@@ -70,8 +70,8 @@ class SegmentHandler(logging.Handler):
             operating system), "interval" (0.1 s later) or "emit" (before the logging call returns).
         max_journal_bytes: maximum size of the journal; beyond it, messages go to the memory queue,
             and `overflow` applies when that is full.
-        journal_group: a group whose members may read and remove the journal's files, for a
-            `segment-logging deliver` that runs as another user; None means nobody else.
+        journal_group: a group (name or number) whose members may read and remove the journal's
+            files, for a `segment-logging deliver` that runs as another user; None means no group.
         deliver: whether this process delivers; if False, messages are only written to the journal,
             and `segment-logging deliver` delivers them.
         dead_letters: path of a JSON Lines file to which undeliverable messages are written, with

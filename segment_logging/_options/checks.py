@@ -17,7 +17,7 @@ from typing import Any
 
 from .._files import own_path
 from .._messages.encoding import encode
-from .._trust import NotOurs, way_to_share
+from .._trust import NotOurs, group_id, way_to_share
 from ..errors import ConfigurationError, InvalidMessage
 
 Check = Callable[[str, Any], Any]
@@ -137,16 +137,15 @@ def callable_or_none(name: str, value: Any) -> Any:
 
 
 def group_or_none(name: str, value: Any) -> str | None:
-    """Check that the value is the name of a group on this host, or None."""
+    """Check that the value is the name of a group on this host, a group's number, or None."""
     group = text_or_none(name, value)
     if group is not None:
         try:
-            import grp  # noqa: PLC0415  # not available on Windows
-
-            grp.getgrnam(group)
+            group_id(group)
         except (ImportError, KeyError):
             raise ConfigurationError(
-                f"{name} {group!r} is not a group on this host: create it, or omit the option"
+                f"{name} {group!r} is not a group on this host: create it, pass a group's "
+                "number, or omit the option"
             ) from None
     return group
 

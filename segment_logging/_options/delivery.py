@@ -83,8 +83,8 @@ class DeliveryOptions(Options):
         "maximum size of the journal; beyond it, messages go to the memory queue, and `overflow` "
         "applies when that is full")
     journal_group: str | None = option(None, group_or_none,
-        "a group whose members may read and remove the journal's files, for a `segment-logging "
-        "deliver` that runs as another user; None means nobody else")
+        "a group (name or number) whose members may read and remove the journal's files, for a "
+        "`segment-logging deliver` that runs as another user; None means no group")
     deliver: bool = option(True, switch,
         "whether this process delivers; if False, messages are only written to the journal, and "
         "`segment-logging deliver` delivers them")

@@ -17,7 +17,8 @@ class Figures:
 
     Attributes:
         key: the first 12 hex digits of the SHA-256 of the write key.
-        is_delivering: whether this process delivers. If not, it stands by.
+        is_delivering: whether this process delivers.
+        is_standing_by: whether it does not, because another process delivers.
         delivered: messages that were answered with a 2xx.
         dead_lettered: messages that can never be delivered.
         damaged: lines that were not messages.
@@ -31,6 +32,7 @@ class Figures:
 
     key: str
     is_delivering: bool
+    is_standing_by: bool
     delivered: int
     dead_lettered: int
     damaged: int
@@ -96,11 +98,13 @@ class Deliverer:
             other_keys: how many other write keys have messages in the journal.
         """
         counts, oldest, last = self._pipeline.count(), self._inbox.oldest, self._last
-        is_delivering, pending = self._inbox.is_delivering, max(0, counts.pending)
+        is_delivering, is_standing_by = self._inbox.is_delivering, self._inbox.is_standing_by
+        pending = max(0, counts.pending)
         lag_seconds = 0.0 if oldest is None else max(0.0, time.time() - oldest)
         unreadable = self._inbox.unreadable
         if last is not None:
-            is_delivering, unreadable = last.is_delivering, last.unreadable
+            is_delivering, is_standing_by = last.is_delivering, last.is_standing_by
+            unreadable = last.unreadable
             settled = counts.delivered + counts.dead_lettered
             settled -= last.delivered + last.dead_lettered
             pending = max(0, last.pending - settled)
@@ -108,6 +112,7 @@ class Deliverer:
         return Figures(
             key=self.place.key_name,
             is_delivering=is_delivering,
+            is_standing_by=is_standing_by,
             delivered=counts.delivered,
             dead_lettered=counts.dead_lettered,
             damaged=counts.invalid,

@@ -97,7 +97,8 @@ def _add_options_of_place(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--group",
         metavar="NAME",
-        help="the group that the programs and this command share, as in their journal_group",
+        help="the group that the programs and this command share, by name or number, as in their "
+        "journal_group",
     )
     group.add_argument(
         "--owner",

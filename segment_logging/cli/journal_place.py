@@ -18,7 +18,8 @@ def add_group_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--group",
         metavar="NAME",
-        help="the group that shares the journal, as in the programs' journal_group",
+        help="the group that shares the journal, by name or number, as in the programs' "
+        "journal_group",
     )
 
 
@@ -51,7 +52,8 @@ def trust_of(group: str | None, owners: Iterable[int] = ()) -> Trust:
         return trust_in(group, owners)
     except (KeyError, ImportError):
         raise ConfigurationError(
-            f"--group {group!r} is not a group on this host: create it, or omit the option"
+            f"--group {group!r} is not a group on this host: create it, pass a group's number, "
+            "or omit the option"
         ) from None
 
 

@@ -56,7 +56,7 @@ DELIVERER = Metrics(
         "retried": ("counter", "Attempts after the first."),
         "pending": ("gauge", "Messages that were read and are not settled."),
         "lag_seconds": ("gauge", "How long ago the oldest pending message was written."),
-        "is_delivering": ("gauge", "1 if this process delivers, 0 if it stands by."),
+        "is_delivering": ("gauge", "1 if this process delivers, 0 if it stands by or cannot."),
         "unreadable": ("gauge", "Directories of processes that cannot be read in full."),
         "other_keys": ("gauge", "Other write keys with messages that nobody sends."),
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from contextlib import suppress
 from .._broker.bundles import key_name_of
 from .._files import Folder, own_path
 from .._process.threads import start_bare
+from .._queues.journal.directory import MAKING
 from .._queues.journal.place import Place
 from .._reports import counted
 from .._trust import NOT_PREPARED, NotOurs, way_to_share
@@ -92,6 +94,7 @@ def _check_shared(place: Place, group: int) -> Finding | None:
                 of_key.folder("live", is_ours=False) as live,
             ):
                 if all(is_prepared(one, owner, group) for one in (of_key, live)):
+                    _try_to_make(live)
                     return None
                 if os.fstat(live.descriptor).st_uid == user != 0:
                     grade = "note"  # programs of this user work
@@ -104,6 +107,23 @@ def _check_shared(place: Place, group: int) -> Finding | None:
     trouble = NotOurs(NOT_PREPARED, place.live_path)
     return Finding(grade, "journal", f"{place.live_path} is not prepared for all users of the "
                    f"group: {place.way_out_of(trouble)}")  # fmt: skip
+
+
+def _try_to_make(live: Folder) -> None:
+    """Make a directory like that of a handler, and remove it.
+
+    Raises:
+        OSError: if a handler cannot make one.
+    """
+    name = MAKING + secrets.token_hex(8)
+    try:
+        live.folder(name, make=True).close()
+    except OSError as error:
+        error.filename = live.path
+        raise
+    finally:
+        with suppress(OSError):
+            live.rmdir(name)
 
 
 def check_other_keys(

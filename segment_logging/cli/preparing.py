@@ -72,7 +72,7 @@ def _take_over(folder: Folder, key_name: str, group: int) -> None:
 def _give(folder: Folder, group: int) -> None:
     if not is_prepared(folder, 0, group):
         os.fchown(folder.descriptor, 0, group)
-        os.fchmod(folder.descriptor, SHARED_DIRECTORY)
+        folder.trust.share(folder.descriptor, SHARED_DIRECTORY)
         print(f"{folder.path} now belongs to root and the group {group_name(group)}")
 
 

@@ -174,7 +174,9 @@ def text_of(figures: Figures, before: Figures | None) -> str:
             for name, value in since.items()
         }
     if not figures.is_delivering and not since["delivered"]:
-        return f"{figures.key}: standing by, because another process delivers"
+        if figures.is_standing_by:
+            return f"{figures.key}: standing by, because another process delivers"
+        return f"{figures.key}: not delivering, because the journal cannot be searched: see stderr"
     unread = figures.unreadable
     return (
         f"{figures.key}: {counted(since['delivered'], 'message')} delivered in "

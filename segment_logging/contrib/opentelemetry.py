@@ -5,11 +5,12 @@
     connect()
     handler = SegmentHandler(before_send=trace_context)
 
-The instruments are `segment_logging.messages` with the attribute `segment_logging.outcome`,
+The instruments are `segment_logging.messages` with the attribute `outcome`,
 `segment_logging.messages.accepted`, `segment_logging.messages.pending`,
 `segment_logging.records.ignored`, `segment_logging.batches` and `segment_logging.retries`. They are
 read when the metrics are exported, so they cost nothing otherwise. If there are several handlers,
-they also have the attribute `segment_logging.handler`.
+they also have the attribute `handler`. Prometheus makes the metrics and labels of
+`contrib.prometheus` of them.
 
 Needs the extra `opentelemetry`, which only consists of OpenTelemetry's API. The program chooses the
 SDK and the exporter.
@@ -64,9 +65,9 @@ _providers: list[MeterProvider] = []
 def _observer(metric: Metric, totals: Totals) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(options: CallbackOptions) -> Iterable[Observation]:
         for name, counts in totals.read():
-            handler = {} if name is None else {"segment_logging.handler": name}
+            handler = {} if name is None else {"handler": name}
             for count in metric.counts:
-                outcome = {"segment_logging.outcome": count} if metric.counts is OUTCOMES else {}
+                outcome = {"outcome": count} if metric.counts is OUTCOMES else {}
                 yield Observation(getattr(counts, count), {**outcome, **handler})
 
     return observe

@@ -35,7 +35,13 @@ def figures(**values: float) -> Figures:
         ),
         0,
     )
-    return Figures(key="0123456789ab", is_delivering=True, lag_seconds=0.0, **{**given, **values})  # type: ignore[arg-type]
+    return Figures(
+        key="0123456789ab",
+        is_delivering=True,
+        is_standing_by=False,
+        lag_seconds=0.0,
+        **{**given, **values},  # type: ignore[arg-type]
+    )
 
 
 class DeliverCase(unittest.TestCase):

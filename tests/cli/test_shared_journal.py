@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
 import os
@@ -12,6 +13,7 @@ import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from typing_extensions import override
 
@@ -167,9 +169,21 @@ class TestSharedJournal(SharedJournalCase):
         """With --group, the directory that is used is checked."""
         given = ("check", "--no-event", "--journal", self.journal, "--group", self.group)
         self.assertIn(f"ok       journal: {self.journal} can be written", run_command(*given)[1])
+        self.assertIn("ok       journal", run_command(*given[:-1], str(self.gid))[1])
         code, out, _ = run_command(*given[:-1], "no-such-group")
         self.assertEqual(code, 1)
         self.assertIn("PROBLEM  journal: --group 'no-such-group'", out)
+
+    def test_check_makes_a_directory(self) -> None:
+        """`check` makes a directory like that of a handler, and reports if that is refused."""
+        given = ("check", "--no-event", "--journal", self.journal, "--group", self.group)
+        live = Path(self.journal, key_name_of("key"), "live")
+        with patch("os.fchmod", side_effect=PermissionError(errno.EPERM, "Not permitted")):
+            code, out, _ = run_command(*given, "--write-key", "key")
+        self.assertEqual(code, 1)
+        self.assertIn(f"PROBLEM  journal: {live} cannot be used (Not permitted): correct its", out)
+        self.assertIn("ok       journal", run_command(*given, "--write-key", "key")[1])
+        self.assertEqual(list(live.iterdir()), [])
 
     def test_drain(self) -> None:
         """--drain sends this user's messages, and says who sends those of other users."""
@@ -234,6 +248,11 @@ class TestNewKey(SharedJournalCase):
             out,
         )
         self.assertFalse(self.of_key.exists())
+        code, out = self.as_user(
+            READER, *self.prepare[:2], *self.prepare[3:], "--host", "http://127.0.0.1:9"
+        )
+        self.assertIn("not delivering, because the journal cannot be searched: see stderr", out)
+        self.assertNotIn("standing by", out)
 
     def test_deliverer_without_a_directory(self) -> None:
         """A deliverer that is not root does not make the directory of a group."""

@@ -207,6 +207,15 @@ class TestOpenTelemetry(MetricsTest):
         for name in ("shop", "web"):
             self.assertEqual(values["segment_logging.messages", "delivered", name], 1)
 
+    def test_attributes(self) -> None:
+        """The attributes have the names of the labels of `contrib.prometheus`."""
+        for name in ("shop", "web"):
+            self.a_handler(name)
+        for name, metric in self.metrics().items():
+            expected = {"handler", "outcome"} if name == "segment_logging.messages" else {"handler"}
+            for point in metric.data.data_points:
+                self.assertEqual(set(point.attributes), expected)
+
     def test_twice(self) -> None:
         """Connecting twice counts nothing twice."""
         opentelemetry.connect(self.provider)

@@ -38,7 +38,7 @@ HANDED_OVER = "-handed-over"
 """How the name of a directory ends whose files are delivered by `segment-logging deliver`."""
 
 _SUFFIX = ".jsonl"
-_MAKING = ".making-"
+MAKING = ".making-"  # begins the name of a directory that is not ready
 _MAKING_TRIES = 10
 _FILE_TRIES = 10
 _ABANDONED_AFTER = 3600.0  # seconds after which nobody is still making a directory
@@ -117,17 +117,17 @@ class JournalDirectory:
     def _make(cls, place: Place, suffix: str) -> JournalDirectory:
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
         with place.live(make=True) as live:
-            folder = live.folder(_MAKING + name, make=True)
+            folder = live.folder(MAKING + name, make=True)
             lock = -1
             try:
                 lock = _open_lock(folder, os.O_RDWR | os.O_CREAT | os.O_EXCL)
                 if not try_lock(lock):
                     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-                live.rename(_MAKING + name, live, name)
+                live.rename(MAKING + name, live, name)
             except BaseException:
                 if lock >= 0:
                     _close_lock(lock)
-                for remove, what in ((folder.unlink, OWNER_LOCK), (live.rmdir, _MAKING + name)):
+                for remove, what in ((folder.unlink, OWNER_LOCK), (live.rmdir, MAKING + name)):
                     with suppress(OSError):
                         remove(what)
                 folder.close()
@@ -264,7 +264,7 @@ def directory_names(live: Folder) -> Iterator[str]:
     for name in live.names():
         if not name.startswith("."):
             yield name
-        elif name.startswith(_MAKING) and _age(live, name) > _ABANDONED_AFTER:
+        elif name.startswith(MAKING) and _age(live, name) > _ABANDONED_AFTER:
             with suppress(OSError), live.folder(name) as folder:
                 remove_directory(live, folder)
 

@@ -244,8 +244,13 @@ class Inbox:
 
     @property
     def is_delivering(self) -> bool:
-        """Whether it is this process's turn. If not, it stands by."""
+        """Whether it is this process's turn."""
         return self._sources.is_ours
+
+    @property
+    def is_standing_by(self) -> bool:
+        """Whether another process delivers. Any thread."""
+        return self._sources.is_of_another
 
     @property
     def is_done(self) -> bool:

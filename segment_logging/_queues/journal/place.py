@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from ..._broker.bundles import key_name_of
 from ..._files import Folder, own_path
-from ..._trust import NOT_PREPARED, OF_ANOTHER_USER, PRIVATE, NotOurs, Trust
+from ..._trust import NOT_PREPARED, OF_ANOTHER_USER, PRIVATE, NotOurs, Trust, group_id
 
 LIMIT_REACHED = "max_journal_bytes is reached"
 """The text of the error that is not the operating system's."""
@@ -147,13 +147,11 @@ def group_name(group: int) -> str:
 
 
 def trust_in(group: str | None, owners: Iterable[int] = ()) -> Trust:
-    """Return whom to trust, given the name of a group and the ids of users.
+    """Return whom to trust, given the name or number of a group and the ids of users.
 
     Raises:
         KeyError: there is no such group.
     """
     if group is None:
         return Trust(owners=frozenset(owners))
-    import grp  # noqa: PLC0415  # not available on Windows
-
-    return Trust(grp.getgrnam(group).gr_gid, frozenset(owners))
+    return Trust(group_id(group), frozenset(owners))

@@ -53,8 +53,13 @@ class Sources:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is this process's turn, as far as is known. If not, it stands by."""
+        """Whether it is this process's turn, as far as is known."""
         return self._turn.is_held
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether it was another process's turn at the last try. Any thread."""
+        return not self.is_ours and self._turn.is_held_elsewhere
 
     def is_still_ours(self) -> bool:
         """Return whether it is this process's turn, and nobody has removed the lock."""

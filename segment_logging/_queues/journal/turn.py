@@ -23,6 +23,8 @@ class Turn:
         self._name = name
         self._reporter = reporter
         self._lock = -1
+        self.is_held_elsewhere = False
+        """Whether another process held the lock at the last try."""
 
     @property
     def is_held(self) -> bool:
@@ -37,15 +39,22 @@ class Turn:
         """
         if self._lock >= 0:
             return True
-        with self._place.key_folder(make=True) as folder:
-            # Locking needs no permission to write, and the file may belong to another user.
-            lock = folder.open(self._name, os.O_RDONLY | os.O_CREAT)
-            try:
-                if try_lock(lock) and self._excludes(folder.open(self._name, os.O_RDONLY)):
-                    self._lock, lock = lock, -1
-            finally:
-                if lock >= 0:
-                    os.close(lock)
+        is_held_elsewhere = False
+        try:
+            with self._place.key_folder(make=True) as folder:
+                # Locking needs no permission to write, and the file may belong to another user.
+                lock = folder.open(self._name, os.O_RDONLY | os.O_CREAT)
+                try:
+                    is_held_elsewhere = not try_lock(lock)
+                    if not is_held_elsewhere and self._excludes(
+                        folder.open(self._name, os.O_RDONLY)
+                    ):
+                        self._lock, lock = lock, -1
+                finally:
+                    if lock >= 0:
+                        os.close(lock)
+        finally:
+            self.is_held_elsewhere = is_held_elsewhere
         return self._lock >= 0
 
     def _excludes(self, again: int) -> bool:

@@ -9,17 +9,19 @@ import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from typing_extensions import override
 
 from segment_logging import ConfigurationError, SegmentHandler
 from segment_logging._files import Folder
-from segment_logging._queues.journal.place import Place
+from segment_logging._queues.journal.place import Place, trust_in
 from segment_logging._trust import NotOurs, Trust
 from segment_logging.testing import FakeClient
 from tests.builders import run_python
 
 WRITER, READER, STRANGER = 65_501, 65_502, 65_503  # ids that no user of this host has
+UNNAMED = 65_504  # the id of a group that has no name on this host
 
 PROGRAM = """
 import json, logging, os, sys
@@ -96,6 +98,36 @@ class TestUsers(unittest.TestCase):
             program = PROGRAM.replace("sys.argv[1]", repr(str(given).replace("'", '"')))
             self.assertEqual(run_python(program), [True, ["0o640"], 0, 1, 0])
 
+    def test_without_the_setgid_bit(self) -> None:
+        """A group also works where the setgid bit is refused, as by systemd's RestrictSUIDSGID=."""
+        refusing = """
+import errno, os, stat
+real_fchmod = os.fchmod
+
+def fchmod(descriptor, mode):
+    if mode & stat.S_ISGID:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    real_fchmod(descriptor, mode)
+"""
+        refuse, made = "os.fchmod = fchmod\n", "place.live(make=True).close()\n"
+        group = grp.getgrall()[-1]
+        for is_prepared in (False, True):
+            with self.subTest(is_prepared=is_prepared), TemporaryDirectory() as directory:
+                Path(directory).chmod(0o755)
+                given = [f"{directory}/journal", group.gr_name, group.gr_gid, WRITER, READER]
+                program = PROGRAM.replace("sys.argv[1]", repr(str(given).replace("'", '"')))
+                order = made + refuse if is_prepared else refuse + made
+                found = run_python(refusing + program.replace(made, order))
+                self.assertEqual(found, [True, ["0o640"], 0, 1, 0])
+
+    def test_a_group_without_a_name(self) -> None:
+        """Two users share a journal with a group that has only a number on this host."""
+        with TemporaryDirectory() as directory:
+            Path(directory).chmod(0o755)
+            given = [f"{directory}/journal", str(UNNAMED), UNNAMED, WRITER, READER]
+            program = PROGRAM.replace("sys.argv[1]", repr(str(given).replace("'", '"')))
+            self.assertEqual(run_python(program), [True, ["0o640"], 0, 1, 0])
+
     def test_two_writers(self) -> None:
         """Two users write to one journal, and each has a file of dead letters."""
         group = grp.getgrall()[-1]
@@ -163,8 +195,18 @@ class TestTrust(unittest.TestCase):
 
     def test_a_group_that_does_not_exist(self) -> None:
         """A group that does not exist is refused when the handler is created."""
-        with self.assertRaisesRegex(ConfigurationError, "no-such-group"):
-            SegmentHandler("key", journal=self.path, journal_group="no-such-group")
+        for group in ("no-such-group", "-1", "4294967295", "1" * 5000, "\u0661"):
+            with self.assertRaisesRegex(ConfigurationError, f"{group}' is not a group on this"):
+                SegmentHandler("key", journal=self.path, journal_group=group)
+
+    def test_a_number(self) -> None:
+        """A group can be given as a number. A group with that name has precedence."""
+        group = grp.getgrall()[-1]
+        self.assertEqual(trust_in(group.gr_name).group, group.gr_gid)
+        self.assertEqual(trust_in(str(group.gr_gid)).group, group.gr_gid)
+        self.assertEqual(trust_in(str(UNNAMED)).group, UNNAMED)
+        with patch("grp.getgrnam", return_value=grp.struct_group((str(UNNAMED), "x", 17, []))):
+            self.assertEqual(trust_in(str(UNNAMED)).group, 17)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can give a directory away")
     def test_a_directory_of_another_user(self) -> None:
