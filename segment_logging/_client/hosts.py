@@ -43,7 +43,7 @@ def base_of(host: str) -> str:
         raise ConfigurationError(
             "host must be a URL with http or https, optionally with a port and a path, but without "
             "credentials, a query, a fragment or an endpoint such as /v1/batch: "
-            f"use the form {US_HOST!r}"
+            f"use the form {US_HOST!r}, also in SEGMENT_HOST"
         )
     return base
 

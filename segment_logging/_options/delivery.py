@@ -111,7 +111,8 @@ class DeliveryOptions(Options):
         "acknowledged; with a journal, how long to wait in total")
     max_shutdown: float | None = option(60.0, seconds_or_none,
         "how long to wait in `flush` and `close` and at process exit in total, even while batches "
-        "are being acknowledged; None means no limit; after SIGTERM, the limit is at most 25")
+        "are being acknowledged; None means no limit; with `exit_on_sigterm`, and when an ASGI "
+        "server stops, the limit is at most 25")
     on_error: OnError | None = option(None, callable_or_none,
         "called in the delivery thread with the error and the abandoned messages")
 # fmt: on

@@ -15,8 +15,7 @@ from .loading import CALL
 
 MIDDLEWARE = "segment_logging.contrib.django.SegmentMiddleware"
 
-_INTEGRATIONS = tuple(f"segment_logging.contrib.{name}" for name in ("django", "wsgi"))
-"""Not that for ASGI, which is used in addition and does not know Django's users."""
+_WSGI = "segment_logging.contrib.wsgi"
 
 
 def checks_of_django(app: str | None = None) -> Iterator[Finding]:
@@ -41,15 +40,17 @@ def checks_of_django(app: str | None = None) -> Iterator[Finding]:
 def _checks_of_settings() -> Iterator[Finding]:
     """Yield a note if the settings have URLs, but not the middleware.
 
-    A project that has imported one of the integrations may use it in its own middleware, or wrap
-    its application in it, so nothing is noted about it. It is a note and not a problem, because the
-    program may pass an id with each event.
+    A project that has imported the integration for WSGI may wrap its application in it, so nothing
+    is noted about it. It is a note and not a problem, because the program may pass an id with each
+    event, or call the middleware in one of its own.
     """
     django_conf: Any = sys.modules.get("django.conf")
     settings: Any = getattr(django_conf, "settings", None)
     if not getattr(settings, "configured", False) or not getattr(settings, "ROOT_URLCONF", None):
         return
-    if any(name in sys.modules for name in _INTEGRATIONS) or MIDDLEWARE in settings.MIDDLEWARE:
+    if _WSGI in sys.modules and MIDDLEWARE.rpartition(".")[0] not in sys.modules:
+        return
+    if any(map(_is_ours, settings.MIDDLEWARE)):
         return
     yield Finding(
         "note",
@@ -57,3 +58,12 @@ def _checks_of_settings() -> Iterator[Finding]:
         f"MIDDLEWARE does not contain {MIDDLEWARE}, so events in requests do not get the "
         "ids of the visitor and the user: put it first",
     )
+
+
+def _is_ours(path: str) -> bool:
+    """Return whether a dotted path names our middleware or a subclass of it."""
+    if path == MIDDLEWARE:
+        return True
+    module, _, name = path.rpartition(".")
+    bases = getattr(getattr(sys.modules.get(module), name, None), "__mro__", ())
+    return MIDDLEWARE in [f"{one.__module__}.{one.__qualname__}" for one in bases]

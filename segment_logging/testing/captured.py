@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Never, cast, overload
 
 from typing_extensions import override
 
 from .._messages.calls import Call, Identify, Track
 from .._options.table import refuse_unknown
-from ..errors import SegmentError
+from ..errors import SegmentError, UnknownArgument
 from .expectation import Expectation
 from .failures import PassedOver, no_match, refused, title_of, unwanted
 
@@ -121,7 +121,7 @@ class Captured(Sequence[Call]):
             UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
-        refuse_unknown("assert_tracked", unknown, _TRACK_ARGUMENTS, "pass it in properties={...}")
+        _refuse("assert_tracked", unknown, _TRACK_ARGUMENTS)
         return cast(
             Track,
             self.assert_sent(
@@ -161,8 +161,7 @@ class Captured(Sequence[Call]):
             UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
-        way_out = "pass it in properties={...}"
-        refuse_unknown("assert_not_tracked", unknown, _NOT_TRACKED_ARGUMENTS, way_out)
+        _refuse("assert_not_tracked", unknown, _NOT_TRACKED_ARGUMENTS)
         self.assert_not_sent(
             "track",
             event=... if event is None else event,
@@ -196,7 +195,7 @@ class Captured(Sequence[Call]):
             UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
-        refuse_unknown("assert_identified", unknown, _IDENTIFY_ARGUMENTS, "pass it in traits={...}")
+        _refuse("assert_identified", unknown, _IDENTIFY_ARGUMENTS)
         return cast(
             Identify,
             self.assert_sent(
@@ -262,3 +261,18 @@ class Captured(Sequence[Call]):
 _NOT_TRACKED_ARGUMENTS = ("event", "user_id", "anonymous_id", "properties", "context")
 _TRACK_ARGUMENTS = (*_NOT_TRACKED_ARGUMENTS, "times")
 _IDENTIFY_ARGUMENTS = ("user_id", "anonymous_id", "traits", "context", "times")
+_OTHER_FIELDS = ("message_id", "timestamp", "integrations")
+
+
+def _refuse(assertion: str, unknown: Iterable[str], known: Sequence[str]) -> None:
+    """Raise an error for the first argument that an assertion does not have."""
+    __tracebackhide__ = True
+    for name in unknown:
+        if name in _OTHER_FIELDS:
+            general = "assert_not_sent" if "not" in assertion else "assert_sent"
+            kind = "identify" if "identified" in assertion else "track"
+            raise UnknownArgument(
+                f"{assertion} has no argument {name!r}: use {general}({kind!r}, {name}=...)"
+            )
+    place = "properties" if "properties" in known else "traits"
+    refuse_unknown(assertion, unknown, known, f"pass it in {place}={{...}}")

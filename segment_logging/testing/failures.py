@@ -16,8 +16,9 @@ SHOWN_CHARACTERS = 60
 """The length at which a value is cut. Properties and traits are cut at twice that length."""
 
 _NO_RECORDS = (
-    "nothing was captured, because no record reached a handler: check the loggers' levels, and "
-    "whether dictConfig disabled the loggers (disable_existing_loggers)"
+    "nothing was captured, because no record reached a handler since the capture began: check "
+    "whether it begins too late, the loggers' levels, and whether dictConfig disabled the loggers "
+    "(disable_existing_loggers)"
 )
 _NO_COMMIT = (
     "; in Django's TestCase, functions passed to transaction.on_commit are only called inside "

@@ -21,7 +21,8 @@ milliseconds."""
 
 _WAY_OUT = (
     "capture the test's events with SegmentTestCase, capture_segment() or the segment_events "
-    "fixture; pass a FakeClient to the code; or wrap it in allow_sending()"
+    "fixture, before anything logs some; pass a FakeClient to the code; or wrap it in "
+    "allow_sending()"
 )
 
 _layers: Layers[Callable[[Message], None]] = Layers(divert_sending)

@@ -196,8 +196,26 @@ class TestLoggers(ApplicationCase):
                     self.assertIn(f"does not contain {own}, so", notes["django"])
         notes = self.notes_of_app("""
         from django.conf import settings
-        settings.configure(ROOT_URLCONF="shop.urls", MIDDLEWARE=["shop.OwnMiddleware"])
-        import segment_logging.contrib.django
+        settings.configure(ROOT_URLCONF="shop.urls", MIDDLEWARE=["__main__.Missing"])
+        from segment_logging.contrib.django import loaded_user_id
+        log.addHandler(handler)
+        """)
+        self.assertIn("django", notes)
+        notes = self.notes_of_app("""
+        import sys
+        from types import ModuleType
+        from django.conf import settings
+        settings.configure(ROOT_URLCONF="shop.urls", MIDDLEWARE=["shop_own.Own"])
+        from segment_logging.contrib.django import SegmentMiddleware
+        sys.modules["shop_own"] = ModuleType("shop_own")
+        sys.modules["shop_own"].Own = type("Own", (SegmentMiddleware,), {})
+        log.addHandler(handler)
+        """)
+        self.assertNotIn("django", notes)
+        notes = self.notes_of_app("""
+        from django.conf import settings
+        settings.configure(ROOT_URLCONF="shop.urls")
+        import segment_logging.contrib.wsgi
         log.addHandler(handler)
         """)
         self.assertNotIn("django", notes)

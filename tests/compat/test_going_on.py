@@ -248,6 +248,7 @@ class TestValues(GoingOnTest):
         """An object of any class is sent as its text. The official SDK leaves it out."""
 
         class User:
+            @override
             def __str__(self) -> str:
                 return "ada@shop.example"
 

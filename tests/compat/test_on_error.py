@@ -171,6 +171,11 @@ class TestCapturing(unittest.TestCase):
         self.assertTrue(client.track("u-1", "After")[0])
         self.assertEqual(client.queue.qsize(), 0)
 
+    def test_no_write_key(self) -> None:
+        """In a block, too, a write key of None is an error."""
+        with capture_segment(), self.assertRaisesRegex(AssertionError, "write_key"):
+            Client(None)
+
     def test_logger(self) -> None:
         """Calls belong to the logger "segment": blocks of others neither capture nor send them."""
         client = Client("key", dead_host())

@@ -53,6 +53,23 @@ NOT_RUN = {
 }
 """The reasons why blocks cannot be run, by page and language."""
 
+IN_FIXTURES = """
+import pytest
+@pytest.fixture
+def before():
+    logger.info("Before", extra={"user_id": "u-17"})
+@pytest.fixture
+def client(segment_events):
+    yield
+    logger.info("At the end", extra={"user_id": "u-17"})
+def test_order(client, before, segment_events):
+    segment_events.assert_tracked("Before")
+    segment_events.clear()
+def test_other_order(before, segment_events):
+    segment_events.assert_not_tracked("Before")
+"""
+"""What a fixture logs is captured if the fixture for events was set up before it."""
+
 DIRECTIVES = ("toctree", "include", "generated", "eval-rst")
 
 
@@ -159,7 +176,7 @@ class TestPython(ProgramTest):
     def test_pytest(self) -> None:
         """The example for pytest passes."""
         (example,) = (block for block in blocks("python") if "segment_events" in block.text)
-        program = SURROUNDINGS[example.page].before + example.text
+        program = SURROUNDINGS[example.page].before + example.text + IN_FIXTURES
         (self.directory / "test_example.py").write_text(program, encoding="utf-8")
         shown = self.run_python(
             *(
@@ -173,7 +190,8 @@ class TestPython(ProgramTest):
             ),
             *("--disable-plugin-autoload",),
         )
-        self.assertIn("1 passed", shown)
+        self.assertIn("3 passed", shown)
+        self.assertEqual(self.arrived(), [("track", "Before", "u-17")])
 
 
 class TestSegmentTestCase(unittest.TestCase):

@@ -61,10 +61,22 @@ class TestOne(BASES):
 class TestTwo(BASES):
     def test_event(self):
         log("Two")
+SETUP
 class TestCaptured(SendsNothing, SegmentTestCase, SimpleTestCase):
     def test_event(self):
         log("Three")
         self.assertTracked("Three", user_id="u-17")
+"""
+
+
+SET_UP_CLASS = """
+class TestSetUp(SendsNothing, SimpleTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        logging.getLogger("shop").info("Four", extra={"user_id": "u-17"})
+    def test_event(self):
+        pass
 """
 
 
@@ -91,10 +103,16 @@ class TestRunner(ProgramTest):
         (self.directory / "manage.py").write_text(MANAGE)
 
     def run_tests(
-        self, settings: str, bases: str = "SimpleTestCase", *, processes: int = 2
+        self,
+        settings: str,
+        bases: str = "SimpleTestCase",
+        *,
+        processes: int = 2,
+        setup: str = "",
     ) -> tuple[int, str]:
         """Run the project's tests, and return the exit code and what the runner prints."""
-        (self.directory / "test_shop.py").write_text(TESTS.replace("BASES", bases))
+        tests = TESTS.replace("BASES", bases).replace("SETUP", setup)
+        (self.directory / "test_shop.py").write_text(tests)
         options = ("--parallel", str(processes), "--settings", f"proj.{settings}")
         done = subprocess.run(
             [sys.executable, "manage.py", "test", *options],
@@ -138,6 +156,15 @@ class TestRunner(ProgramTest):
                 if processes == 1 or find_spec("tblib"):
                     self.assertIn("FAILED (failures=2)", shown)
                 self.assertEqual(self.events(), set())
+
+    def test_set_up_of_a_class(self) -> None:
+        """What a class logs in its own set-up is not sent either, and is an error."""
+        code, shown = self.run_tests(
+            "settings", "SendsNothing, SimpleTestCase", processes=1, setup=SET_UP_CLASS
+        )
+        self.assertEqual(code, 1, shown)
+        self.assertIn("tearDownClass (test_shop.TestSetUp", shown)
+        self.assertEqual(self.events(), set())
 
     def test_around_the_run(self) -> None:
         """A block around the whole run sends nothing, but the run ends with OK."""

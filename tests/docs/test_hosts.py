@@ -66,7 +66,8 @@ class TestSizeOfJournal(unittest.TestCase):
             subprocess.run(["sh", "-ec", script], check=True, timeout=60)
             (line,) = Path(directory, "segment.prom").read_text(encoding="utf-8").splitlines()
         name, value = line.split()
-        self.assertEqual(name, 'segment_logging_journal_bytes{key="0123456789ab"}')
+        labels = f'journal="{directory}",key="0123456789ab"'
+        self.assertEqual(name, f"segment_logging_journal_bytes{{{labels}}}")
         self.assertIn(int(value), range(30 * 4_096, 40 * 4_096))
         alerts = PAGES["docs/metrics.md"]
         self.assertIn(f"0.5 * {DeliveryOptions().max_journal_bytes}", alerts)

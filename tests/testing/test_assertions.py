@@ -181,6 +181,14 @@ class TestMatches(unittest.TestCase):
         """A field or a call that does not exist raises TypeError."""
         with self.assertRaisesRegex(TypeError, r"track has no field 'plan'.*properties="):
             signup().assert_sent("track", plan="pro")
+        captured = signup()
+        for call, said in (
+            (captured.assert_tracked, r"use assert_sent\('track', message_id=...\)"),
+            (captured.assert_not_tracked, r"use assert_not_sent\('track', message_id=...\)"),
+            (captured.assert_identified, r"use assert_sent\('identify', message_id=...\)"),
+        ):
+            with self.assertRaisesRegex(TypeError, said):
+                call(message_id="m-1")  # type: ignore[arg-type]
         with self.assertRaisesRegex(TypeError, r"identify has no field 'plan'.*traits="):
             signup().assert_sent("identify", plan="pro")
         with self.assertRaisesRegex(TypeError, "no call type 'tracked'"):
