@@ -57,7 +57,7 @@ class Trust(NamedTuple):
         return bool(found.st_mode & others)
 
     def may_prepare(self, found: os.stat_result) -> bool:
-        """Return whether we may make a directory in this one that all its users will use.
+        """Return whether we may make a directory in this one for all users of the journal.
 
         With a group, only root and the owner may. If another user made it, the owner and the other
         members would not use it.
@@ -113,7 +113,7 @@ def group_id(group: str) -> int:
 
 
 def commands_to_share(path: str, group: str) -> str:
-    """Return the commands that make a user's journal one that a group can share, for errors.
+    """Return the commands that let a group share a user's journal, for error messages.
 
     The files in it keep their owners. Their group may be wrong, too, if systemd changed the owner.
     """
@@ -121,7 +121,7 @@ def commands_to_share(path: str, group: str) -> str:
 
 
 def way_to_share(path: str, group: str) -> str:
-    """Return how a group can share a journal that belongs to a user, for errors."""
+    """Return how to let a group share a user's journal, for error messages."""
     return (
         f"as root, run {commands_to_share(path, group)}, and then "
         f"`segment-logging deliver {path} --prepare --group {group} --write-key-file FILE`"

@@ -164,7 +164,7 @@ def directory_or_none(name: str, value: Any) -> str | None:
 def check_owner_of_journal(path: str, group: str | None) -> None:
     """Raise ConfigurationError if the journal is a directory of another user.
 
-    Root may still be given it.
+    Root is not refused, because the directory may still be given to root.
 
     Args:
         path: the directory.

@@ -185,7 +185,7 @@ def terminate() -> None:
 
 
 def announce(number: int, hint: str = "") -> None:
-    """Print how many messages the process is waiting for, and perhaps how to stop the wait."""
+    """Print how many messages the process is waiting for, and optionally how to stop the wait."""
     say(f"waiting for {counted(number, 'message')} to reach Segment{hint}")
 
 

@@ -1,4 +1,4 @@
-"""`Pace`, which keeps a queue or a command to a number of messages per second."""
+"""`Pace`, which limits how many messages a queue or a command sends per second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pace:
 
     @property
     def max_messages(self) -> int:
-        """The largest batch. With a rate, it is what may leave in a second, but at least 1."""
+        """The largest batch. With a rate, it is what may leave in a second, but at least one."""
         if self._rate is None:
             return MAX_BATCH_MESSAGES
         return max(1, min(MAX_BATCH_MESSAGES, int(self._rate)))

@@ -94,7 +94,7 @@ def oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
     """Return the value of the option `oauth`, or None.
 
     Raises:
-        ConfigurationError: only a part of it was passed.
+        ConfigurationError: only some of the required options were passed.
     """
     required = {
         "client_id": options.oauth_client_id,
@@ -111,7 +111,7 @@ def oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
 
 
 def delivery_options_of(options: argparse.Namespace, **more: Any) -> DeliveryOptions:
-    """Return the options about the host and OAuth in the form that a handler has.
+    """Return the options about the host and OAuth as the options of a handler.
 
     Args:
         options: the command's options.

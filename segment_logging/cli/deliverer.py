@@ -18,7 +18,7 @@ class Figures:
     Attributes:
         key: the first 12 hex digits of the SHA-256 of the write key.
         is_delivering: whether this process delivers.
-        is_standing_by: whether it does not, because another process delivers.
+        is_standing_by: whether this process stands by, because another process delivers.
         delivered: messages that were answered with a 2xx.
         dead_lettered: messages that can never be delivered.
         damaged: lines that were not messages.
@@ -26,7 +26,8 @@ class Figures:
         retried: attempts after the first.
         pending: messages that were read and are not settled.
         lag_seconds: how long ago the oldest of them was written.
-        unreadable: how many processes' directories cannot be read, or have files that cannot.
+        unreadable: how many processes' directories cannot be read, or have files that cannot be
+            read or removed.
         other_keys: how many other write keys have messages in the journal that nobody sends.
     """
 

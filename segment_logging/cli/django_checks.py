@@ -40,9 +40,9 @@ def checks_of_django(app: str | None = None) -> Iterator[Finding]:
 def _checks_of_settings() -> Iterator[Finding]:
     """Yield a note if the settings have URLs, but not the middleware.
 
-    A project that has imported the integration for WSGI may wrap its application in it, so nothing
-    is noted about it. It is a note and not a problem, because the program may pass an id with each
-    event, or call the middleware in one of its own.
+    There is no note about a project that has imported only the integration for WSGI, because it may
+    wrap its application in that. The finding is a note and not a problem, because the program may
+    pass an id with each event, or call our middleware in its own.
     """
     django_conf: Any = sys.modules.get("django.conf")
     settings: Any = getattr(django_conf, "settings", None)

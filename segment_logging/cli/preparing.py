@@ -16,8 +16,8 @@ from ..errors import ConfigurationError
 def prepare(directory: str, places: Sequence[Place], trust: Trust) -> None:
     """Make the directories of a journal, and print that they are ready.
 
-    With a group, root also becomes the owner of a write key's directories that a user made. What
-    is in them keeps its owner.
+    With a group, root also becomes the owner of a write key's directories that a user made. The
+    contents keep their owners.
 
     Args:
         directory: the directory that is given as the journal.
@@ -47,7 +47,7 @@ def prepare(directory: str, places: Sequence[Place], trust: Trust) -> None:
 
 
 def _check_directory(directory: str, trust: Trust, group: int) -> None:
-    """Raise ConfigurationError if users would not share a directory, or not use it."""
+    """Raise ConfigurationError if the users of a group cannot share a directory."""
     name = group_name(group)
     commands = f"`chown root:{name} {directory}` and `chmod 2770 {directory}`"
     try:

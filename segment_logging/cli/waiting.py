@@ -141,7 +141,7 @@ def _why(
     """Return why messages wait.
 
     Args:
-        condition: the condition on which a `segment-logging deliver` sends them, if there is one.
+        condition: the condition under which `segment-logging deliver` sends them, or an empty text.
     """
     match is_alive, is_handed_over, is_delivered, is_adopted:
         case True, False, _, _:

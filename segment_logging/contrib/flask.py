@@ -30,9 +30,9 @@ class SegmentLogging:
             `lambda: g.user.id if g.user else None`. It is called for each event, during the logging
             call, so it must be fast. It is not called outside a request context.
         anonymous_id: a function without arguments that returns the visitor's anonymous id, or None
-            if the visitor has none. It is called once per request, for its first event, and not
-            outside a request context, where the visitor has none. By default, the id is that of the
-            cookie that analytics.js sets.
+            if the visitor has none. It is called once per request, for its first event. It is
+            not called outside a request context, where the visitor has no anonymous id. By default,
+            the id is that of the cookie that analytics.js sets.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
             "unix" means a proxy that connects over a Unix socket.
 

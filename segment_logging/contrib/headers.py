@@ -56,10 +56,9 @@ def _bytes_of(value: str) -> bytes:
 def anonymous_id_of(cookies: str | bytes | None) -> str | None:
     """Return the anonymous id that analytics.js keeps in a cookie, or None if there is none.
 
-    The id is percent-encoded. Older versions of analytics.js wrote it as a JSON string. These
-    values are ignored: blank ones, `null` and `undefined`, as well as values that contain invalid
-    characters or have more than 256 characters, because a shortened id could be that of another
-    visitor.
+    The id is percent-encoded. Older versions of analytics.js wrote it as a JSON string. Blank
+    values, `null`, `undefined` and values with invalid characters are ignored. Values of more than
+    256 characters are ignored, too, because a shortened id could be that of another visitor.
 
     Args:
         cookies: the value of the Cookie header. Repeated headers are joined with semicolons.

@@ -9,8 +9,8 @@ The instruments are `segment_logging.messages` with the attribute `outcome`,
 `segment_logging.messages.accepted`, `segment_logging.messages.pending`,
 `segment_logging.records.ignored`, `segment_logging.batches` and `segment_logging.retries`. They are
 read when the metrics are exported, so they cost nothing otherwise. If there are several handlers,
-they also have the attribute `handler`. Prometheus makes the metrics and labels of
-`contrib.prometheus` of them.
+they also have the attribute `handler`. In Prometheus, they have the names and labels of
+`contrib.prometheus`.
 
 Needs the extra `opentelemetry`, which only consists of OpenTelemetry's API. The program chooses the
 SDK and the exporter.

@@ -38,7 +38,7 @@ HANDED_OVER = "-handed-over"
 """How the name of a directory ends whose files are delivered by `segment-logging deliver`."""
 
 _SUFFIX = ".jsonl"
-MAKING = ".making-"  # begins the name of a directory that is not ready
+MAKING = ".making-"  # the prefix of a directory that is not ready
 _MAKING_TRIES = 10
 _FILE_TRIES = 10
 _ABANDONED_AFTER = 3600.0  # seconds after which nobody is still making a directory

@@ -44,7 +44,7 @@ class Inbox:
         place: where the journal is.
         max_kept_bytes: the limit on what is kept of damaged files.
         rate: how many messages may leave per second, or None for no limit. A batch contains at
-            most as many, so that they do not leave at once.
+            most the number that may leave in a second.
         clock: returns the monotonic time in seconds.
     """
 
@@ -71,7 +71,7 @@ class Inbox:
         self._held_files = 0
         self._outgoing = Outgoing()
         self._next_poll = 0.0
-        self._taken_at = 0.0  # the last batch
+        self._taken_at = 0.0  # when the last batch was taken
         self.tended_at = clock()
         """When `tend` was called last, as monotonic time in seconds."""
         self.is_stopping = False
@@ -265,7 +265,7 @@ class Inbox:
 
     @property
     def unreadable(self) -> int:
-        """How many directories cannot be read, or have files that cannot."""
+        """How many directories cannot be read, or have files that cannot be read or removed."""
         return self._sources.unreadable
 
     @property

@@ -197,7 +197,10 @@ class Sources:
 
     @property
     def unreadable(self) -> int:
-        """How many directories cannot be read, or have files that cannot. Any thread."""
+        """How many directories cannot be read, or have files that cannot be read or removed.
+
+        Any thread.
+        """
         return sum(one.is_unreadable or bool(one.left) for one in tuple(self.known.values()))
 
     @property

@@ -2,12 +2,12 @@
 
 `max_journal_bytes` applies to the disk space, in whole blocks, of all processes that share a write
 key. With `deliver=False`, a file may contain a single event, so the blocks can be many times the
-contents. Each process would have to look at all of them before it writes. Instead, a process
-reserves some room at a time, and notes in its directory up to which size that may grow. The sum of
-what all have reserved is in `space.lock`, so that a short-lived process need not look at the
-directories of thousands of others.
-The sum is never too small. Only if it leaves no room are all directories measured again, under a
-lock, and at most once a second if there is none. Delivered messages make room at once.
+contents. To keep the limit, each process would have to look at the files of all processes before it
+writes. Instead, a process reserves some room at a time, and notes in its directory up to which size
+the directory may grow. The sum of what all processes have reserved is in `space.lock`, so that a
+short-lived process need not look at the directories of thousands of others. The sum is never too
+small. Only if it leaves no room are all directories measured again, under a lock, and at most once
+a second if there is no room. Delivered messages make room at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .place import Place
 from .stored import BLOCK_BYTES, MAX_STORED_BYTES, on_disk
 
 _SHARE = 100  # a process reserves this part of the limit at a time
-_OF_DIRECTORY_BYTES = 2 * BLOCK_BYTES  # of the directory itself and of `room`
+_OF_DIRECTORY_BYTES = 2 * BLOCK_BYTES  # the directory itself and `room`
 _LEAST_BYTES = 65_536  # or this much, which is at least one message
 _RETRY_PAUSE = 1.0  # seconds until the next look, if there was no room
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.001  # seconds
