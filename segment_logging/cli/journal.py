@@ -141,7 +141,6 @@ def _processes(number: int) -> str:
 
 def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     write_key = write_key_of(connection.key_of(options))
-    set_aside_before = size_of_quarantine(path, trust)
     handler = SegmentHandler(
         write_key,
         host=options.host,
@@ -175,14 +174,13 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     progress.end()
     counts = handler.counts()
     handler.close()
-    has_set_aside = size_of_quarantine(path, trust) != set_aside_before
     left = [one for one in waiting_in(path, trust) if one.messages and not one.is_alive]
     own = sum(one.messages for one in left if one.key == key)
     others = sum(one.messages for one in left if one.key != key)
     if options.json:
         told = {
             "delivered": counts.delivered, "dead_lettered": counts.dead_lettered,
-            "left": own, "left_of_other_keys": others, "set_aside": has_set_aside,
+            "damaged": counts.invalid, "left": own, "left_of_other_keys": others,
             "complete": is_done,
         }  # fmt: skip
         print(json.dumps(told))
@@ -192,8 +190,9 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
             number = counts.dead_lettered
             letters = os.path.basename(str(handler._options.dead_letters_path))
             print(f"{counted(number, 'message')} became dead letters: see {path}/{letters}")
-        if has_set_aside:
-            print(f"something could not be sent and is now in the quarantine, {path}/quarantine")
+        if counts.invalid:
+            number = counts.invalid
+            print(f"{counted(number, 'line')} {were(number)} damaged: see {path}/quarantine")
         if own:
             print(f"{counted(own, 'message')} could not be sent yet: run the command again")
         elif not is_done:
@@ -207,4 +206,4 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
             )
     if code is not None:
         return code
-    return 0 if is_done and not (counts.dead_lettered or has_set_aside or own) else 1
+    return 0 if is_done and not (counts.dead_lettered or counts.invalid or own) else 1

@@ -203,7 +203,7 @@ class TestStatus(JobTest):
             encoding="utf-8", check=False,
         )  # fmt: skip
         self.assertEqual(done.returncode, 1)
-        self.assertIn("is now in the quarantine", done.stdout)
+        self.assertIn("1 line was damaged: see", done.stdout)
         self.assertEqual(self.ids(), IDS[1:])
         code, stderr = self.run_job()
         self.assertEqual(code, 3)

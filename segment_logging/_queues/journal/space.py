@@ -7,13 +7,14 @@ writes. Instead, a process reserves some room at a time, and notes in its direct
 the directory may grow. The sum of what all processes have reserved is in `space.lock`, so that a
 short-lived process need not look at the directories of thousands of others. The sum is never too
 small. Only if it leaves no room are all directories measured again, under a lock, and at most once
-a second if there is no room. Delivered messages make room at once.
+a second if there is no room. Delivered messages make room at once, also for other processes,
+because a process gives back what it has reserved and no longer needs.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from ..._clock import seconds_since_epoch
@@ -28,6 +29,7 @@ _SHARE = 100  # a process reserves this part of the limit at a time
 _OF_DIRECTORY_BYTES = 2 * BLOCK_BYTES  # the directory itself and `room`
 _LEAST_BYTES = 65_536  # or this much, which is at least one message
 _RETRY_PAUSE = 1.0  # seconds until the next look, if there was no room
+_PAUSE_FACTOR = 10  # or this many times as long as the look took, if there are very many files
 _LOCK_TRIES, _LOCK_PAUSE = 20, 0.001  # seconds
 _SUM_LASTS = 600.0  # seconds until all directories are measured again, in case others wrote to them
 
@@ -49,18 +51,26 @@ class Space:
         self.reserved_bytes = 0
         """The size up to which this handler's directory may grow."""
 
-    def reserve(self, directory: JournalDirectory, needed_bytes: int) -> bool:
+    def reserve(
+        self,
+        directory: JournalDirectory,
+        measure: Callable[[], int],
+        former: Iterable[JournalDirectory] = (),
+    ) -> bool:
         """Reserve more room. Return False if there is none.
 
         Args:
             directory: this handler's directory.
-            needed_bytes: the size that it has to grow to.
+            measure: returns the size that it has to grow to, together with `former`.
+            former: this handler's other directories.
 
         Raises:
             OSError: if that cannot be found out.
         """
-        if self._clock() < self._not_before:
+        began = self._clock()
+        if began < self._not_before:
             return False
+        needed_bytes = measure()
         # The first share is small, because a short-lived process never gives back what it reserved.
         share = (
             max(self._max_bytes // _SHARE, _LEAST_BYTES) if self.reserved_bytes else _LEAST_BYTES
@@ -77,7 +87,8 @@ class Space:
                 ):
                     self._note(directory, wanted)
                 else:
-                    others, counted_at = self._used_by_others(directory), seconds_since_epoch()
+                    counted_at = seconds_since_epoch()
+                    others = self._used_by_others(directory, *former)
                     reserved = min(wanted, self._max_bytes - others)
                     if reserved >= needed_bytes:
                         self._note(directory, reserved)
@@ -88,8 +99,31 @@ class Space:
                 os.close(lock)
         if self.reserved_bytes >= needed_bytes:
             return True
-        self._not_before = self._clock() + _RETRY_PAUSE
+        ended = self._clock()
+        self._not_before = ended + max(_RETRY_PAUSE, _PAUSE_FACTOR * (ended - began))
         return False
+
+    def give_back(self, directory: JournalDirectory, used_bytes: int) -> None:
+        """Reserve less, if much more is reserved than is used. Not in a caller's thread.
+
+        Args:
+            directory: this handler's directory.
+            used_bytes: the size of this handler's files.
+        """
+        share = max(self._max_bytes // _SHARE, _LEAST_BYTES)
+        surplus = self.reserved_bytes - used_bytes - share
+        if surplus < share:
+            return
+        with suppress(OSError), self._place.key_folder() as folder:
+            lock = folder.open("space.lock", os.O_RDWR)
+            try:
+                if try_lock(lock):
+                    total, counted_at = _read_sum(lock)
+                    self._note(directory, self.reserved_bytes - surplus)
+                    _write_sum(lock, max(0, total - surplus), counted_at)
+            finally:
+                unlock(lock)
+                os.close(lock)
 
     def look_again(self) -> None:
         """Note that there may be room again."""
@@ -107,13 +141,13 @@ class Space:
             os.close(file)
         self.reserved_bytes = reserved
 
-    def _used_by_others(self, own: JournalDirectory) -> int:
+    def _used_by_others(self, *own: JournalDirectory) -> int:
         """Return what the directories of other handlers hold or may grow to."""
         used = 0
-        name_of_own = os.path.basename(own.path)
+        names_of_own = {os.path.basename(one.path) for one in own}
         with self._place.live() as live:
             for name in directory_names(live):
-                if name != name_of_own:
+                if name not in names_of_own:
                     with suppress(OSError), live.folder(name, is_ours=False) as folder:
                         used += _size_bytes_of(folder, may_grow=_is_alive(name))
         return used

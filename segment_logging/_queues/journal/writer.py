@@ -104,8 +104,9 @@ class Writer:
         needed_bytes = self.size_bytes + size_bytes
         if needed_bytes > self._space.reserved_bytes:
             assert directory is not None
-            needed_bytes = self._measured() + size_bytes
-            if not self._space.reserve(directory, needed_bytes):
+            if not self._space.reserve(
+                directory, lambda: self._measured() + size_bytes, self._former
+            ):
                 self.trouble = OSError(errno.EDQUOT, LIMIT_REACHED)
                 return False
         if file is None:
@@ -149,7 +150,9 @@ class Writer:
                 directory = self._directory_in_place()
                 needed_bytes = self.size_bytes + on_disk(len(content))
                 has_room = needed_bytes <= self._space.reserved_bytes
-                if not has_room and not self._space.reserve(directory, needed_bytes):
+                if not has_room and not self._space.reserve(
+                    directory, lambda: needed_bytes, self._former
+                ):
                     raise OSError(errno.EDQUOT, LIMIT_REACHED)
                 file = directory.new_file()
                 file.size_bytes, file.messages = len(content), len(lines)
@@ -229,6 +232,8 @@ class Writer:
                 if directory is not None and directory.folder is file.folder:
                     directory.unsettled -= 1
             self._close_former()
+            if self._directory is not None:
+                self._space.give_back(self._directory, self.size_bytes)
 
     def _close_former(self) -> None:
         """Close the former directories whose files are settled."""

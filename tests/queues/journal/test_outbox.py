@@ -7,12 +7,14 @@ import resource
 import signal
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from typing_extensions import override
 
 from segment_logging._queues.journal.directory import is_locked
 from segment_logging._queues.journal.outbox import Outbox
 from segment_logging._queues.journal.place import Place
+from segment_logging._queues.journal.writer import Writer
 from tests.builders import run_python, syncs_counted
 from tests.queues.cases import KEY, JournalCase, a_line
 
@@ -50,6 +52,27 @@ class OutboxCase(JournalCase):
                 with live.folder(path.parent.name) as folder:
                     found.append(is_locked(folder, path.name))
         return found
+
+
+class TestFull(OutboxCase):
+    def test_few_looks(self) -> None:
+        """While the journal is full, its files are not measured for each message, and the more
+        rarely, the longer that takes."""
+        outbox = self.an_outbox(max_bytes=20_000, max_waiting_messages=1_000)
+        looks = 0
+
+        def look(writer: Writer) -> int:
+            nonlocal looks
+            looks += 1
+            self.now += 0.5
+            return writer.size_bytes
+
+        with patch.object(type(outbox._writer), "_measured", look):
+            for number in range(300):
+                outbox.put(a_line(number, size_bytes=999))
+                self.now += 0.01
+        self.assertGreater(outbox.waiting, 200)
+        self.assertEqual(looks, 2)  # at the first share and at the limit
 
 
 class TestSealing(OutboxCase):

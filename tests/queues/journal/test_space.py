@@ -8,8 +8,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from segment_logging._queues.journal.space import Space
+from segment_logging._queues.journal.stored import on_disk
 from tests import needs
-from tests.queues.cases import JournalCase, a_journal, a_line
+from tests.queues.cases import JournalCase, a_journal, a_line, taken_from
 
 
 class SpaceTest(JournalCase):
@@ -57,3 +58,32 @@ class SpaceTest(JournalCase):
         fcntl.flock(lock, fcntl.LOCK_EX)
         self.assertTrue(a_journal(self.root).put(a_line(2)))
         self.assertFalse(a_journal(self.root, max_bytes=1_000).put(a_line(3)))
+
+    def test_others_get_what_is_given_back(self) -> None:
+        """A process that has delivered a full journal leaves the room to the others."""
+        line = a_line(size_bytes=9_999)
+        full, early, late = (a_journal(self.root, max_bytes=4_000_000) for _ in range(3))
+        while full.put(line):
+            pass
+        self.assertFalse(early.put(line))
+        taken_from(full)
+        self.assertEqual(self.files(), [])
+        accepted = 0
+        while late.put(line):
+            accepted += 1
+        self.assertGreater(accepted * 10_000, 3_500_000)
+        while full.put(line):
+            pass
+        blocks = sum(on_disk(path.stat().st_size) for path in self.files())
+        self.assertLessEqual(blocks, 4_000_000)
+
+    def test_own_files_count_once(self) -> None:
+        """Files in a directory that has lost its lock count once, because they are still ours."""
+        line = a_line(size_bytes=9_999)
+        journal = a_journal(self.root, max_bytes=4_000_000)
+        accepted = sum(journal.put(line) for _ in range(150))
+        for lock in self.live.glob("*/owner.lock"):
+            lock.unlink()
+        accepted += sum(journal.put(line) for _ in range(400))
+        self.assertGreater(accepted * 10_000, 3_500_000)
+        self.assertLess(accepted * 10_000, 4_000_000)
