@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from .._handlers import drain_at_end
@@ -86,16 +85,34 @@ class SegmentMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        visitor = Visitor(
-            lambda: self._user_id(scope),
-            lambda: _identify(scope, self._proxies, self._anonymous_id),
-        )
+        visitor = Visitor(scope, self._user_id, self._identify, self._anonymous_id)
         self._requests.begin_one()
         try:
             with only_identity(visitor):
                 await self.app(scope, receive, send)
         finally:
             self._requests.end_one()
+
+    def _identify(self, scope: Scope) -> KnownIdentity:
+        headers: dict[str, str | bytes] = {}
+        for key, value in scope.get("headers", ()):
+            name = _NAMES.get(key)
+            if name is not None:
+                before = headers.get(name)
+                # Repeated headers in `_JOINED` are joined. For other headers, the first one counts.
+                if before is None:
+                    headers[name] = value
+                elif isinstance(before, bytes) and name in _JOINED:
+                    headers[name] = before + _JOINED[name] + value
+        client = scope.get("client")
+        return Request(
+            headers=headers,
+            peer=client[0] if client else None,
+            scheme=scope.get("scheme"),
+            host=headers.get("host"),
+            path=scope["path"],
+            query=scope.get("query_string"),
+        ).identify(self._proxies)
 
 
 @asynccontextmanager
@@ -109,28 +126,3 @@ async def lifespan(app: object = None) -> AsyncIterator[None]:
         yield
     finally:
         await drain_at_end()
-
-
-def _identify(
-    scope: Scope, proxies: TrustedProxies, anonymous_id: Callable[[Scope], Any] | None
-) -> KnownIdentity:
-    headers: dict[str, str | bytes] = {}
-    for key, value in scope.get("headers", ()):
-        name = _NAMES.get(key)
-        if name is not None:
-            before = headers.get(name)
-            # Repeated headers in `_JOINED` are joined. For other headers, the first one counts.
-            if before is None:
-                headers[name] = value
-            elif isinstance(before, bytes) and name in _JOINED:
-                headers[name] = before + _JOINED[name] + value
-    client = scope.get("client")
-    request = Request(
-        headers=headers,
-        peer=client[0] if client else None,
-        scheme=scope.get("scheme"),
-        host=headers.get("host"),
-        path=scope["path"],
-        query=scope.get("query_string"),
-    )
-    return request.identify(proxies, anonymous_id and partial(anonymous_id, scope))

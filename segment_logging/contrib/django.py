@@ -19,7 +19,6 @@ waiting events when the server stops.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -94,10 +93,7 @@ class SegmentMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        visitor = Visitor(
-            lambda: self._user_id(request),
-            lambda: _identify(request, self._proxies, self._anonymous_id),
-        )
+        visitor = Visitor(request, self._user_id, self._identify, self._anonymous_id)
         if self._is_async:
             return self._respond(request, visitor)
         with only_identity(visitor):
@@ -106,6 +102,21 @@ class SegmentMiddleware:
     async def _respond(self, request: HttpRequest, visitor: Identity) -> HttpResponseBase:
         with only_identity(visitor):
             return _keep_bound(await self._get_response(request))
+
+    def _identify(self, request: HttpRequest) -> KnownIdentity:
+        host: str | None
+        try:
+            host = request.get_host()  # follows the project's settings
+        except DisallowedHost:
+            host = None
+        return Request(
+            headers=headers_of(request.META),
+            peer=request.META.get("REMOTE_ADDR"),
+            scheme=request.scheme,
+            path=request.path,
+            query=request.META.get("QUERY_STRING"),
+            host=host,
+        ).identify(self._proxies)
 
     def _load_before_view(self, request: HttpRequest, *_: Any) -> None:
         try:
@@ -132,26 +143,6 @@ def _function_of(options: Mapping[str, Any], name: str) -> Any:
             f"such as 'shop.analytics.{name}', but importing {value!r} failed ({error}): to use "
             "a field or a cookie, write a function that returns it"
         ) from error
-
-
-def _identify(
-    request: HttpRequest,
-    proxies: TrustedProxies,
-    anonymous_id: Callable[[HttpRequest], Any] | None,
-) -> KnownIdentity:
-    host: str | None
-    try:
-        host = request.get_host()  # follows the project's settings
-    except DisallowedHost:
-        host = None
-    return Request(
-        headers=headers_of(request.META),
-        peer=request.META.get("REMOTE_ADDR"),
-        scheme=request.scheme,
-        path=request.path,
-        query=request.META.get("QUERY_STRING"),
-        host=host,
-    ).identify(proxies, anonymous_id and partial(anonymous_id, request))
 
 
 def _keep_bound(response: Any) -> Any:

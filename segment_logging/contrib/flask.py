@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, g, has_app_context, has_request_context, request
 from flask.globals import request_ctx
 
-from .visitor import check_functions
+from .visitor import NOT_YET, check_functions
 from .wsgi import Environ, SegmentMiddleware
 
 _SESSION = "segment_logging.session"
@@ -30,9 +30,9 @@ class SegmentLogging:
             `lambda: g.user.id if g.user else None`. It is called for each event, during the logging
             call, so it must be fast. It is not called outside a request context.
         anonymous_id: a function without arguments that returns the visitor's anonymous id, or None
-            if the visitor has none. It is called once per request, for its first event. It is
-            not called outside a request context, where the visitor has no anonymous id. By default,
-            the id is that of the cookie that analytics.js sets.
+            if the visitor has none. It is called once per request, for the first event in its
+            request context. Until then, events have no anonymous id. By default, the id is that of
+            the cookie that analytics.js sets.
         trusted_proxies: addresses and networks of the proxies whose X-Forwarded-For is trusted;
             "unix" means a proxy that connects over a Unix socket.
 
@@ -60,7 +60,7 @@ class SegmentLogging:
         app.wsgi_app = SegmentMiddleware(  # type: ignore[method-assign]  # as Flask documents
             app.wsgi_app,
             user_id=self._user_id_of,
-            anonymous_id=None if self._anonymous_id is None else self._anonymous_id_of,
+            anonymous_id=self._anonymous_id and _in_request(self._anonymous_id),
             trusted_proxies=self._trusted_proxies,
         )
         if self._user_id is None:
@@ -71,10 +71,9 @@ class SegmentLogging:
             return logged_in_user_id(environ)
         return self._user_id() if has_request_context() else None
 
-    def _anonymous_id_of(self, environ: Environ) -> Any:
-        if self._anonymous_id is None or not has_request_context():
-            return None
-        return self._anonymous_id()
+
+def _in_request(anonymous_id: Callable[[], Any]) -> Callable[[Environ], Any]:
+    return lambda environ: anonymous_id() if has_request_context() else NOT_YET
 
 
 def logged_in_user_id(environ: Environ) -> Any:

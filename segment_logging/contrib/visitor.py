@@ -12,12 +12,17 @@ from typing import Any
 
 from .._identity.binding import UNBOUND, current_binding
 from .._identity.who import NOBODY, KnownIdentity, is_same_id
+from .._messages.values import an_id
 from .._reports import Reporter
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidMessage
 from .headers import anonymous_id_of, context_of, page_of
 from .proxies import TrustedProxies
 
+NOT_YET = object()
+"""The result of an `anonymous_id` function that has to be called again for the next event."""
+
 _reporter = Reporter()
+_id_text_of = an_id("anonymous_id", "id_not_string")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +45,11 @@ class Request:
     path: str | bytes
     query: str | bytes | None
 
-    def identify(
-        self, proxies: TrustedProxies, anonymous_id: Callable[[], Any] | None = None
-    ) -> KnownIdentity:
+    def identify(self, proxies: TrustedProxies) -> KnownIdentity:
         """Return the visitor's identity, as far as the request reveals it.
 
         Args:
             proxies: the proxies whose X-Forwarded-For is trusted.
-            anonymous_id: returns the visitor's anonymous id, or None. By default, it is the one in
-                the cookie of analytics.js. If it raises an exception, that is reported, and the
-                visitor has no anonymous id.
         """
         headers = self.headers
         context = context_of(headers)
@@ -66,11 +66,7 @@ class Request:
         address = proxies.client_of(self.peer, forwarded_for)
         if address is not None:
             context["ip"] = address
-        if anonymous_id is None:
-            found = anonymous_id_of(headers.get("cookie"))
-        else:
-            found = _ask("anonymous_id", anonymous_id)
-        return KnownIdentity(anonymous_id=found, context=context)
+        return KnownIdentity(anonymous_id=anonymous_id_of(headers.get("cookie")), context=context)
 
 
 class Visitor:
@@ -81,23 +77,35 @@ class Visitor:
     reported, and the event is sent without the missing values.
 
     Args:
+        source: the request as the framework has it. The functions are called with it.
         user_id: returns the logged-in user's id, or None. It must be fast.
         identify: returns the visitor's identity, as far as the request reveals it.
+        anonymous_id: returns the visitor's anonymous id, None, or NOT_YET. By default, it is the
+            one that `identify` returns. A result that is not an id is reported and becomes None.
     """
 
-    __slots__ = ("_identify", "_known", "_last", "_user_id")
+    __slots__ = ("_anonymous_id", "_identify", "_known", "_last", "_request", "_source", "_user_id")
 
-    def __init__(self, user_id: Callable[[], Any], identify: Callable[[], KnownIdentity]) -> None:
+    def __init__(
+        self,
+        source: Any,
+        user_id: Callable[[Any], Any],
+        identify: Callable[[Any], KnownIdentity],
+        anonymous_id: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self._source = source
         self._user_id = user_id
         self._identify = identify
+        self._anonymous_id = anonymous_id
+        self._request: KnownIdentity | None = None  # as read, with the cookie's id
         self._known: KnownIdentity | None = None
         self._last: KnownIdentity | None = None  # the last event's, because most are the same
 
     def known(self) -> KnownIdentity:
         read = self._known
         if read is None:
-            read = self._known = _ask("reading a request", self._identify) or NOBODY
-        user_id = _ask("user_id", self._user_id)
+            read = self._read()
+        user_id = _ask("user_id", self._user_id, self._source)
         if user_id is None:
             return read
         last = self._last
@@ -108,15 +116,45 @@ class Visitor:
         )
         return last
 
+    def _read(self) -> KnownIdentity:
+        """Read the request, and remember the result unless the anonymous id is not known yet."""
+        read = self._request
+        if read is None:
+            read = self._request = _ask("reading a request", self._identify, self._source) or NOBODY
+        if self._anonymous_id is not None:
+            found = _ask("anonymous_id", self._find_anonymous_id, self._source)
+            self._last = None  # it may lack the id
+            if found is NOT_YET:
+                return KnownIdentity(context=read.context)
+            read = KnownIdentity(anonymous_id=found, context=read.context)
+        self._known = read
+        return read
 
-def _ask(what: str, function: Callable[[], Any]) -> Any:
+    def _find_anonymous_id(self, source: Any) -> Any:
+        found = self._anonymous_id(source)  # type: ignore[misc]
+        if found is NOT_YET:
+            return found
+        if isinstance(found, str) and not found.strip():
+            return None
+        try:
+            return _id_text_of(found)
+        except InvalidMessage:
+            _reporter.once(
+                "anonymous_id returned",
+                f"anonymous_id returned {type(found).__name__}: return a string or None; until "
+                "then, such visitors have no anonymous id",
+            )
+            return None
+
+
+def _ask(what: str, function: Callable[[Any], Any], source: Any) -> Any:
     """Return the function's result, or None if the result is empty text or the function raises.
 
     Events that the function logs get no identity, because otherwise they would call it again.
     """
     bound = current_binding.set(UNBOUND)
     try:
-        answer = function()
+        answer = function(source)
     except Exception as error:
         _reporter.once(
             what,

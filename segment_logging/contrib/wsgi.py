@@ -8,7 +8,6 @@ page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from .._identity.binding import current_binding, only_identity
@@ -53,19 +52,27 @@ class SegmentMiddleware:
     ) -> None:
         check_functions(user_id=user_id, anonymous_id=anonymous_id)
         self._app = app
-        self._user_id = user_id
+        self._user_id = user_id or _no_user_id
         self._anonymous_id = anonymous_id
         self._proxies = TrustedProxies(trusted_proxies)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        visitor = Visitor(
-            lambda: None if self._user_id is None else self._user_id(environ),
-            lambda: _identify(environ, self._proxies, self._anonymous_id),
-        )
+        visitor = Visitor(environ, self._user_id, self._identify, self._anonymous_id)
         with only_identity(visitor):
             parts = self._app(environ, start_response)
             binding = current_binding.get()
         return parts if _runs_no_code(parts, environ) else Steps(parts, binding)
+
+    def _identify(self, environ: Environ) -> KnownIdentity:
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        return Request(
+            headers=headers_of(environ),
+            host=environ.get("HTTP_HOST"),
+            peer=environ.get("REMOTE_ADDR"),
+            scheme=environ.get("wsgi.url_scheme"),
+            path=path.encode("latin-1", "replace"),  # PEP 3333 passes bytes decoded as ISO 8859-1
+            query=environ.get("QUERY_STRING"),
+        ).identify(self._proxies)
 
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -73,21 +80,8 @@ def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     return {name: environ[key] for name, key in _KEYS.items() if key in environ}
 
 
-def _identify(
-    environ: Environ,
-    proxies: TrustedProxies,
-    anonymous_id: Callable[[Environ], Any] | None,
-) -> KnownIdentity:
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    request = Request(
-        headers=headers_of(environ),
-        host=environ.get("HTTP_HOST"),
-        peer=environ.get("REMOTE_ADDR"),
-        scheme=environ.get("wsgi.url_scheme"),
-        path=path.encode("latin-1", "replace"),  # PEP 3333 passes bytes decoded as ISO 8859-1
-        query=environ.get("QUERY_STRING"),
-    )
-    return request.identify(proxies, anonymous_id and partial(anonymous_id, environ))
+def _no_user_id(environ: Environ) -> None:
+    return None
 
 
 def _runs_no_code(parts: Iterable[bytes], environ: Environ) -> bool:

@@ -103,6 +103,24 @@ class TestFlask(FrameworkTest):
                 self.assertEqual((who(events), asked), ([("17", found)] * 2, ["/"]))
                 asked.clear()
 
+    def test_event_before_the_request_context(self) -> None:
+        """An event of WSGI middleware before the view does not hide the anonymous id from it."""
+        app = Flask(__name__)
+        app.add_url_rule("/", view_func=seen)
+        inner = app.wsgi_app
+
+        def middleware(environ: Any, start_response: Any) -> Any:
+            log(user_id="u-0")
+            return inner(environ, start_response)
+
+        app.wsgi_app = middleware  # type: ignore[method-assign]
+        SegmentLogging(
+            app, user_id=lambda: "u-1", anonymous_id=lambda: flask.request.cookies[COOKIE]
+        )
+        with captured() as events:
+            get(app)
+        self.assertEqual(who(events), [("u-0", None), ("u-1", "a-1")])
+
     def test_anonymous_id_without_request(self) -> None:
         """After the request context has ended, `anonymous_id` is not called."""
 

@@ -6,6 +6,7 @@ import io
 import unittest
 from contextlib import redirect_stderr
 from typing import Any
+from uuid import UUID
 
 from typing_extensions import override
 
@@ -15,7 +16,7 @@ from segment_logging._identity.who import KnownIdentity
 from segment_logging._reports import Reporter
 from segment_logging.contrib import visitor as visitors
 from segment_logging.contrib.proxies import TrustedProxies
-from segment_logging.contrib.visitor import Request, Visitor, check_functions
+from segment_logging.contrib.visitor import NOT_YET, Request, Visitor, check_functions
 
 from .frameworks import FrameworkTest, captured, context_of, log, logger, who
 
@@ -27,14 +28,14 @@ class Asked:
         self.user_id = user_id
         self.known = KnownIdentity(**known)
         self.times = 0
-        self.visitor = Visitor(self.tell, self.identify)
+        self.visitor = Visitor(None, self.tell, self.identify)
 
-    def tell(self) -> Any:
+    def tell(self, source: None) -> Any:
         if isinstance(self.user_id, Exception):
             raise self.user_id
         return self.user_id
 
-    def identify(self) -> KnownIdentity:
+    def identify(self, source: None) -> KnownIdentity:
         self.times += 1
         return self.known
 
@@ -71,6 +72,31 @@ class TestVisitor(FrameworkTest):
             for asked.user_id in (None, "u-1", None, "u-2"):
                 log()
         self.assertEqual([user for user, _ in who(events)], [None, "u-1", None, "u-2"])
+
+    def test_anonymous_id(self) -> None:
+        """A function can return the anonymous id instead of the cookie. Blank text is no id."""
+        for answer, expected in (
+            ("a-2", "a-2"), (17, "17"), (0, "0"), (UUID(int=5), str(UUID(int=5))),
+            ("null", "null"), ("x" * 1_000, "x" * 1_000), (None, None), ("", None), (" \t", None),
+        ):  # fmt: skip
+            asked = Asked("u-1", anonymous_id="a-1")
+            asked.visitor = Visitor(None, asked.tell, asked.identify, lambda _: answer)  # noqa: B023
+            with self.subTest(answer), captured() as events, only_identity(asked.visitor):
+                log()
+                log()
+                self.assertEqual(who(events), [("u-1", expected)] * 2)
+
+    def test_anonymous_id_that_is_not_known_yet(self) -> None:
+        """NOT_YET is not remembered. The request is still read only once."""
+        asked = Asked("u-1", context={"locale": "de"})
+        answers = [NOT_YET, NOT_YET, "a-2"]
+        asked.visitor = Visitor(None, asked.tell, asked.identify, lambda _: answers.pop(0))
+        with captured() as events, only_identity(asked.visitor):
+            for _ in range(4):
+                log()
+        self.assertEqual(who(events), [("u-1", None)] * 2 + [("u-1", "a-2")] * 2)
+        self.assertEqual([(event.context or {})["locale"] for event in events], ["de"] * 4)
+        self.assertEqual(asked.times, 1)
 
     def test_event_about_another_user(self) -> None:
         """An event about another user does not get this visitor's anonymous id."""
@@ -114,11 +140,13 @@ class TestVisitor(FrameworkTest):
     def test_user_id_that_logs(self) -> None:
         """An event that `user_id` itself logs has no visitor and causes no recursion."""
 
-        def user_id() -> str:
+        def user_id(source: None) -> str:
             log("Inner", anonymous_id="a-2")
             return "u-1"
 
-        with captured() as events, only_identity(Visitor(user_id, KnownIdentity)):
+        asked = Asked()
+        visitor = Visitor(None, user_id, asked.identify)
+        with captured() as events, only_identity(visitor):
             log()
         self.assertEqual(who(events), [(None, "a-2"), ("u-1", None)])
 
@@ -150,34 +178,43 @@ class TestErrors(FrameworkTest):
         """If reading the request raises, it is reported once and not tried again."""
         asked = Asked()
 
-        def identify() -> KnownIdentity:
+        def identify(source: None) -> KnownIdentity:
             asked.times += 1
             raise RuntimeError
 
-        asked.visitor = Visitor(lambda: None, identify)
+        asked.visitor = Visitor(None, asked.tell, identify)
         events, said = self.said(asked, times=3)
         self.assertEqual((events, asked.times), ([("u-9", None)] * 3, 1))
         self.assertEqual(said.count("reading a request raised RuntimeError"), 1)
 
     def test_anonymous_id_raises(self) -> None:
         """If `anonymous_id` raises, the visitor has no anonymous id, but the other values."""
-        asked = Asked(anonymous_id="a-1")
+        asked = Asked("u-1", anonymous_id="a-1", context={"locale": "de"})
+        calls: list[None] = []
 
-        def anonymous_id() -> str:
-            asked.times += 1
+        def anonymous_id(source: None) -> str:
+            calls.append(source)
             raise LookupError("visitor-31")
 
-        request = Request(
-            headers={"cookie": "ajs_anonymous_id=a-1", "accept-language": "de"},
-            peer=None, scheme=None, host=None, path="/", query=None,
-        )  # fmt: skip
-        proxies = TrustedProxies(())
-        asked.visitor = Visitor(lambda: "u-1", lambda: request.identify(proxies, anonymous_id))
+        asked.visitor = Visitor(None, asked.tell, asked.identify, anonymous_id)
         events, said = self.said(asked, times=3)
         self.assertEqual((events, asked.times), ([("u-1", None)] * 3, 1))
-        self.assertEqual((asked.visitor.known().context or {})["locale"], "de")
+        self.assertEqual((asked.visitor.known().context, len(calls)), ({"locale": "de"}, 1))
         self.assertEqual(said.count("anonymous_id raised LookupError: fix it"), 1)
         self.assertNotIn("visitor-31", said)
+
+    def test_anonymous_id_of_wrong_type(self) -> None:
+        """A result of `anonymous_id` that is not an id is reported once and drops no event."""
+        for wrong in (b"visitor-31", True, ["visitor-31"], {"id": 31}, float("nan")):
+            visitors._reporter = Reporter()
+            asked = Asked("u-1", anonymous_id="a-1")
+            asked.visitor = Visitor(None, asked.tell, asked.identify, lambda _: wrong)  # noqa: B023
+            with self.subTest(wrong):
+                events, said = self.said(asked, times=3)
+                self.assertEqual(events, [("u-1", None)] * 3)
+                name = type(wrong).__name__
+                self.assertEqual(said.count(f"anonymous_id returned {name}: return a string"), 1)
+                self.assertNotIn("31", said)
 
     def test_options(self) -> None:
         """A function that is not callable, or is async, is refused with the option's name."""
@@ -234,17 +271,6 @@ class TestRequest(unittest.TestCase):
                 },
             ),
         )
-
-    def test_anonymous_id(self) -> None:
-        """A function can return the anonymous id instead of the cookie, or None for none."""
-        request = Request(
-            headers={"cookie": "ajs_anonymous_id=a-1"},
-            peer=None, scheme=None, host=None, path="/", query=None,
-        )  # fmt: skip
-        for answer, anonymous_id in (("a-2", "a-2"), (17, 17), (None, None), ("", None)):
-            with self.subTest(answer):
-                known = request.identify(TrustedProxies(()), lambda: answer)  # noqa: B023
-                self.assertEqual(known.anonymous_id, anonymous_id)
 
     def test_hostile(self) -> None:
         """No header values can make a message invalid."""

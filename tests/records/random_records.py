@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 from zlib import crc32
@@ -219,8 +220,9 @@ def within(binding: Any) -> Any:
     if way == "known":
         return identity(**who)
     visitor = Visitor(
-        lambda: who["user_id"],
-        lambda: KnownIdentity(anonymous_id=who["anonymous_id"], context=who["context"]),
+        who,
+        itemgetter("user_id"),
+        lambda _: KnownIdentity(anonymous_id=who["anonymous_id"], context=who["context"]),
     )
     if way == "over a visitor":
         with only_identity(visitor), identity(user_id="u-1", context={"app": {"build": 1}}):

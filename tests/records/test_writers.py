@@ -265,7 +265,9 @@ class TestVisitor(unittest.TestCase):
     def test_made_once(self) -> None:
         """A visitor's identity is made again only if the user changes."""
         users: list[Any] = ["u-1", "u-1", "u-2", None, 1, True]
-        visitor = Visitor(lambda: users.pop(0), lambda: KnownIdentity(context={"ip": "1"}))
+        visitor = Visitor(
+            users, lambda them: them.pop(0), lambda _: KnownIdentity(context={"ip": "1"})
+        )
         with only_identity(visitor):
             known = [current_identity().known() for _ in range(6)]
         self.assertIs(known[0], known[1])
