@@ -91,16 +91,27 @@ def _other_names_in(directory: str) -> list[str]:
 
 
 def _make_directory(directory: str, trust: Trust, group: int) -> None:
-    """Make the directory for the group, or give it to the group, which is printed."""
+    """Make the directory for the group, or give it to the group, which is printed.
+
+    The quarantine is in it, which all users of the group need as well.
+    """
     before = os.stat(directory) if os.path.isdir(directory) else None
     with Folder.own(directory, trust, make=True) as folder:
         after = os.fstat(folder.descriptor)
+        _make_quarantine(folder, group)
     if before is not None and (before.st_gid, before.st_mode) != (after.st_gid, after.st_mode):
         print(
             f"{directory} now belongs to the group {group_name(group)} and has mode "
             f"{stat.S_IMODE(after.st_mode):04o}; before, it belonged to the group "
             f"{group_name(before.st_gid)} and had mode {stat.S_IMODE(before.st_mode):04o}"
         )
+
+
+def _make_quarantine(folder: Folder, group: int) -> None:
+    """Make the quarantine, or give it to root and the group if a user made it."""
+    _share_directory(folder, "quarantine", group)
+    with folder.folder("quarantine", make=True, is_ours=False) as quarantine:
+        _give(quarantine, group)
 
 
 def _take_over(folder: Folder, key_name: str, group: int) -> None:
@@ -124,12 +135,12 @@ def _take_over(folder: Folder, key_name: str, group: int) -> None:
                 )
 
 
-def _share_directory(live: Folder, name: str, group: int) -> bool:
-    """Give the group access to a handler's directory. Return whether anything was changed."""
+def _share_directory(outer: Folder, name: str, group: int) -> bool:
+    """Give the group access to a directory of files. Return whether anything was changed."""
     # Links and files are left alone, and processes may remove their directories at any moment.
     with (
         suppress(NotADirectoryError, NotOurs, FileNotFoundError),
-        live.folder(name, is_ours=False) as folder,
+        outer.folder(name, is_ours=False) as folder,
     ):
         is_changed = sum(_share_file(folder, one) for one in folder.names()) > 0
         if not is_prepared(folder, os.fstat(folder.descriptor).st_uid, group):

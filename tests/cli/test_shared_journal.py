@@ -155,6 +155,32 @@ class TestSharedJournal(SharedJournalCase):
         self.assertEqual(named, f"{self.journal}/dead-letters-u{WRITER}.jsonl")
         self.assertIn("u-17", Path(named).read_text())
 
+    def test_quarantine(self) -> None:
+        """All users of the group can keep damaged lines, also if a user made the quarantine."""
+        quarantine = Path(self.journal, "quarantine")
+        quarantine.rmdir()
+        quarantine.mkdir(0o700)
+        (quarantine / "damaged-lines").touch(0o600)
+        for path in (quarantine, quarantine / "damaged-lines"):
+            os.chown(path, WRITER, WRITER)
+        code, out, said = run_command(*self.prepare)
+        self.assertEqual(code, 0, said)
+        self.assertIn(f"{quarantine} now belongs to root and the group {self.group}", out)
+        self.assertNotIn("now belongs", run_command(*self.prepare)[1])
+        given = ("deliver", self.journal, "--group", self.group, "--write-key-file", str(self.keys))
+        with Collector() as collector:
+            for user in (WRITER, READER):
+                self.assertTrue(self.as_user(WRITER))
+                (file,) = Path(self.journal, key_name_of("key"), "live").rglob("*.jsonl")
+                with file.open("a") as written:
+                    written.write("damaged\n")
+                sender = (*given, "--owner", str(WRITER), "--host", collector.url)
+                code, out = self.as_user(user, *sender)
+                self.assertIn("cannot be sent; kept in the journal's quarantine", out)
+        found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in quarantine.iterdir()}
+        names = ("damaged-lines", *(f"damaged-lines-u{user}" for user in (WRITER, READER)))
+        self.assertEqual(found, dict.fromkeys(names, 0o640))
+
     def test_without_the_group(self) -> None:
         """Without --group, the commands say that it is missing, and make nothing."""
         before = sorted(os.listdir(self.journal))
