@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .._files import Folder, open_private, own_path, shared_mode
+from .._files import Folder, own_path, shared_mode
 from .._queues.journal.place import Place, group_name
 from .._reports import counted
 from .._trust import SHARED_DIRECTORY, NotOurs, Trust, commands_to_share
@@ -158,17 +158,16 @@ def _share_file(folder: Folder, name: str) -> bool:
     """
     mode = shared_mode(name)
     found = folder.stat_or_none(name)
-    if found is None or (
-        found.st_gid == folder.trust.group and stat.S_IMODE(found.st_mode) == mode
-    ):
+    if found is None or not stat.S_ISREG(found.st_mode):
         return False
-    owner = os.fstat(folder.descriptor).st_uid
-    with suppress(NotOurs, FileNotFoundError):
-        file = open_private(
-            name, os.O_RDONLY, folder=folder.descriptor, trust=Trust(owners=frozenset([owner]))
-        )
+    if found.st_gid == folder.trust.group and stat.S_IMODE(found.st_mode) == mode:
+        return False
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with suppress(FileNotFoundError):
+        file = os.open(name, flags, dir_fd=folder.descriptor)
         try:
-            if os.fstat(file).st_uid == owner:
+            found, owner = os.fstat(file), os.fstat(folder.descriptor).st_uid
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == owner:
                 folder.trust.share(file, mode, of_others=True)
                 return True
         finally:

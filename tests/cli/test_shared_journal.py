@@ -373,8 +373,9 @@ class TestNewKey(SharedJournalCase):
         (handler / "name").touch(0o600)
         os.link(handler / "name", handler / "other-name")
         os.mkfifo(handler / "pipe", 0o600)
-        for name in ("own", "moved"):
+        for name in ("own", "moved", "public"):
             (handler / name).touch(0o600)
+        (handler / "public").chmod(0o644)
         for path in (handler, *(handler / name for name in ("name", "pipe", "own"))):
             os.chown(path, WRITER, WRITER)
         code, _, said = run_command(*self.prepare)
@@ -382,6 +383,7 @@ class TestNewKey(SharedJournalCase):
         modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in handler.iterdir()}
         self.assertEqual(modes.pop("own"), 0o640)
         self.assertEqual(stat.S_IMODE(handler.stat().st_mode), 0o2770)
+        self.assertEqual(modes.pop("public"), 0o644)
         modes.pop("link")
         modes["bait"] = stat.S_IMODE(bait.stat().st_mode)
         self.assertEqual(set(modes.values()), {0o600}, modes)
