@@ -59,7 +59,7 @@ def open_private(
             raise NotOurs("it has another name", path)
         is_own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
         if trust.group is not None:
-            trust.share(file, 0o660 if path.endswith(".lock") else 0o640)
+            trust.share(file, shared_mode(path))
         elif found.st_mode & _OTHERS_MAY and is_own and hasattr(os, "fchmod"):
             os.fchmod(file, stat.S_IMODE(found.st_mode) & ~_OTHERS_MAY)
         if flags & os.O_TRUNC:
@@ -68,6 +68,11 @@ def open_private(
         os.close(file)
         raise
     return file
+
+
+def shared_mode(path: str) -> int:
+    """Return the mode of a file that a group shares."""
+    return 0o660 if path.endswith(".lock") else 0o640
 
 
 class Folder:

@@ -64,10 +64,16 @@ class Trust(NamedTuple):
         """
         return self.group is None or os.geteuid() in (0, found.st_uid)
 
-    def share(self, descriptor: int, mode: int) -> None:
-        """Give the group access to a file or directory of ours."""
+    def share(self, descriptor: int, mode: int, *, of_others: bool = False) -> None:
+        """Give the group access to a file or directory of ours.
+
+        Args:
+            descriptor: of the open file or directory.
+            mode: its new mode.
+            of_others: whether to do that as well if it belongs to another user, as root.
+        """
         found = os.fstat(descriptor)
-        if self.group is not None and found.st_uid == os.geteuid():
+        if self.group is not None and (of_others or found.st_uid == os.geteuid()):
             if found.st_gid != self.group:
                 os.fchown(descriptor, -1, self.group)
             if stat.S_IMODE(found.st_mode) != mode or found.st_gid != self.group:

@@ -137,8 +137,12 @@ def callable_or_none(name: str, value: Any) -> Any:
 
 
 def group_or_none(name: str, value: Any) -> str | None:
-    """Check that the value is the name of a group on this host, a group's number, or None."""
-    group = text_or_none(name, value)
+    """Check that the value is the name of a group on this host, a group's number, or None.
+
+    The number may be an int, as it is in YAML without quotes.
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    group = text_or_none(name, str(value) if is_number else value)
     if group is not None:
         try:
             group_id(group)

@@ -225,7 +225,7 @@ class DeliveryKeywords(TypedDict, total=False):
     journal: str | os.PathLike[str] | None
     journal_sync: str
     max_journal_bytes: int
-    journal_group: str | None
+    journal_group: str | int | None
     deliver: bool
     dead_letters: str | os.PathLike[str] | None
     max_dead_letter_bytes: int

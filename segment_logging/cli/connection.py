@@ -90,6 +90,13 @@ def add_oauth_options(parser: argparse.ArgumentParser) -> None:
     oauth.add_argument("--oauth-scope", metavar="SCOPE", help="default: tracking_api:write")
 
 
+def has_oauth_options(options: argparse.Namespace) -> bool:
+    """Return whether any of the options for OAuth was passed."""
+    return any(
+        value is not None for name, value in vars(options).items() if name.startswith("oauth_")
+    )
+
+
 def oauth_of(options: argparse.Namespace) -> dict[str, str] | None:
     """Return the value of the option `oauth`, or None.
 

@@ -18,6 +18,7 @@ from .connection import (
     add_request_options,
     broker_of,
     delivery_options_of,
+    has_oauth_options,
     headers_of,
     positive_number,
     proxies_of,
@@ -159,6 +160,12 @@ def _check_directory(directory: str, place: Place, trust: Trust) -> None:
 
 
 def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
+    if options.broker is not None and (options.header or has_oauth_options(options)):
+        # A source or a gateway may require them, so they are not left out in silence.
+        raise ConfigurationError(
+            "with --broker, only the relay sends to Segment: pass --header and the options for "
+            "OAuth to `segment-logging relay` and omit them here"
+        )
     made = delivery_options_of(
         options,
         journal=options.directory,

@@ -176,7 +176,9 @@ def text_of(figures: Figures, before: Figures | None) -> str:
     if not figures.is_delivering and not since["delivered"]:
         if figures.is_standing_by:
             return f"{figures.key}: standing by, because another process delivers"
-        return f"{figures.key}: not delivering, because the journal cannot be searched: see stderr"
+        # Before the first try, there are no errors.
+        text = "not delivering, and no other process is known to; stderr has the errors, if any"
+        return f"{figures.key}: {text}"
     unread = figures.unreadable
     return (
         f"{figures.key}: {counted(since['delivered'], 'message')} delivered in "

@@ -21,7 +21,9 @@ from segment_logging.cli.service import text_of
 from tests.docs.pages import rows_under
 
 
-def figures(**values: float) -> Figures:
+def figures(
+    *, is_delivering: bool = True, is_standing_by: bool = False, **values: float
+) -> Figures:
     given = dict.fromkeys(
         (
             "delivered",
@@ -37,8 +39,8 @@ def figures(**values: float) -> Figures:
     )
     return Figures(
         key="0123456789ab",
-        is_delivering=True,
-        is_standing_by=False,
+        is_delivering=is_delivering,
+        is_standing_by=is_standing_by,
         lag_seconds=0.0,
         **{**given, **values},  # type: ignore[arg-type]
     )
@@ -111,6 +113,13 @@ class TestOptions(DeliverCase):
                 self.assertNotIn("Traceback", said)
         self.assertFalse(self.journal.exists())
 
+    def test_with_a_broker(self) -> None:
+        """Headers and OAuth are refused with --broker, and the error names the relay."""
+        for option in ("--oauth-client-id", "--oauth-server", "--header"):
+            code, said = self.run_it("--broker", "amqp://127.0.0.1:1", option, "X: 1")
+            self.assertEqual(code, 2)
+            self.assertIn("to `segment-logging relay` and omit them here", said)
+
     def test_a_file_in_place_of_the_directory(self) -> None:
         """A file in place of the directory is reported, and the command ends with 2."""
         self.journal.touch()
@@ -138,6 +147,15 @@ class TestFigures(unittest.TestCase):
         """A line has the number of directories that cannot be read, also the second time."""
         line = text_of(figures(unreadable=2), figures(unreadable=2))
         self.assertTrue(line.endswith(", 2 unreadable"), line)
+
+    def test_not_delivering(self) -> None:
+        """A line says that another process delivers only if that is known, and gives no reason if
+        it is not."""
+        line = text_of(figures(is_delivering=False, is_standing_by=True), None)
+        self.assertIn("standing by, because another process delivers", line)
+        line = text_of(figures(is_delivering=False), None)
+        self.assertIn("not delivering, and no other process is known to", line)
+        self.assertNotIn("because", line)
 
     def test_metrics(self) -> None:
         """Every metric has a help text, a type and a value, and is on the page."""

@@ -7,6 +7,7 @@ import grp
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import unittest
@@ -74,9 +75,12 @@ class SharedJournalCase(unittest.TestCase):
         )
         self.assertEqual(run_command(*self.prepare)[0], 0)
 
-    def as_user(self, uid: int, *arguments: str, write_key: str = "key") -> Any:
+    def as_user(
+        self, uid: int, *arguments: str, write_key: str = "key", group: str | None = ""
+    ) -> Any:
         """Run a command as a user. Without arguments, log an event as that user."""
-        given = (self.journal, self.group, self.gid, uid, write_key, arguments or None)
+        group = self.group if group == "" else group
+        given = (self.journal, group, self.gid, uid, write_key, arguments or None)
         return run_python(PROGRAM.replace("GIVEN", repr(given)))
 
 
@@ -150,6 +154,32 @@ class TestSharedJournal(SharedJournalCase):
         named = out.partition("became dead letters: see ")[2].split()[0]
         self.assertEqual(named, f"{self.journal}/dead-letters-u{WRITER}.jsonl")
         self.assertIn("u-17", Path(named).read_text())
+
+    def test_quarantine(self) -> None:
+        """All users of the group can keep damaged lines, also if a user made the quarantine."""
+        quarantine = Path(self.journal, "quarantine")
+        quarantine.rmdir()
+        quarantine.mkdir(0o700)
+        (quarantine / "damaged-lines").touch(0o600)
+        for path in (quarantine, quarantine / "damaged-lines"):
+            os.chown(path, WRITER, WRITER)
+        code, out, said = run_command(*self.prepare)
+        self.assertEqual(code, 0, said)
+        self.assertIn(f"{quarantine} now belongs to root and the group {self.group}", out)
+        self.assertNotIn("now belongs", run_command(*self.prepare)[1])
+        given = ("deliver", self.journal, "--group", self.group, "--write-key-file", str(self.keys))
+        with Collector() as collector:
+            for user in (WRITER, READER):
+                self.assertTrue(self.as_user(WRITER))
+                (file,) = Path(self.journal, key_name_of("key"), "live").rglob("*.jsonl")
+                with file.open("a") as written:
+                    written.write("damaged\n")
+                sender = (*given, "--owner", str(WRITER), "--host", collector.url)
+                code, out = self.as_user(user, *sender)
+                self.assertIn("cannot be sent; kept in the journal's quarantine", out)
+        found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in quarantine.iterdir()}
+        names = ("damaged-lines", *(f"damaged-lines-u{user}" for user in (WRITER, READER)))
+        self.assertEqual(found, dict.fromkeys(names, 0o640))
 
     def test_without_the_group(self) -> None:
         """Without --group, the commands say that it is missing, and make nothing."""
@@ -251,7 +281,7 @@ class TestNewKey(SharedJournalCase):
         code, out = self.as_user(
             READER, *self.prepare[:2], *self.prepare[3:], "--host", "http://127.0.0.1:9"
         )
-        self.assertIn("not delivering, because the journal cannot be searched: see stderr", out)
+        self.assertIn("not delivering, and no other process is known to; stderr has the", out)
         self.assertNotIn("standing by", out)
 
     def test_deliverer_without_a_directory(self) -> None:
@@ -301,6 +331,88 @@ class TestNewKey(SharedJournalCase):
             self.assertRegex(said, "it is a link|Not a directory")
             self.assertEqual([one.stat().st_uid for one in (bait, bait / "live")], [WRITER] * 2)
             link.unlink()
+
+    def test_private_journal(self) -> None:
+        """After the commands that are named, another user sends what is in a user's journal."""
+        journal = Path(self.journal)
+        shutil.rmtree(journal)
+        journal.mkdir(0o700)
+        os.chown(journal, WRITER, WRITER)
+        given = (self.prepare[1], "--write-key-file", str(self.keys), "--host")
+        self.assertTrue(self.as_user(WRITER, write_key="new-key", group=None))
+        code, out = self.as_user(WRITER, "deliver", *given, "http://127.0.0.1:9")
+        self.assertIn("1 pending", out)
+        code, _, said = run_command(*self.prepare)
+        for command in re.findall("`([^`]*)`", said):
+            subprocess.run(command.split(), check=True, timeout=30)
+        code, out, said = run_command(*self.prepare)
+        self.assertEqual(code, 0, said)
+        self.assertIn(
+            f"the group {self.group} can now use what was in {self.live} (1 handler)", out
+        )
+        self.assertNotIn("can now use", run_command(*self.prepare)[1])
+        owners = {path.stat().st_uid for path in self.live.rglob("*")}
+        self.assertEqual(owners, {WRITER})
+        with Collector() as collector:
+            shared = ("--group", self.group, "--owner", str(WRITER))
+            code, out = self.as_user(READER, "deliver", *given, collector.url, *shared)
+            self.assertIn("1 message delivered", out)
+            self.assertNotIn("cannot be", out)
+
+    def test_files_that_are_not_shared(self) -> None:
+        """`--prepare` gives the group no access to links, to files with two names, or to files of
+        others than the directory's owner."""
+        self.owned_by(WRITER)
+        handler = self.live / "handler"
+        handler.mkdir()
+        bait = Path(self.journal).with_name("bait")
+        bait.touch(0o600)
+        (handler / "link").symlink_to(bait)
+        (self.live / "link").symlink_to(bait.parent)
+        (self.of_key / "link.lock").symlink_to(bait)
+        (handler / "name").touch(0o600)
+        os.link(handler / "name", handler / "other-name")
+        os.mkfifo(handler / "pipe", 0o600)
+        for name in ("own", "moved", "public"):
+            (handler / name).touch(0o600)
+        (handler / "public").chmod(0o644)
+        for path in (handler, *(handler / name for name in ("name", "pipe", "own"))):
+            os.chown(path, WRITER, WRITER)
+        code, _, said = run_command(*self.prepare)
+        self.assertEqual(code, 0, said)
+        modes = {path.name: stat.S_IMODE(path.lstat().st_mode) for path in handler.iterdir()}
+        self.assertEqual(modes.pop("own"), 0o640)
+        self.assertEqual(stat.S_IMODE(handler.stat().st_mode), 0o2770)
+        self.assertEqual(modes.pop("public"), 0o644)
+        modes.pop("link")
+        modes["bait"] = stat.S_IMODE(bait.stat().st_mode)
+        self.assertEqual(set(modes.values()), {0o600}, modes)
+        self.assertNotEqual(stat.S_IMODE(bait.parent.stat().st_mode), 0o2770)
+
+    def test_directory_with_other_files(self) -> None:
+        """A directory that is not only for the journal is left as it is."""
+        other = Path(self.journal).with_name("other")
+        other.mkdir(0o755)
+        (other / key_name_of("key")).mkdir()
+        (other / "dead-letters.jsonl.1").touch()
+        (other / "app.log").touch()
+        given = ("deliver", str(other), *self.prepare[2:])
+        code, _, said = run_command(*given)
+        self.assertEqual(code, 2)
+        self.assertIn("who may use the other files in it (app.log): name a directory that is", said)
+        self.assertEqual(stat.S_IMODE(other.stat().st_mode), 0o755)
+        (other / "app.log").unlink()
+        code, out, said = run_command(*given)
+        self.assertEqual(code, 0, said)
+        self.assertIn(
+            f"{other} now belongs to the group {self.group} and has mode 2770; before, it belonged "
+            "to the group ",
+            out,
+        )
+        self.assertIn("and had mode 0755\n", out)
+        (other / "app.log").touch()
+        code, out, said = run_command(*given)
+        self.assertEqual((code, out), (0, f"{other} is ready for 2 write keys\n"), said)
 
     def test_owner_changed_by_systemd(self) -> None:
         """The commands that `--prepare` names work after the owner of everything was changed."""

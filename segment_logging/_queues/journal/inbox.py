@@ -245,12 +245,12 @@ class Inbox:
     @property
     def is_delivering(self) -> bool:
         """Whether it is this process's turn."""
-        return self._sources.is_ours
+        return self._sources.is_ours is True
 
     @property
     def is_standing_by(self) -> bool:
-        """Whether another process delivers. Any thread."""
-        return self._sources.is_of_another
+        """Whether another process delivers, as far as is known. Any thread."""
+        return self._sources.is_ours is False
 
     @property
     def is_done(self) -> bool:

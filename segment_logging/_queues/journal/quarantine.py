@@ -1,6 +1,7 @@
 """What a journal cannot deliver, kept for people to look at.
 
-    DIR/quarantine/damaged-lines           lines that are not messages, as they were found
+    DIR/quarantine/damaged-lines           lines that are not messages, as they were found; with a
+                                           group, each user has damaged-lines-u<uid>
     DIR/quarantine/damaged-lines.1         older ones
     DIR/quarantine/<directory>-<file>      files whose dead letters could not be written
 
@@ -19,7 +20,6 @@ from ..._reports import Reporter, counted, were
 from .place import Place
 from .stored import read_lines
 
-_DAMAGED = "damaged-lines"
 _TOO_LARGE = "not kept, because they are larger than a tenth of max_journal_bytes"
 
 
@@ -34,6 +34,7 @@ class Quarantine:
 
     def __init__(self, place: Place, max_bytes: int, reporter: Reporter) -> None:
         self._place = place
+        self._damaged = f"damaged-lines-u{os.geteuid()}" if place.is_shared else "damaged-lines"
         self._max_bytes = max_bytes
         self._reporter = reporter
 
@@ -77,11 +78,11 @@ class Quarantine:
         if size_bytes > self._max_bytes:
             return _TOO_LARGE
         with self._place.folder("quarantine", make=True) as folder:
-            found = folder.stat_or_none(_DAMAGED)
+            found = folder.stat_or_none(self._damaged)
             if found is not None and found.st_size + size_bytes > self._max_bytes // 2:
-                folder.rename(_DAMAGED, folder, f"{_DAMAGED}.1")
+                folder.rename(self._damaged, folder, f"{self._damaged}.1")
             self._make_room(folder, size_bytes)
-            file = folder.open(_DAMAGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            file = folder.open(self._damaged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 if os.write(file, content) != size_bytes:  # a full disk takes as much as fits
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

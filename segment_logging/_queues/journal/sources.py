@@ -52,14 +52,9 @@ class Sources:
         self._is_turn_of_old = False
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it is this process's turn, as far as is known."""
-        return self._turn.is_held
-
-    @property
-    def is_of_another(self) -> bool:
-        """Whether it was another process's turn at the last try. Any thread."""
-        return not self.is_ours and self._turn.is_held_elsewhere
+    def is_ours(self) -> bool | None:
+        """Whether it is this process's turn, or None if it may be nobody's. Any thread."""
+        return self._turn.is_ours
 
     def is_still_ours(self) -> bool:
         """Return whether it is this process's turn, and nobody has removed the lock."""
@@ -115,7 +110,7 @@ class Sources:
         try:
             with live.folder(directory.name) as folder:
                 is_alive = is_owned(folder)
-                is_idle = not is_alive and self._adopting.is_held and not directory.taken
+                is_idle = not is_alive and self._adopting.is_ours and not directory.taken
                 if is_idle and not file_names(folder):
                     remove_directory(live, folder)
                     self.known.pop(directory.name, None)
@@ -130,7 +125,7 @@ class Sources:
         directory.look_at_owner_at = now + _OWNER_EVERY
         if is_alive and not directory.is_handed_over:
             directory.left_until = now + _OWNER_EVERY
-        elif not is_alive and not self._adopting.is_held:
+        elif not is_alive and not self._adopting.is_ours:
             directory.left_until = now + _ADOPTION_EVERY
         else:
             directory.is_old = not is_alive
@@ -206,6 +201,6 @@ class Sources:
     @property
     def is_abandoned(self) -> bool:
         """Whether no process writes any more, and the files of all are gone."""
-        return self.is_ours and not any(
+        return self.is_ours is True and not any(
             one.is_handed_over or one.is_old for one in self.known.values()
         )

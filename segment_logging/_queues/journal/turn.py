@@ -23,13 +23,11 @@ class Turn:
         self._name = name
         self._reporter = reporter
         self._lock = -1
-        self.is_held_elsewhere = False
-        """Whether another process held the lock at the last try."""
+        self.is_ours: bool | None = None
+        """Whether this process holds the lock, or False if another one held it at the last try.
 
-    @property
-    def is_held(self) -> bool:
-        """Whether this process holds the lock, as far as is known."""
-        return self._lock >= 0
+        None if that is not known, because there was no try yet, or the last one failed.
+        """
 
     def take(self) -> bool:
         """Take the lock unless another process holds it. Return whether it is held.
@@ -39,23 +37,23 @@ class Turn:
         """
         if self._lock >= 0:
             return True
-        is_held_elsewhere = False
+        is_ours = None
         try:
             with self._place.key_folder(make=True) as folder:
                 # Locking needs no permission to write, and the file may belong to another user.
                 lock = folder.open(self._name, os.O_RDONLY | os.O_CREAT)
                 try:
-                    is_held_elsewhere = not try_lock(lock)
-                    if not is_held_elsewhere and self._excludes(
-                        folder.open(self._name, os.O_RDONLY)
-                    ):
+                    if not try_lock(lock):
+                        is_ours = False
+                    elif self._excludes(folder.open(self._name, os.O_RDONLY)):
                         self._lock, lock = lock, -1
+                        is_ours = True
                 finally:
                     if lock >= 0:
                         os.close(lock)
         finally:
-            self.is_held_elsewhere = is_held_elsewhere
-        return self._lock >= 0
+            self.is_ours = is_ours
+        return is_ours is True
 
     def _excludes(self, again: int) -> bool:
         """Return whether our lock keeps others out. If it does not, that is reported."""
@@ -90,5 +88,6 @@ class Turn:
         """Let another process take its turn."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
+            self.is_ours = None
             unlock(lock)
             os.close(lock)

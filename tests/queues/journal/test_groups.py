@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import logging
 import os
 import stat
 import unittest
@@ -198,6 +199,21 @@ class TestTrust(unittest.TestCase):
         for group in ("no-such-group", "-1", "4294967295", "1" * 5000, "\u0661"):
             with self.assertRaisesRegex(ConfigurationError, f"{group}' is not a group on this"):
                 SegmentHandler("key", journal=self.path, journal_group=group)
+        with self.assertRaisesRegex(ConfigurationError, "'-1' is not a group on this"):
+            SegmentHandler("key", journal=self.path, journal_group=-1)
+        with self.assertRaisesRegex(ConfigurationError, "must be a non-empty string or None"):
+            SegmentHandler("key", journal=self.path, journal_group=True)
+
+    def test_an_int(self) -> None:
+        """A group's number can be given as an int, as in YAML without quotes."""
+        handler = SegmentHandler(
+            "key", journal=self.path, journal_group=os.getegid(), deliver=False
+        )
+        logger = logging.Logger("app")
+        logger.addHandler(handler)
+        logger.info("Event", extra={"user_id": "u-17"})
+        handler.close()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o2770)
 
     def test_a_number(self) -> None:
         """A group can be given as a number. A group with that name has precedence."""

@@ -315,9 +315,20 @@ class TestTurns(InboxCase):
         self.inbox.tend(self.now)
         other = self.an_inbox()
         self.assertEqual(self.found(other), [])
-        self.assertFalse(other.is_delivering)
+        self.assertEqual((other.is_delivering, other.is_standing_by), (False, True))
         self.inbox.release()
         self.assertEqual(self.found(other), [a_line(1)])
+
+    def test_not_known(self) -> None:
+        """Before the first try, and after one that failed, it is not known who delivers."""
+        inbox = self.an_inbox()
+        self.assertEqual((inbox.is_delivering, inbox.is_standing_by), (False, False))
+        self.inbox.tend(self.now)
+        inbox.tend(self.now)
+        self.assertTrue(inbox.is_standing_by)
+        with patch("segment_logging._files.os.open", side_effect=PermissionError(13, "denied")):
+            inbox.tend(self.now + 10)
+        self.assertEqual((inbox.is_delivering, inbox.is_standing_by), (False, False))
 
     def test_a_lock_that_was_removed(self) -> None:
         """If its lock is removed, an inbox takes no batch before it holds a lock again."""
