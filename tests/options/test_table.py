@@ -48,7 +48,7 @@ class TestTable(unittest.TestCase):
         """The declarations for type checkers have the names and types from the table."""
 
         def types_of(table: type[Options], names: Any) -> dict[str, str]:
-            # A path may also be passed as an object. The options store it as text.
+            # Paths may also be passed as objects, and a group as a number: stored as text.
             return {name: str(row.type) for name, row in rows_of(table).items() if name in names}
 
         for table, keywords in (
@@ -57,9 +57,13 @@ class TestTable(unittest.TestCase):
         ):
             told = {name: _text_of(kind) for name, kind in keywords.__annotations__.items()}
             self.assertEqual(list(told), list(rows_of(table)))
-            for name in ("journal", "dead_letters"):
+            for name, also in (
+                ("journal", "os.PathLike[str]"),
+                ("dead_letters", "os.PathLike[str]"),
+                ("journal_group", "int"),
+            ):
                 if name in told:
-                    self.assertEqual(told[name], "str | os.PathLike[str] | None")
+                    self.assertEqual(told[name], f"str | {also} | None")
                     told[name] = "str | None"
             self.assertEqual(told, types_of(table, told))
 
