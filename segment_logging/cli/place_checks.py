@@ -44,7 +44,7 @@ def check_journal(
         path = own_path(directory, trust_of(group))
         shared_by = group_of_shared(directory, path)
     except NotOurs:
-        way_out = "name a directory of your own, or change its owner"
+        way_out = "run this command as that user, or name a directory of your own"
         if group is not None:
             way_out = way_to_share(path, group)
         return Finding("problem", subject, f"{path} belongs to another user: {way_out}")
