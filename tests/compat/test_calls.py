@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import unittest
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -313,6 +314,13 @@ class TestModule(unittest.TestCase):
         failed: list[tuple[Any, list[Any]]] = []
         analytics.on_error = lambda error, batch: failed.append((error, batch))
         analytics.host = "segment.example"
+        self.assert_first_call_raises(failed)
+        analytics.host, analytics.default_client = None, None
+        failed.clear()
+        with mock.patch.dict(os.environ, SEGMENT_HOST="segment.example"):
+            self.assert_first_call_raises(failed)
+
+    def assert_first_call_raises(self, failed: list[tuple[Any, list[Any]]]) -> None:
         with self.assertRaisesRegex(ValueError, "host must be a URL"):
             analytics.track("u-1", "First")
         with self.assertLogs("segment_logging"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import unittest
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -18,8 +20,8 @@ from segment_logging._client.hosts import EU_HOST, US_HOST
 from segment_logging.compat.analytics.client import Client
 from segment_logging.testing import SendingForbidden, capture_segment, forbid_sending
 
-from ..builders import run_python
-from ..servers import ScriptedServer
+from ..builders import PROJECT, run_python
+from ..servers import ScriptedServer, dead_host
 from .test_delivery import REFUSED, DeliveryTest
 
 
@@ -32,6 +34,22 @@ class TestOurOptions(DeliveryTest):
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
+
+    def test_flush_at_exit(self) -> None:
+        """A `flush` in an exit function does not say that delivery continues."""
+        program = f"""
+import atexit
+from segment_logging.compat import analytics
+analytics.write_key, analytics.host = "key", {dead_host()!r}
+atexit.register(analytics.flush)
+analytics.track("u-1", "Signup")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=PROJECT, capture_output=True, encoding="utf-8", timeout=60, check=True,
+        )  # fmt: skip
+        self.assertIn("1 message was not delivered before the process ended", done.stderr)
+        self.assertNotIn("continues", done.stderr)
 
     def test_journal(self) -> None:
         """With a journal, a message outlives its process, and the next process sends it."""

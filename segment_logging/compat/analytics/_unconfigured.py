@@ -6,6 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from ..._client.hosts import US_HOST
 from ..._messages.message import Message
 from ...errors import DeliveryError
 from .client import Client
@@ -31,7 +32,8 @@ class Unconfigured(Client):
 
     @override
     def _options(self) -> dict[str, Any]:
-        return {"client": _Failing(self._error), "flush_interval": 0.0}
+        # A host, because SEGMENT_HOST may be invalid.
+        return {"client": _Failing(self._error), "flush_interval": 0.0, "host": US_HOST}
 
 
 class _Failing:

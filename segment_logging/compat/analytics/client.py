@@ -11,6 +11,7 @@ from typing import Any
 
 from ..._messages.message import Message
 from ..._process.delivering import is_delivering
+from ..._process.shutdown import exit_clock
 from ..._reports import Reporter, counted, where
 from ...errors import MessageTooLarge, SegmentError
 from ._calls import IDS, as_sent, message_of, record_of, require
@@ -174,7 +175,7 @@ class Client(Settings):
         self._handler.flush()
         if self._handler.drain(0):
             self._reporter.over("flush")
-        else:
+        elif not exit_clock.has_begun:  # at exit, losses are already reported
             left = counted(self._handler.counts().pending, "message")
             self._reporter.once(
                 "flush",
