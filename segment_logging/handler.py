@@ -88,8 +88,8 @@ class SegmentHandler(logging.Handler):
         shutdown_timeout: how long to wait in `flush` and `close` and at process exit for the next
             batch to be acknowledged; with a journal, how long to wait in total.
         max_shutdown: how long to wait in `flush` and `close` and at process exit in total, even
-            while batches are being acknowledged; None means no limit; with
-            `exit_on_sigterm`, and when an ASGI server stops, the limit is at most 25.
+            while batches are being acknowledged; None means no limit; with `exit_on_sigterm`, and
+            when an ASGI server stops, the limit is at most 25.
         on_error: called in the delivery thread with the error and the abandoned messages.
         capture: which records are events: "marked" (those with an analytics key) or "all".
         context: default context for every message; the message's own values win.

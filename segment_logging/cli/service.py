@@ -177,7 +177,7 @@ def text_of(figures: Figures, before: Figures | None) -> str:
         if figures.is_standing_by:
             return f"{figures.key}: standing by, because another process delivers"
         # Before the first try, there are no errors.
-        text = "not delivering, and no other process is known to; stderr has the errors, if any"
+        text = "not delivering, and perhaps nobody is; stderr has the errors, if any"
         return f"{figures.key}: {text}"
     unread = figures.unreadable
     return (

@@ -121,7 +121,7 @@ class Captured(Sequence[Call]):
             UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
-        _refuse("assert_tracked", unknown, _TRACK_ARGUMENTS)
+        _refuse("assert_tracked", unknown, _TRACK_ARGUMENTS, "assert_sent('track', {}=...)")
         return cast(
             Track,
             self.assert_sent(
@@ -161,7 +161,8 @@ class Captured(Sequence[Call]):
             UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
-        _refuse("assert_not_tracked", unknown, _NOT_TRACKED_ARGUMENTS)
+        general = "assert_not_sent('track', {}=...)"
+        _refuse("assert_not_tracked", unknown, _NOT_TRACKED_ARGUMENTS, general)
         self.assert_not_sent(
             "track",
             event=... if event is None else event,
@@ -195,7 +196,8 @@ class Captured(Sequence[Call]):
             UnknownArgument: the assertion does not have this argument. This is a TypeError.
         """
         __tracebackhide__ = True
-        _refuse("assert_identified", unknown, _IDENTIFY_ARGUMENTS)
+        general = "assert_sent('identify', {}=...)"
+        _refuse("assert_identified", unknown, _IDENTIFY_ARGUMENTS, general)
         return cast(
             Identify,
             self.assert_sent(
@@ -264,15 +266,16 @@ _IDENTIFY_ARGUMENTS = ("user_id", "anonymous_id", "traits", "context", "times")
 _OTHER_FIELDS = ("message_id", "timestamp", "integrations")
 
 
-def _refuse(assertion: str, unknown: Iterable[str], known: Sequence[str]) -> None:
-    """Raise an error for the first argument that an assertion does not have."""
+def _refuse(assertion: str, unknown: Iterable[str], known: Sequence[str], general: str) -> None:
+    """Raise an error for the first argument that an assertion does not have.
+
+    `general` is the assertion that takes any field, with `{}` for the name of one.
+    """
     __tracebackhide__ = True
     for name in unknown:
         if name in _OTHER_FIELDS:
-            general = "assert_not_sent" if "not" in assertion else "assert_sent"
-            kind = "identify" if "identified" in assertion else "track"
             raise UnknownArgument(
-                f"{assertion} has no argument {name!r}: use {general}({kind!r}, {name}=...)"
+                f"{assertion} has no argument {name!r}: use {general.format(name)}"
             )
     place = "properties" if "properties" in known else "traits"
     refuse_unknown(assertion, unknown, known, f"pass it in {place}={{...}}")

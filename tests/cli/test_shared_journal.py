@@ -281,7 +281,7 @@ class TestNewKey(SharedJournalCase):
         code, out = self.as_user(
             READER, *self.prepare[:2], *self.prepare[3:], "--host", "http://127.0.0.1:9"
         )
-        self.assertIn("not delivering, and no other process is known to; stderr has the", out)
+        self.assertIn("not delivering, and perhaps nobody is; stderr has the", out)
         self.assertNotIn("standing by", out)
 
     def test_deliverer_without_a_directory(self) -> None:

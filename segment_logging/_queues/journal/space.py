@@ -104,7 +104,7 @@ class Space:
         return False
 
     def give_back(self, directory: JournalDirectory, used_bytes: int) -> None:
-        """Reserve less, if much more is reserved than is used. Not in a caller's thread.
+        """Reserve less, if much more is reserved than is used. Not during a logging call.
 
         Args:
             directory: this handler's directory.
