@@ -13,136 +13,27 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from segment_logging.collector import Collector
-
 from ..builders import PROJECT
 from ..servers import Answer, ScriptedServer
-from .pages import PAGES, program_of
-from .test_blocks import KEY, ProgramTest
-
-JOB = program_of("docs/batch-jobs.md")
-
-IMPATIENT = JOB.replace("drain(600)", "drain(0.5)").replace(
-    "SegmentHandler(journal=journal)", "SegmentHandler(journal=journal, shutdown_timeout=0.0)"
+from .batch_jobs import (
+    BIG_ROWS,
+    CUSTOMERS,
+    FULL,
+    IMPATIENT,
+    JOB,
+    KILLED,
+    MANY,
+    METHODS,
+    PLAIN,
+    POOL,
+    PROGRESS,
+    SLOWLY,
+    WRONG,
+    JobTest,
+    end_of,
 )
-"""The same job, which waits half a second, and not at its exit."""
-
-PLAIN = 'main(ROWS, "journal")'
-POOL = 'main_with_pool(ROWS, "journal", "{}")'
-PROGRESS = 'main_with_progress(ROWS, "progress", "journal")'
-METHODS = ("fork", "spawn")
-
-FULL = JOB.replace("drain(60)", "drain(0.5)").replace(
-    "deliver=False", "deliver=False, max_journal_bytes=1_100_000, shutdown_timeout=0.0"
-)
-"""The same job, with a journal that has room for some hundred of `BIG_ROWS`."""
-
-BIG_ROWS = """
-ROWS = list(rows_from(0, 5000))
-for row in ROWS:
-    row["total"] = "x" * 2000
-"""
-
-SETUP = """
-def rows_from(first, last):
-    for number in range(first, last):
-        yield {"customer": f"u-{number}", "invoice": number, "sent_at": "2026-11-23T08:00:00Z",
-            "total": 29.0}
-ROWS = list(rows_from(0, 3))
-"""
-
-MANY = "ROWS = list(rows_from(0, 2500))"
-
-SLOWLY = """
-import time
-quickly = log_row
-def log_row(row):
-    quickly(row)
-    time.sleep(0.005)
-    os.write(1, b"%d\\n" % row["invoice"])  # one write, since several processes share the pipe
-"""
-"""Prints each row after its logging call."""
-
-KILLED = """
-quickly = log_row
-def log_row(row):
-    quickly(row)
-    if row["invoice"] == 1700:
-        os.kill(os.getpid(), 9)
-"""
-
-
-def end_of(job: subprocess.Popen[str]) -> str:
-    """Wait for a job, and return its stderr. If it hangs, end it and its workers."""
-    try:
-        return job.communicate(timeout=60)[1]
-    except subprocess.TimeoutExpired:
-        os.killpg(job.pid, signal.SIGKILL)
-        raise
-
-
-class JobTest(ProgramTest):
-    def start(
-        self,
-        call: str,
-        *,
-        program: str,
-        host: str | None,
-        key: str,
-        before: str,
-        prefix: tuple[str, ...] = (),
-    ) -> subprocess.Popen[str]:
-        main = f'if __name__ == "__main__":\n    sys.exit({call})\n'
-        text = "\n".join([program, SETUP, before, main])
-        (self.directory / "nightly.py").write_text(text, encoding="utf-8")
-        return subprocess.Popen(
-            [*prefix, sys.executable, "-W", "error", "nightly.py"],
-            env={
-                **os.environ,
-                "SEGMENT_HOST": host or self.collector.url,
-                "SEGMENT_WRITE_KEY": key,
-                "PYTHONPATH": str(PROJECT),
-            },
-            cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,
-        )
-
-    def run_job(
-        self,
-        call: str = PLAIN,
-        *,
-        program: str = JOB,
-        host: str | None = None,
-        key: str = KEY,
-        before: str = "",
-    ) -> tuple[int, str]:
-        """Run the page's program and a call, and return the exit status and stderr."""
-        with self.start(call, program=program, host=host, key=key, before=before) as job:
-            stderr = end_of(job)
-        return job.returncode, stderr
-
-    @property
-    def letters(self) -> Path:
-        journal = self.directory / "journal"
-        if journal.is_dir() and journal.stat().st_mode & 0o002:
-            journal /= f"u{os.geteuid()}"
-        return journal / "dead-letters.jsonl"
-
-    def drain(self) -> None:
-        self.run_python("-m", "segment_logging", "journal", "journal", "--drain", "--json")
-
-    def ids(self) -> list[str]:
-        return [message["messageId"] for message in self.collector.messages]
-
-    @property
-    def closed(self) -> str:
-        """The URL of a server that accepts no connections."""
-        with Collector() as closed:
-            return closed.url
-
+from .pages import PAGES
+from .test_blocks import KEY
 
 IDS = [f"invoice-sent-{number}" for number in range(3)]
 
@@ -160,14 +51,14 @@ class TestStatus(JobTest):
         code, stderr = self.run_job(key="")
         self.assertEqual(code, 1)
         self.assertIn(line, stderr)
-        self.assertIn("3 rows, 0 in the journal", stderr)
+        self.assertIn("not in the journal: 3\n", stderr)
 
     def test_invalid_row(self) -> None:
         """A row without an id fails the job, and the others arrive."""
         code, stderr = self.run_job(before='ROWS[1]["customer"] = float("nan")')
         self.assertEqual(code, 1)
         self.assertIn("user_id is NaN", stderr)
-        self.assertIn("3 rows, 2 in the journal", stderr)
+        self.assertIn("not in the journal: 1\n", stderr)
         letter: Any = json.loads(self.letters.read_text(encoding="utf-8"))
         self.assertEqual(letter["message"]["messageId"], "invoice-sent-1")
         self.assertEqual(self.ids(), ["invoice-sent-0", "invoice-sent-2"])
@@ -252,7 +143,7 @@ class TestStatus(JobTest):
                 self.run_job(program=IMPATIENT, host=self.closed)
                 code, stderr = self.run_job(before=before)
                 self.assertEqual(code, 1)
-                self.assertIn("3 rows, ", stderr)
+                self.assertRegex(stderr, "not in the journal: [13]\n")
 
     def test_full_journal(self) -> None:
         """If the journal is full, the job waits for room, and then ends with 1."""
@@ -292,6 +183,32 @@ def fill_journal(handler):
         self.assertLess(len(self.ids()), 2500)
 
 
+def ids_of(night: int) -> list[str]:
+    """Return the message ids that `CUSTOMERS` make in a night."""
+    identified = [f"identify-u-{number}-night-{night}" for number in range(3)]
+    return [*identified, f"plan-renewed-u-1-night-{night}"]
+
+
+class TestSeveralMessages(JobTest):
+    def test_night(self) -> None:
+        """Each night's identify calls have their own ids, and a rerun uses the same ones."""
+        calls = (PLAIN, PLAIN, POOL.format("fork"), PROGRESS, 'main_to_file(ROWS, "events.jsonl")')
+        for call, night in zip(calls, (1, 2, 2, 2, 2), strict=True):
+            with self.subTest(call, night=night):
+                before = CUSTOMERS.format(night)
+                self.assertEqual(self.run_job(call, before=before), (0, ""))
+        file = (self.directory / "events.jsonl").read_text(encoding="utf-8")
+        found = [self.ids()[first : first + 4] for first in range(0, 16, 4)]
+        found.append([json.loads(line)["messageId"] for line in file.splitlines()])
+        self.assertEqual([sorted(ids) for ids in found], [ids_of(n) for n in (1, 2, 2, 2, 2)])
+
+    def test_wrong_number(self) -> None:
+        """A `log_row` that returns a wrong number fails the job."""
+        code, stderr = self.run_job(before=CUSTOMERS.format(1) + WRONG)
+        self.assertEqual(code, 1)
+        self.assertIn("not in the journal: -1\n", stderr)
+
+
 class TestPool(JobTest):
     def test_all_arrive(self) -> None:
         """All rows of a pool's workers arrive, and the job ends with 0."""
@@ -308,7 +225,7 @@ class TestPool(JobTest):
         before = f'{MANY}\nROWS[1700]["customer"] = float("nan")'
         code, stderr = self.run_job(POOL.format("fork"), before=before)
         self.assertEqual(code, 1)
-        self.assertIn("2500 rows, 2499 in the journal", stderr)
+        self.assertIn("not in the journal: 1\n", stderr)
         self.assertEqual(len(self.ids()), 2499)
 
     def test_outage(self) -> None:
@@ -377,9 +294,9 @@ class TestPool(JobTest):
         program = program.replace("(handler,) = logger.handlers", "")
         program = program.replace("before = handler.counts().handed_over", "")
         program = program.replace("    fill_journal(handler)\n    return", "    return")
-        program = program.replace("return handler.counts().handed_over - before", "return 0")
+        program = program.replace(" - (handler.counts().handed_over - before)", "")
         code, stderr = self.run_job(POOL.format("spawn"), program=program)
-        self.assertEqual((code, stderr), (1, "3 rows, 0 in the journal\n"))
+        self.assertEqual((code, stderr), (1, "messages that are not in the journal: 3\n"))
         self.assertEqual(self.ids(), [])
 
 
@@ -468,7 +385,7 @@ class TestFile(JobTest):
         call = 'main_to_file(ROWS, "invoices.jsonl")'
         code, stderr = self.run_job(call, before='ROWS[1]["customer"] = float("nan")')
         self.assertEqual(code, 1)
-        self.assertIn("3 rows, 2 in the file", stderr)
+        self.assertIn("3 messages, 2 in the file", stderr)
 
 
 if __name__ == "__main__":
