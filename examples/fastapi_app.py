@@ -24,6 +24,8 @@ LOGGING = {
     "loggers": {"shop": {"level": "INFO", "handlers": ["segment"]}},
 }
 
+# Not in main(), because a server only imports this module.
+logging.config.dictConfig(LOGGING)
 logger = logging.getLogger("shop")
 app = FastAPI()
 app.add_middleware(SessionMiddleware, secret_key="for this example only")
@@ -60,7 +62,6 @@ def order() -> str:  # not async, so FastAPI runs it in a thread
 
 async def main() -> None:
     """Simulate a visitor who signs up and buys something."""
-    logging.config.dictConfig(LOGGING)
     cookies = {"ajs_anonymous_id": "visitor-31"}  # analytics.js sets this cookie
     server = httpx.ASGITransport(app)
     async with httpx.AsyncClient(

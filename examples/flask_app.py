@@ -20,6 +20,8 @@ LOGGING = {
     "loggers": {"shop": {"level": "INFO", "handlers": ["segment"]}},
 }
 
+# Not in main(), because a server only imports this module.
+logging.config.dictConfig(LOGGING)
 logger = logging.getLogger("shop")
 app = Flask(__name__)
 app.secret_key = "for this example only"
@@ -52,7 +54,6 @@ def order() -> str:
 
 def main() -> None:
     """Simulate a visitor who signs up and buys something."""
-    logging.config.dictConfig(LOGGING)
     browser = app.test_client()
     browser.set_cookie("ajs_anonymous_id", "visitor-31")  # analytics.js sets this cookie
     browser.get("/pricing")

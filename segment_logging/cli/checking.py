@@ -92,7 +92,8 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
             about_client = list(open_default_client())
             yield from about_client
             if live_handlers() or not about_client:
-                yield from checks_of_logging(options.app)
+                has_file = options.logging_config is not None
+                yield from checks_of_logging(options.app, has_file=has_file)
             yield from checks_of_structlog()
             yield from checks_of_django(options.app)
         handlers = [one for one in live_handlers() if id(one) not in before]

@@ -21,16 +21,19 @@ Those of servers do not propagate, on purpose.
 """
 
 
-def checks_of_logging(app: str | None = None) -> Iterator[Finding]:
+def checks_of_logging(app: str | None = None, *, has_file: bool = False) -> Iterator[Finding]:
     """Yield what is found about the loggers of this process.
 
     Args:
         app: the name of the application that was loaded, if any.
+        has_file: whether a configuration of logging was applied, too.
     """
     handlers = attached_handlers()
     every = [one for one in live_handlers() if isinstance(one, SegmentHandler)]
     if not every:
-        hint = "" if app is None or app.endswith(CALL) else _NOT_CALLED
+        hint = ""
+        if app is not None and not app.endswith(CALL):
+            hint = _NOT_CALLED if has_file else _NOT_CALLED + _NO_FILE
         text = "there is no SegmentHandler, or it is not attached to any logger: add it to"
         yield Finding("problem", "handler", f"{text} `handlers` of a logger{hint}")
         return
@@ -53,9 +56,11 @@ def checks_of_logging(app: str | None = None) -> Iterator[Finding]:
 
 
 _NOT_CALLED = (
-    '. An import does not run main() or code under `if __name__ == "__main__"`: if that configures '
-    "logging, pass --app 'MODULE:FUNCTION()', which calls the function"
+    '. An import does not run main(), a lifespan or code under `if __name__ == "__main__"`, and of '
+    "these, a server's workers run only the lifespan. If a function configures logging, pass "
+    "--app 'MODULE:FUNCTION()', which calls it"
 )
+_NO_FILE = "; if uvicorn's --log-config does, also pass --logging-config FILE"
 
 
 def _not_attached() -> Finding:

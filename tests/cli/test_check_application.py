@@ -289,6 +289,25 @@ class TestLoading(ApplicationCase):
         self.assertIn("pass --app 'MODULE:FUNCTION()'", found)
         self.assertEqual(self.problems("--app", "app:main()", "--no-event"), [])
 
+    def test_log_config(self) -> None:
+        """The file of uvicorn's --log-config is named if it was not passed, and found if it was."""
+        (self.directory / "app.py").write_text("import logging\nlog = logging.getLogger('shop')\n")
+        advice = "if uvicorn's --log-config does, also pass --logging-config FILE"
+        (found,) = self.problems("--app", "app:log", "--no-event")
+        self.assertIn(advice, found)
+        with_file = ("--app", "app:log", "--logging-config", "log.json", "--no-event")
+        (self.directory / "log.json").write_text('{"version": 1}')
+        (found,) = self.problems(*with_file)
+        self.assertIn("there is no SegmentHandler", found)
+        self.assertNotIn(advice, found)
+        configuration = {
+            "version": 1,
+            "handlers": {"segment": {"class": "segment_logging.SegmentHandler"}},
+            "loggers": {"shop": {"level": "INFO", "handlers": ["segment"]}},
+        }
+        (self.directory / "log.json").write_text(json.dumps(configuration))
+        self.assertEqual(self.problems(*with_file), [])
+
     def test_wrong_names(self) -> None:
         """A name that does not exist is refused in one line, with exit code 2."""
         (self.directory / "app.py").write_text("import logging")
