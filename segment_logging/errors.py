@@ -68,6 +68,8 @@ class Cause(Enum):
     """No connection could be made, so nothing was sent."""
     UPLOAD = auto()
     """The time was over before all of the request was sent."""
+    NO_TIME = auto()
+    """The time for delivery was already over, so no request was made."""
     OTHER = auto()
     """Anything else."""
 

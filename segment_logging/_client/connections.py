@@ -109,7 +109,8 @@ class Connections:
         """
         left = time_left()
         if left is not None and left <= 0:
-            raise DeliveryError("no time is left for another attempt: allow a longer timeout")
+            why = "no time is left for a request: raise shutdown_timeout, or give drain more time"
+            raise DeliveryError(why, cause=Cause.NO_TIME)
         if not isinstance(body, bytes):
             body = urlencode(body).encode()
             headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}

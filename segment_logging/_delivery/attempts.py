@@ -15,8 +15,8 @@ from typing_extensions import override
 from .._client.answers import Fault
 from .._messages.batch import Batch
 from ..errors import DeliveryError, SegmentError
-from .blame import is_too_slow, may_be_to_blame, refused_lines, whose_fault
-from .outcomes import Answered, Halved, Kept, Outcome, SetBack, Stuck
+from .blame import is_too_slow, may_be_to_blame, refused_lines, was_not_made, whose_fault
+from .outcomes import Answered, Halved, Kept, Outcome, SetBack, Stuck, TryAgain
 from .retries import Progress
 from .sending import Sending
 
@@ -127,6 +127,8 @@ class Attempts:
                 return self._settle(part)
             if isinstance(error, DeliveryError) and (error.refused or error.delivered > 0):
                 return self._settle_partly(part, error)
+        if was_not_made(error):
+            return TryAgain(seconds=_PAUSE_WITHOUT_TIME)
         fault = whose_fault(error)
         if (fault is Fault.MESSAGE or is_too_slow(error)) and len(part.batch) > 1:
             self._halve(part)
@@ -278,5 +280,7 @@ class Attempts:
 
 
 _USED_UP = 1_000_000  # attempts, which no policy allows
+_PAUSE_WITHOUT_TIME = 0.1
+"""Seconds until an attempt for which no time was left, if another caller has extended the time."""
 _FAILURES_OF_ONE = 3
 """How many times a single message fails, while others are delivered, until it is to blame."""

@@ -20,6 +20,11 @@ def is_too_slow(error: SegmentError) -> bool:
     return isinstance(error, DeliveryError) and error.cause is Cause.UPLOAD
 
 
+def was_not_made(error: SegmentError) -> bool:
+    """Return whether there was no attempt, because the time for delivery was already over."""
+    return isinstance(error, DeliveryError) and error.cause is Cause.NO_TIME
+
+
 def may_be_to_blame(error: SegmentError) -> bool:
     """Return False if the server was not reached, or asked to wait. The batch is not to blame."""
     if not isinstance(error, DeliveryError):

@@ -10,6 +10,7 @@ from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
 from .._reports import CountReports, counted, report, say, were
 from ..errors import SegmentError
+from .blame import was_not_made
 from .overflowed import advice_on_room
 
 
@@ -104,7 +105,7 @@ class Losses:
         self._said_lost = lost
         why = str(trouble or "no answer in time")
         ways_out = [f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s)"]
-        if trouble is None and self._is_accepting():
+        if (trouble is None or was_not_made(trouble)) and self._is_accepting():
             limit = self._options.max_shutdown
             is_ours = limit is not None and limit < TIME_AFTER_SIGTERM
             ways_out = [f"raise max_shutdown ({limit:g} s)"] if is_ours or not is_short else []

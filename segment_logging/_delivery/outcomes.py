@@ -34,7 +34,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryAgain:
-    """The attempt failed, and another one may help.
+    """The attempt failed, or no time was left for it, and another one may help.
 
     Attributes:
         seconds: how long to wait before the next attempt.

@@ -14,12 +14,15 @@ from .._clock import monotonic
 from .._messages.batch import Batch
 from .._options.delivery import OnError
 from .._reports import Reporter, counted, were, where
-from ..errors import DeliveryError, InvalidMessage, SegmentError
+from ..errors import Cause, DeliveryError, InvalidMessage, SegmentError
 from .abandoned import Abandoned, Letters
+from .blame import was_not_made
 from .outcomes import Tally, TryAgain
 from .retries import Progress, RetryPolicy
 
 _random = SystemRandom().random  # leaves the program's own random numbers alone
+
+_NOT_TRIED = DeliveryError("no attempt was made in time", cause=Cause.NO_TIME)
 
 _ATTEMPTS_BEFORE_A_WORD = 4  # reached after about 1.5 s; a brief hiccup is over by then
 
@@ -69,8 +72,12 @@ class Sending:
         """Stores messages that are given up."""
         self.tally = Tally()
         """The totals for all messages. Replaced as a whole, so any thread may read it."""
-        self.trouble: SegmentError | None = None
-        """The reason why the last attempt failed, or None if it succeeded."""
+        self.trouble: SegmentError | None = _NOT_TRIED
+        """The reason why the messages that are left are not delivered: the last attempt's error.
+
+        If the last attempt succeeded, or there was none, this is an error that says that they were
+        not tried. It is None while an attempt is being made that does not follow a failure.
+        """
 
     def close(self) -> None:
         """Close the client's connections. The next attempt opens them again. Never raises."""
@@ -90,9 +97,15 @@ class Sending:
 
     def send(self, batch: Batch) -> SegmentError | None:
         """Send a batch once. Return the error if that failed, or None if it succeeded."""
+        before = self.trouble
+        if before is _NOT_TRIED:
+            self.trouble = None
         try:
             self._client.send(self._write_key, batch)
         except (DeliveryError, InvalidMessage) as error:
+            if was_not_made(error):  # the last attempt's error is the reason, if there was one
+                self.trouble = _NOT_TRIED if getattr(error, "delivered", 0) else before
+                return error
             self.trouble = error
         except KeyboardInterrupt:
             raise
@@ -103,9 +116,10 @@ class Sending:
             )
             self.trouble.__cause__ = error
         else:
-            self.trouble = None
+            self.trouble = _NOT_TRIED
             for kind in ("trying", "kept"):
                 self._reporter.over(kind)
+            return None
         return self.trouble
 
     def wait_after(self, error: SegmentError, progress: Progress) -> TryAgain | None:

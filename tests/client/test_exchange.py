@@ -19,6 +19,7 @@ from segment_logging import (
     InvalidMessage,
 )
 from segment_logging._process.delivering import delivering_by
+from segment_logging.errors import Cause
 from tests.builders import a_track
 from tests.servers import (
     Answer,
@@ -237,6 +238,8 @@ class TestNoAnswer(unittest.TestCase):
                 client.send(KEY, a_track())
             client.close()
         self.assertTrue(caught.exception.retryable)
+        self.assertIs(caught.exception.cause, Cause.NO_TIME)
+        self.assertIn("raise shutdown_timeout", str(caught.exception))
         self.assertEqual(server.requests, [])
 
     def test_bad_proxy(self) -> None:

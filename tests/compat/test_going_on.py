@@ -7,13 +7,16 @@ import io
 import json
 import logging
 import re
+import sys
 import unittest
 from contextlib import redirect_stderr
 from contextvars import Context
 from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import signature
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
+from unittest import mock
 
 from segment.analytics import client as official
 from typing_extensions import override
@@ -24,9 +27,9 @@ from segment_logging._options.table import rows_of
 from segment_logging.collector import Collector
 from segment_logging.compat import analytics
 from segment_logging.errors import UnknownArgument
-from segment_logging.testing import capture_segment
+from segment_logging.testing import SendingForbidden, capture_segment, forbid_sending
 
-from ..docs.pages import PAGES, Row, rows_under
+from ..docs.pages import PAGES, Row, blocks_of, rows_under
 from ..servers import ScriptedServer
 from .test_differential import WRONG
 
@@ -351,6 +354,64 @@ class TestArriving(unittest.TestCase):
             client.join()
             handler.close()
             self.assertEqual([one["event"] for one in collector.messages], ["3", "4", "1", "2"])
+
+
+class TestPatches(unittest.TestCase):
+    """The example with a patch of a name in a module of the program."""
+
+    @override
+    def setUp(self) -> None:
+        (example,) = (one for one in blocks_of(PAGE) if '"tasks.analytics.track"' in one.text)
+        imports, self.before, self.after = re.split("^# .*$", example.text, flags=re.MULTILINE)
+        self.tasks = cast(Any, ModuleType("tasks"))
+        self.tasks.analytics = analytics
+        self.names = {"capture_segment": capture_segment}
+        for patched in (
+            mock.patch.dict(sys.modules, {"tasks": self.tasks}),
+            mock.patch.multiple(analytics, write_key="key", send=False, default_client=None),
+        ):
+            patched.start()
+            self.addCleanup(patched.stop)
+        exec(imports, self.names)
+
+    def passes(self, test: str) -> bool:
+        """Run a part of the example, and return whether its assertion holds."""
+        try:
+            exec(test, self.names)
+        except AssertionError:
+            return False
+        return True
+
+    def test_analytics(self) -> None:
+        """Both forms notice a call of `analytics` that should not be made."""
+        for is_made in (False, True):
+            self.tasks.sign_up = lambda user_id, is_new, is_made=is_made: (
+                analytics.track(user_id, "Signup") if is_new or is_made else None
+            )
+            for test in (self.before, self.after):
+                self.assertIs(self.passes(test), not is_made)
+
+    def test_logging(self) -> None:
+        """Only `capture_segment` notices a logging call. With the patch, the event is sent, unless
+        sending is forbidden."""
+        with ScriptedServer() as server:
+            handler = SegmentHandler("key", host=server.host)
+            logger = logging.getLogger("tests.going.on")
+            logger.setLevel(logging.INFO)
+            logger.addHandler(handler)
+            self.addCleanup(logger.removeHandler, handler)
+            self.tasks.sign_up = lambda user_id, is_new: logger.info(
+                "Signup", extra={"user_id": user_id}
+            )
+            self.assertFalse(self.passes(self.after))
+            with self.assertRaises(SendingForbidden), forbid_sending():
+                self.assertTrue(self.passes(self.before))
+            self.assertEqual(server.requests, [])
+            self.assertTrue(self.passes(self.before))
+            self.assertTrue(handler.drain(10))
+            handler.close()
+        (request,) = server.requests
+        self.assertEqual([one["event"] for one in request.json["batch"]], ["Signup"])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from segment_logging import DeliveryError, MessageTooLarge, SegmentError
-from segment_logging._delivery.outcomes import Tally
+from segment_logging._delivery.outcomes import Answered, Stuck, Tally, TryAgain
 from segment_logging._delivery.retries import RetryPolicy
 from segment_logging._messages.batch import Batch
 from segment_logging._messages.encoding import encode
@@ -360,6 +360,44 @@ class AttemptsUsedUpTest(Case):
         with self.reports():
             tallies = [deliver(delivery, batch, self.waits)[1] for _ in range(3)]
         self.assertEqual([tally.retried for tally in tallies], [0, 1, 1])
+
+    def test_no_time(self) -> None:
+        """If no time was left for a request, that is not an attempt, and not a reason to report."""
+        no_time = DeliveryError("no time", cause=Cause.NO_TIME)
+        delivery = self.a_delivery(
+            FakeClient([503, no_time, no_time, 503]), policy=RetryPolicy(max_attempts=2)
+        )
+        attempts = delivery.attempts_at(a_batch("A"))
+        for _ in range(3):
+            self.assertIsInstance(attempts.make(), TryAgain)
+            self.assertEqual(getattr(delivery.trouble, "status", None), 503)
+        self.assertEqual(self.letters.events, [])
+        self.assertIsInstance(attempts.make(), Stuck)
+
+    def test_no_time_for_the_rest(self) -> None:
+        """If no time was left for the rest of a batch, the report says that it was not tried."""
+        no_time = DeliveryError("no time", delivered=1, cause=Cause.NO_TIME)
+        delivery = self.a_delivery(FakeClient([503, no_time]))
+        attempts = delivery.attempts_at(a_batch("A", "B"))
+        outcomes = [type(attempts.make()) for _ in range(3)]
+        self.assertEqual(outcomes, [TryAgain, Answered, TryAgain])
+        self.assertEqual(str(delivery.trouble), "no attempt was made in time")
+
+    def test_trouble_during_an_attempt(self) -> None:
+        """While an attempt is being made, the last failure is the reason, if there was one."""
+        seen: list[str] = []
+        answers = [200, 503, 200]
+
+        def answer(message: Message) -> int:
+            seen.append(str(delivery.trouble))
+            return answers[len(seen) - 1]
+
+        delivery = self.a_delivery(FakeClient(answer))
+        self.assertEqual(str(delivery.trouble), "no attempt was made in time")
+        for _ in answers:
+            delivery.send(a_batch("A"))
+        self.assertEqual(seen[:2], ["None", "None"])
+        self.assertIn("503", seen[2])
 
     def test_half_an_hour_of_retry_after(self) -> None:
         """The attempts end when the Retry-After waits add up to half an hour."""

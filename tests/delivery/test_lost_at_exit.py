@@ -42,6 +42,25 @@ if sys.argv[4] != "no flush":
 began = time.monotonic()
 """
 
+TWO_HANDLERS = """
+import atexit, json, logging, sys
+log, other = logging.getLogger("shop"), logging.getLogger("blog")
+flushes, in_exit_function = json.loads(sys.argv[2])
+def last():  # registered first, so it runs last
+    if in_exit_function:
+        other.info("Read", extra={"user_id": "u-17"})
+atexit.register(last)
+import segment_logging
+for one in (log, other):
+    one.setLevel("INFO")
+    one.addHandler(segment_logging.SegmentHandler("key", host=sys.argv[1], shutdown_timeout=1.0))
+log.info("Signup", extra={"user_id": "u-17"})
+if not in_exit_function:
+    other.info("Read", extra={"user_id": "u-17"})
+if flushes:
+    log.handlers[0].flush()
+"""
+
 
 class TestLostAtExit(unittest.TestCase):
     def exit(self, host: str, then: str = "no flush", **options: Any) -> dict[str, Any]:
@@ -77,6 +96,41 @@ class TestLostAtExit(unittest.TestCase):
         with mute_server() as host:
             self.assertLess(self.exit(host, "0")["waited"], 0.5)
             self.assertGreater(self.exit(host, "1.2")["waited"], 0.9)
+
+
+class TestReason(unittest.TestCase):
+    """The reason in the report, if there are several handlers."""
+
+    def reasons(self, host: str, *, flush: bool = False, late: bool = False) -> list[str]:
+        """Return what the reports of lost messages say about two handlers.
+
+        Args:
+            host: where both handlers send a message.
+            flush: whether the program flushes the first handler before it ends.
+            late: whether the second message is logged after the wait at exit.
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_HANDLERS, host, json.dumps([flush, late])],
+            cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        lost = [line for line in done.stderr.splitlines() if "is lost" in line]
+        return [line.partition("is lost (")[2].partition("): raise")[0] for line in lost]
+
+    def test_refused(self) -> None:
+        """If a flush has used up the time, the reason is still that of the last attempt."""
+        host = dead_host()
+        for flush in (False, True):
+            with self.subTest(flush=flush):
+                first, second = self.reasons(host, flush=flush)
+                self.assertIn(f"no answer from {host} (ConnectionError)", first)
+                self.assertEqual(first, second)
+
+    def test_not_tried(self) -> None:
+        """If the other handler has used up the time, the report says that there was no attempt."""
+        with mute_server() as host:
+            first, second = self.reasons(host, late=True)
+        self.assertIn("no answer", first)
+        self.assertEqual(second, "no attempt was made in time")
 
 
 if __name__ == "__main__":

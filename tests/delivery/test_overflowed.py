@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from typing_extensions import override
 
-from segment_logging import Batch, Message, SegmentError, SegmentHandler
+from segment_logging import Batch, DeliveryError, Message, SegmentError, SegmentHandler
 from segment_logging._broker.bundles import key_name_of
 from segment_logging._delivery.abandoned import Abandoned
 from segment_logging._delivery.hand_over import HandOver
@@ -25,6 +25,7 @@ from segment_logging._delivery.losses import Losses
 from segment_logging._delivery.overflowed import Overflowed, advice_on_room
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._reports import Reporter
+from segment_logging.errors import Cause
 from tests.builders import a_record
 
 
@@ -219,11 +220,13 @@ class TestAdvice(unittest.TestCase):
         queue: Any = SimpleNamespace(perishable=1, kept_in=None)
         admission: Any = SimpleNamespace(dropped=0)
         accepted = "although batches were still accepted): "
+        untried = DeliveryError("not tried", cause=Cause.NO_TIME)
         for tell, limit, trouble, way in (
             (Losses.tell, 60, None, f"{accepted}raise max_shutdown (60 s), or set a journal"),
             (Losses.foretell, 60, None, f"{accepted}set a journal"),
             (Losses.foretell, None, None, f"{accepted}set a journal"),
             (Losses.foretell, 8, None, f"{accepted}raise max_shutdown (8 s), or set a journal"),
+            (Losses.tell, 60, untried, f"{accepted}raise max_shutdown (60 s), or set a journal"),
             (Losses.tell, 60, SegmentError("refused"), "(refused): raise shutdown_timeout (5 s), "),
         ):
             options = DeliveryOptions(max_shutdown=limit)

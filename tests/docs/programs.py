@@ -15,6 +15,19 @@ logger.addHandler(handler)
 """
 """A logger with a handler, which most pages assume."""
 
+TASKS = """
+import sys
+from types import ModuleType
+from segment_logging.compat import analytics
+tasks = sys.modules["tasks"] = ModuleType("tasks")
+tasks.analytics = analytics
+def sign_up(user_id, is_new):
+    if is_new:
+        analytics.track(user_id, "Signup")
+tasks.sign_up = sign_up
+"""
+"""A module of a program that calls the functions of `analytics`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -335,7 +348,7 @@ SURROUNDINGS = {
     ),
     "docs/options.md": Surroundings(before=""),
     "docs/official-sdk.md": Surroundings(
-        before="",
+        before=TASKS,
         arrives=(
             ("identify", None, "u-17"),
             SIGNUP,
