@@ -48,11 +48,13 @@ class Ready(NamedTuple):
         encoded: the message as JSON.
         call_type: its type.
         is_dated: whether it has a timestamp.
+        message_id: its id.
     """
 
     encoded: bytes
     call_type: str
     is_dated: bool
+    message_id: str
 
 
 def ready(
@@ -87,7 +89,7 @@ def ready(
     if len(encoded) > MAX_MESSAGE_BYTES:
         detail = f"{len(encoded):,} bytes"
         raise BadLine(_TOO_LARGE, form, detail)
-    return Ready(encoded, found_type, "timestamp" in written)
+    return Ready(encoded, found_type, "timestamp" in written, written["messageId"])
 
 
 def as_sent(form: dict[str, Any]) -> dict[str, Any]:

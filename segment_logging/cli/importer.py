@@ -18,6 +18,7 @@ from .bookmark import Bookmark, Place
 from .forms import BadLine, ready
 from .lines import DamagedFile, Line, Source
 from .progress import Progress
+from .repeats import REPEATED, Repeats
 from .sender import Sender
 from .stopping import Signals
 
@@ -36,6 +37,7 @@ class Imported:
         delivered: the number of messages that were answered with a 2xx status.
         dead_lettered: the number of lines that are not messages or that Segment refused.
         undated: the number of messages without a timestamp. Segment uses their time of arrival.
+        repeats: finds messages with the id of another message.
         is_complete: whether every line has been settled.
         reasons: the number of lines that are not messages, by reason.
         trouble: why the file could not be read to its end, or "".
@@ -44,6 +46,7 @@ class Imported:
     delivered: int = 0
     dead_lettered: int = 0
     undated: int = 0
+    repeats: Repeats = field(default_factory=Repeats)
     is_complete: bool = True
     reasons: Counter[str] = field(default_factory=Counter)
     trouble: str = ""
@@ -77,6 +80,7 @@ class Importer:
         signals: what may interrupt it.
         say: prints a line about the file.
         show: called with each line that is not a message.
+        keeps_repeats: whether a message with the id of another message is refused, not sent.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Importer:
         signals: Signals,
         say: Callable[[str], object],
         show: Callable[[Refused], object],
+        keeps_repeats: bool = False,
     ) -> None:
         self._sender = sender
         self._refusals = refusals
@@ -95,6 +100,7 @@ class Importer:
         self._signals = signals
         self._say = say
         self._show = show
+        self._keeps_repeats = keeps_repeats
         self.totals = Imported()
         self.place = Place()
         """Everything before it is settled."""
@@ -166,6 +172,8 @@ class Importer:
         try:
             salt = self.place.salt
             message = ready(line, lambda: self._id_of(line), replace_id=bool(salt))
+            if self.totals.repeats.add(message) and self._keeps_repeats:
+                raise BadLine(REPEATED, None)
         except BadLine as error:
             self._refused.append(Refused(line, error))
             self._refused_bytes += len(line.content)

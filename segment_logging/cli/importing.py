@@ -22,6 +22,7 @@ from .lines import STDIN, Source
 from .output import remark
 from .progress import Progress
 from .refusals import Letters, Shown, reasons_of
+from .repeats import text_of_repeats
 from .sender import Sender
 from .stopping import Signals, Stopped
 from .trial import try_import
@@ -201,6 +202,7 @@ class _Import:
                         "delivered": totals.delivered,
                         "dead_lettered": totals.dead_lettered,
                         "undated": totals.undated,
+                        "repeated": totals.repeats.number,
                         "complete": totals.is_complete,
                         "reasons": dict(totals.reasons),
                     }
@@ -224,6 +226,8 @@ class _Import:
                 f"{counted(totals.undated, 'message')} had no timestamp: "
                 "Segment uses the time of arrival instead"
             )
+        if totals.repeats.number:
+            lines.append(text_of_repeats(totals.repeats.number))
         if totals.trouble:
             lines.append(f"{totals.trouble}: everything before was imported")
         again = "" if STDIN in self.options.files else ": run the command again to continue"

@@ -110,6 +110,7 @@ class _Replay:
                 signals=self.signals,
                 say=lambda text: remark(f"{path}: {text}"),
                 show=Shown(path),
+                keeps_repeats=True,  # a letter that Segment drops would leave the file
             )
             importer.totals = self.totals
             self.totals.is_complete = False  # until it is

@@ -6,11 +6,13 @@ import argparse
 import json
 from collections import Counter
 
+from .._messages.ids import new_message_id
 from .._reports import counted
 from .forms import BadLine, ready
 from .importer import Imported, Refused
 from .lines import DamagedFile, Source
 from .refusals import Shown, reasons_of
+from .repeats import text_of_repeats
 
 
 def try_import(options: argparse.Namespace) -> int:
@@ -25,7 +27,7 @@ def try_import(options: argparse.Namespace) -> int:
                 if line.is_blank:
                     continue
                 try:
-                    message = ready(line, lambda: "new", replace_id=options.new_ids)
+                    message = ready(line, new_message_id, replace_id=options.new_ids)
                 except BadLine as error:
                     totals.dead_lettered += 1
                     totals.count_reason(error.kind)
@@ -33,6 +35,7 @@ def try_import(options: argparse.Namespace) -> int:
                 else:
                     types[message.call_type] += 1
                     totals.undated += not message.is_dated
+                    totals.repeats.add(message)
         except DamagedFile as error:
             totals.trouble, totals.is_complete = str(error), False
         finally:
@@ -50,6 +53,7 @@ def _tell_trial(totals: Imported, types: Counter[str], *, as_json: bool) -> None
                     "messages": count,
                     "types": dict(types),
                     "undated": totals.undated,
+                    "repeated": totals.repeats.number,
                     "bad": totals.dead_lettered,
                     "complete": totals.is_complete,
                     "reasons": dict(totals.reasons),
@@ -64,6 +68,8 @@ def _tell_trial(totals: Imported, types: Counter[str], *, as_json: bool) -> None
         print("\n".join(reasons_of(totals.reasons)))
     if totals.undated:
         print(f"{counted(totals.undated, 'message')} {_have(totals.undated)} no timestamp")
+    if totals.repeats.number:
+        print(text_of_repeats(totals.repeats.number))
     if totals.trouble:
         print(f"{totals.trouble}: only the lines before were counted")
     print("nothing was sent")

@@ -115,7 +115,20 @@ class TestImport(CliCase):
         code, out, _ = self.run_it(collector.url, "--json")
         self.assertEqual(code, 1)
         told = {"delivered": 4, "dead_lettered": 1, "undated": 0, "complete": True}
-        self.assertEqual(json.loads(out), {**told, "reasons": {}})
+        self.assertEqual(json.loads(out), {**told, "repeated": 0, "reasons": {}})
+
+    def test_repeated_ids(self) -> None:
+        """Messages with the id of another message are counted, unless their content is equal."""
+        numbers = (1, 2, 1, 3)
+        self.file.write_text("".join(a_line(number, messageId="m-1") for number in numbers))
+        text = "2 messages have the message id of another message with other content: Segment keeps"
+        for options in ((), ("--dry-run",)):
+            code, out, _ = self.run_it(self.collected().url, *options)
+            self.assertEqual(code, 0)
+            self.assertIn(f"{text} only the first\n", out)
+            _, out, _ = self.run_it(self.collected().url, *options, "--json")
+            self.assertEqual(json.loads(out)["repeated"], 2)
+        self.assertNotIn(text, self.run_it(self.collected().url, "--new-ids")[1])
 
     def test_goes_on(self) -> None:
         """The next run continues where the last one stopped, and each message arrives once."""

@@ -68,6 +68,18 @@ class TestReplay(CliCase):
         self.assertIn("400", letter["reason"])
         self.assertEqual(self.neighbours(), [self.file.name])
 
+    def test_repeated_ids(self) -> None:
+        """A letter with the id of another one stays, because Segment would drop it."""
+        other = a_letter(2, messageId="m-1")
+        self.file.write_text(a_letter(1) + other + a_letter(1))
+        collector = self.collected()
+        code, out, said = self.replay(collector.url)
+        self.assertEqual(code, 1)
+        self.assertIn("2 messages were delivered\n1 letter stays in the file", out)
+        self.assertIn("line 2: its message id is that of another message", said)
+        self.assertEqual(self.events(collector), ["E1", "E1"])
+        self.assertEqual(self.file.read_text(), other)
+
     @unittest.skipUnless(os.name == "posix", "needs the modes of POSIX")
     def test_mode(self) -> None:
         """A file that the group of a journal can read stays so; any other file becomes private."""

@@ -46,10 +46,10 @@ ROWS = list(rows_from(0, 3))
 """
 
 CUSTOMERS = """
-import functools
 for row in ROWS:
     row |= {{"plan": "pro", "has_renewed": row["invoice"] == 1}}
-log_row = functools.partial(log_customer, night="night-{}")
+ROWS = list(with_night(ROWS, "night-{}"))
+log_row = log_customer
 """
 """Rows that make two messages or one."""
 
