@@ -10,6 +10,9 @@ import subprocess
 import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
+
+from typing_extensions import override
 
 from segment_logging._messages.limits import MAX_BATCH_BYTES
 from segment_logging._options.delivery import DeliveryOptions
@@ -49,28 +52,80 @@ class TestAlerts(unittest.TestCase):
 
 
 class TestSizeOfJournal(unittest.TestCase):
-    def test_script(self) -> None:
-        """The script in docs/metrics.md writes the size of each write key's directory."""
+    """The script in docs/metrics.md."""
+
+    @override
+    def setUp(self) -> None:
+        self.directory = Path(self.enterContext(TemporaryDirectory())).resolve()
+        self.journal, self.written = self.directory / "journal", self.directory / "written"
+        self.journal.mkdir()
+        self.written.mkdir()
+
+    def sizes(self) -> dict[str, int]:
+        """Run the script, and return the value for each set of labels."""
         (block,) = (one for one in blocks("text") if one.page == "docs/metrics.md")
-        with TemporaryDirectory() as directory:
-            key = Path(directory, "0123456789ab")
-            key.mkdir()
-            for number in range(30):
-                key.joinpath(str(number)).write_bytes(b"x")
-            for other in ("quarantine", "u1000", "deadbeef", "dead-letters", "0123456789abcdef"):
-                Path(directory, other).mkdir()
-            for other in ("dead-letters.jsonl", "dead-letters.jsonl.1", "fedcba987654"):
-                Path(directory, other).write_bytes(b"x")
-            script = block.text.replace("/var/lib/shop/segment", directory)
-            script = script.replace("/var/lib/node_exporter", directory)
-            subprocess.run(["sh", "-ec", script], check=True, timeout=60)
-            (line,) = Path(directory, "segment.prom").read_text(encoding="utf-8").splitlines()
-        name, value = line.split()
-        labels = f'journal="{directory}",key="0123456789ab"'
-        self.assertEqual(name, f"segment_logging_journal_bytes{{{labels}}}")
-        self.assertIn(int(value), range(30 * 4_096, 40 * 4_096))
-        alerts = PAGES["docs/metrics.md"]
-        self.assertIn(f"0.5 * {DeliveryOptions().max_journal_bytes}", alerts)
+        script = block.text.replace("/var/lib/shop/segment", str(self.journal))
+        script = script.replace("/var/lib/node_exporter", str(self.written))
+        done = subprocess.run(
+            ["sh", "-ec", script], check=True, timeout=60, capture_output=True, text=True
+        )
+        self.assertEqual(done.stdout + done.stderr, "")  # otherwise, cron sends a mail
+        self.assertEqual([one.name for one in self.written.iterdir()], ["segment.prom"])
+        lines = (self.written / "segment.prom").read_text(encoding="utf-8").splitlines()
+        found = [re.fullmatch(r"segment_logging_journal_bytes{(.+)} (\d+)", one) for one in lines]
+        return {one[1]: int(one[2]) for one in found if one is not None}
+
+    def fill(self, *names: str, files: int) -> None:
+        directory = self.journal.joinpath(*names)
+        directory.mkdir(parents=True)
+        for number in range(files):
+            directory.joinpath(str(number)).write_bytes(b"x")
+
+    def test_script(self) -> None:
+        """It writes the size of each write key's directory, also of those in DIR/u<uid>."""
+        self.fill("0123456789ab", "live", "1", files=30)
+        self.fill("u1000", "0123456789ab", "live", "1", files=60)
+        self.fill("u1001", "fedcba987654", "live", "1", files=90)
+        for other in ("quarantine", "u1000/quarantine", "deadbeef", "x1000", "0123456789abcdef"):
+            self.fill(other, files=1)
+        for other in ("dead-letters.jsonl", "u1000/dead-letters.jsonl", "fedcba987654", "u7"):
+            self.journal.joinpath(other).write_bytes(b"x")
+        sizes = self.sizes()
+        expected = {
+            f'journal="{self.journal}",key="0123456789ab"': 30,
+            f'journal="{self.journal}/u1000",key="0123456789ab"': 60,
+            f'journal="{self.journal}/u1001",key="fedcba987654"': 90,
+        }
+        self.assertEqual(sizes.keys(), expected.keys())
+        for labels, files in expected.items():
+            self.assertIn(sizes[labels], range(files * 4_096, (files + 10) * 4_096))
+
+    def test_empty(self) -> None:
+        """If nothing waits, it writes 0 and prints nothing."""
+        nothing = {f'journal="{self.journal}",key=""': 0}
+        self.assertEqual(self.sizes(), nothing)
+        self.fill("u1000", files=0)
+        self.assertEqual(self.sizes(), nothing)
+
+    def test_large(self) -> None:
+        """Sizes above 2 GiB are written as whole numbers. Here, another `find` reports the size."""
+        programs = self.directory / "programs"
+        programs.mkdir()
+        find = programs / "find"
+        find.write_text("#!/bin/sh\necho 9000001/0123456789ab/live/1/1\n", encoding="utf-8")
+        find.chmod(0o755)
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        with patch.dict(os.environ, PATH=path):
+            self.assertEqual([*self.sizes().values()], [9_000_001 * 512])
+
+    def test_limit(self) -> None:
+        """The conditions compare with half of the default limit."""
+        alerts = " ".join(PAGES["docs/metrics.md"].split())
+        limit = DeliveryOptions().max_journal_bytes
+        self.assertIn(f"segment_logging_journal_bytes > 0.5 * {limit}", alerts)
+        self.assertRegex(alerts, rf"kubelet_volume_stats_used_bytes{{\S+}} > 0.5 \* {limit}`")
+        messages = int(0.5 * limit / 600) // 1_000
+        self.assertIn(f"{messages},000 messages of 600 bytes are half of 1 GiB", alerts)
 
 
 class TestUnits(unittest.TestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 import unittest
 from pathlib import Path
@@ -11,10 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging.cli import service
 
+from .. import needs
 from .pages import PAGES, blocks, pod_of
 
 
@@ -98,7 +101,7 @@ class TestSidecar(unittest.TestCase):
         """Every program in a pod has the write key, also if a sidecar delivers for it."""
         containers = [one for pod in pods() for one in pod["containers"]]
         programs = [one for one in containers if one.get("command", [""])[0] != "segment-logging"]
-        self.assertEqual(len(programs), 3)
+        self.assertEqual(len(programs), 4)
         for container in programs:
             self.assertIn("SEGMENT_WRITE_KEY", [one["name"] for one in container["env"]])
 
@@ -108,3 +111,96 @@ class TestSidecar(unittest.TestCase):
         quarantine = given.max_journal_bytes / 10
         total = given.max_journal_bytes + quarantine + given.max_dead_letter_bytes
         self.assertLess(total, 1.5 * given.max_journal_bytes)
+
+
+@needs.a_real_disk
+class TestVolumes(unittest.TestCase):
+    """Persistent volumes, which Kubernetes makes writable for `fsGroup`."""
+
+    @override
+    def setUp(self) -> None:
+        self.volume = Path(self.enterContext(TemporaryDirectory()), "volume")
+        self.volume.mkdir()
+        self.volume.chmod(0o2775)  # as Kubernetes leaves a new volume
+
+    def log(self, journal: Path) -> str:
+        """Log an event in a new process, and return its reports."""
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import logging, sys\n"
+                "from segment_logging import SegmentHandler\n"
+                "logger = logging.Logger('shop')\n"
+                "logger.addHandler(SegmentHandler('key', journal=sys.argv[1], deliver=False))\n"
+                "logger.info('Paid', extra={'user_id': 'u-17'})\n",
+                str(journal),
+            ],
+            check=True,
+            timeout=60,
+            capture_output=True,
+            text=True,
+        )
+        return done.stderr
+
+    def mount_again(self) -> None:
+        """Do what Kubernetes does at each mount, unless the policy is OnRootMismatch."""
+        for path in self.volume.rglob("*"):
+            path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
+
+    def waiting(self, directory: Path) -> int:
+        return len([*directory.glob("*/live/*/*.jsonl")])
+
+    def test_policy(self) -> None:
+        """Pods with `fsGroup` have the policy, and programs with a claim have `fsGroup`."""
+        manifests = [yaml.safe_load(one.text) for one in blocks("yaml") if "apiVersion" in one.text]
+        checked = 0
+        for manifest in manifests:
+            pod = pod_of(manifest)
+            volumes = pod.get("volumes", ())
+            if "volumeClaimTemplates" in manifest["spec"] or any(
+                "persistentVolumeClaim" in one for one in volumes
+            ):
+                context = pod["securityContext"]
+                self.assertEqual(context["fsGroup"], context["runAsUser"])
+                self.assertEqual(context["fsGroupChangePolicy"], "OnRootMismatch")
+                checked += 1
+        self.assertEqual(checked, 2)
+
+    def test_of_the_volume(self) -> None:
+        """A journal that is the volume refuses its directory if the group may write in it."""
+        own = self.volume / f"u{os.geteuid()}"
+        self.assertEqual(self.log(self.volume), "")
+        self.assertEqual(self.waiting(own), 1)
+        self.mount_again()
+        self.assertIn("others may write in it", self.log(self.volume))
+        self.assertEqual(self.waiting(own), 1)
+        self.assertIn("`chmod -R go-rwx /segment/u1000`", PAGES["docs/operating.md"])
+        subprocess.run(["chmod", "-R", "go-rwx", str(own)], check=True)
+        self.assertEqual(self.log(self.volume), "")
+        self.assertEqual(self.waiting(own), 2)
+
+    def test_in_the_volume(self) -> None:
+        """A journal in the volume uses another directory if the group may write in it."""
+        journal = self.volume / "segment"
+        self.log(journal)
+        self.assertEqual(self.waiting(journal), 1)
+        self.mount_again()
+        self.log(journal)
+        self.assertEqual(self.waiting(journal), 1)
+        self.assertEqual(self.waiting(journal / f"u{os.geteuid()}"), 1)
+
+    def test_size(self) -> None:
+        """The claim of the StatefulSet has room for a journal, as with `sizeLimit`."""
+        (template,) = (
+            claim
+            for one in blocks("yaml")
+            if "volumeClaimTemplates" in one.text
+            for claim in yaml.safe_load(one.text)["spec"]["volumeClaimTemplates"]
+        )
+        size = template["spec"]["resources"]["requests"]["storage"]
+        given = DeliveryOptions(journal="/nowhere")
+        needed = 1.5 * given.max_journal_bytes + (256 << 20)
+        self.assertGreater(int(size.removesuffix("Gi")) << 30, needed)
+        self.assertIn(f"key and the default limits, {size} is enough", PAGES["docs/operating.md"])
+        self.assertEqual(given.max_dead_letter_bytes, 256 << 20)

@@ -308,7 +308,7 @@ def labels_of_metrics() -> dict[str, set[str]]:
         "rabbitmq_detailed_queue_messages_ready": {"queue"},
         "rabbitmq_detailed_queue_consumers": {"queue"},
         "up": set(),
-        "segment_logging_journal_bytes": {"key"},
+        "segment_logging_journal_bytes": {"journal", "key"},
     }
     for metric in METRICS:
         name = f"segment_logging_{metric.name.replace('.', '_')}{'_total' * metric.is_total}"
