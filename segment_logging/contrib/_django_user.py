@@ -19,10 +19,7 @@ _LOADED_USER = "_segment_user"
 def loaded_user_id(request: HttpRequest) -> Any:
     """Return the logged-in user's id, or None if there is no user or a query would be needed."""
     user = _loaded_user(request)
-    if user is None:
-        session = getattr(vars(request).get("session"), "_session_cache", None)
-        return session.get(SESSION_KEY) if session else None
-    return _id_of(user)
+    return _id_in_session(request) if user is None else _id_of(user, request)
 
 
 def current_user_id(request: HttpRequest) -> Any:
@@ -36,7 +33,7 @@ def current_user_id(request: HttpRequest) -> Any:
     if user is None and _may_ask_the_database():
         load_user(request)
         user = _loaded_user(request)
-    return None if user is None else _id_of(user)
+    return None if user is None else _id_of(user, request)
 
 
 def load_user(request: HttpRequest) -> None:
@@ -112,8 +109,18 @@ def _loaded_user(request: HttpRequest) -> Any:
     return user
 
 
-def _id_of(user: Any) -> Any:
-    return user.pk if getattr(user, "is_authenticated", False) else None
+def _id_of(user: Any, request: HttpRequest) -> Any:
+    if not getattr(user, "is_authenticated", False):
+        return None
+    if user.pk is None and isinstance(user, auth.get_user_model()):  # deleted by the view
+        return _id_in_session(request)
+    return user.pk
+
+
+def _id_in_session(request: HttpRequest) -> Any:
+    """Return the id of the session's user, or None if the session is not loaded yet."""
+    session = getattr(vars(request).get("session"), "_session_cache", None)
+    return session.get(SESSION_KEY) if session else None
 
 
 def _may_ask_the_database() -> bool:

@@ -180,6 +180,20 @@ class TestUser(DjangoTest):
             self.get(view)
         self.assertEqual([user for user, _ in who(events)], [None, "18", None])
 
+    def test_deleted(self) -> None:
+        """An event after a view has deleted the user is still about the user, until the logout."""
+
+        def view(request: HttpRequest) -> HttpResponse:
+            login(request, get_user_model()(pk=18))
+            request.user.pk = None  # as `request.user.delete()` does
+            log()
+            logout(request)
+            return seen(request)
+
+        with captured() as events:
+            self.get(view)
+        self.assertEqual([user for user, _ in who(events)], ["18", None])
+
     def test_alogin(self) -> None:
         """A login in an async view sets the user id of the events that follow."""
 

@@ -420,12 +420,14 @@ assert get_user_model().objects.count() == 1
         self.assertEqual(self.events(), [])
 
     def test_logout_before_commit(self) -> None:
-        """An event at the commit is about the user at that time, unless an id is passed."""
+        """An event after a logout has no user, also at the commit, unless an id is passed."""
         self.run_site("""
 def delete_account(request):
     extra = {"user_id": request.user.pk, "segment": True}
     transaction.on_commit(lambda: logger.info("Later", extra={"segment": True}))
     transaction.on_commit(lambda: logger.info("Deleted", extra=extra))
+    request.user.delete()
+    logger.info("Now", extra={"segment": True})
     django.contrib.auth.logout(request)
     return HttpResponse()
 urlpatterns.append(path("delete_account", delete_account))
@@ -435,7 +437,11 @@ log_in(browser, "ada")
 browser.post("/delete_account")
 """)
         self.assertEqual(
-            self.events()[1:], [("Later", None, "visitor-31"), ("Deleted", "1", "visitor-31")]
+            self.events()[1:],
+            [
+                (name, user, "visitor-31")
+                for name, user in (("Now", "1"), ("Later", None), ("Deleted", "1"))
+            ],
         )
 
     def test_withdrawn_consent(self) -> None:
