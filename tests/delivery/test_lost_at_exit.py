@@ -69,10 +69,11 @@ class TestLostAtExit(unittest.TestCase):
 
     def test_beside_a_journal(self) -> None:
         """If the journal could not be written to, the last report says why, and what helps."""
-        for options, said in (
+        cases: Any = (
             ({"max_journal_bytes": 10}, ": max_journal_bytes is reached): raise max_journal_bytes"),
             ({}, ": Not a directory): check the journal's directory and its file system"),
-        ):
+        )
+        for options, said in cases:
             with self.subTest(said), TemporaryDirectory() as journal:
                 if not options:
                     Path(journal, key_name_of("key")).touch()  # where a directory has to be
