@@ -166,17 +166,7 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     is_done = False
     try:
         with signals.caught():
-            progress.begin(0, None)
-            until = monotonic() + options.timeout
-            settled = 0
-            while not (is_done := handler.drain(1.0)) and monotonic() < until:
-                counts = handler.counts()
-                if counts.delivered + counts.dead_lettered > settled:
-                    settled = counts.delivered + counts.dead_lettered
-                    until = monotonic() + options.timeout
-                progress.settled(counts.delivered, 0)
-                why = "the last request failed" if _trouble_of(handler) else "no answer yet"
-                progress.waiting(max(0.0, until - monotonic()), why, is_new=False)
+            is_done = _settle(handler, options.timeout, progress)
     except Stopped as stopped:
         code = stopped.exit_code
     progress.end()
@@ -216,6 +206,26 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     if code is not None:
         return code
     return 0 if is_done and not (counts.dead_lettered or counts.invalid or own) else 1
+
+
+def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool:
+    """Wait until everything is settled. Return False after `timeout` without a delivery."""
+    progress.begin(0, None)
+    until = monotonic() + timeout
+    settled = 0
+    while not handler.drain(1.0):
+        now = monotonic()
+        if now >= until:
+            return False
+        counts = handler.counts()
+        if counts.delivered + counts.dead_lettered > settled:
+            settled = counts.delivered + counts.dead_lettered
+            until = now + timeout
+            progress.settled(counts.delivered, 0)
+        else:
+            why = "the last request failed" if _trouble_of(handler) else "no answer yet"
+            progress.waiting(until - now, why, is_new=False)
+    return True
 
 
 def _trouble_of(handler: SegmentHandler) -> SegmentError | None:

@@ -14,9 +14,11 @@ import unittest
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import patch
 
 from segment_logging import SegmentHandler
 from segment_logging._locks import try_lock
+from segment_logging.cli.progress import PlainLines
 from segment_logging.collector import Collector, Request
 from tests.builders import PROJECT
 from tests.cli.cases import CliCase, run_command, start_command
@@ -223,6 +225,17 @@ class TestJournal(CliCase):
                 self.assertNotIn("continues", said)
                 self.assertIn(f"messages remain in the journal {self.journal}: the next", said)
                 self.assertEqual("once this is corrected" in said, status == 401)
+
+    def test_progress_of_a_drain(self) -> None:
+        """While it waits, it tells whether a request has failed, or there was no answer yet."""
+        self.program().wait(60)
+        drain = ("journal", str(self.journal), "--drain", "--timeout", "2.5", "--write-key", "key")
+        refusing = self.collected(answering(401))
+        hanging = self.collected(lambda request: time.sleep(4))
+        for collector, why in ((refusing, "the last request failed"), (hanging, "no answer yet")):
+            with self.subTest(why), patch.object(PlainLines, "every", 0.5):
+                _, _, said = run_command(*drain, "--host", collector.url)
+                self.assertEqual(re.findall(r"waiting 0:0\d \((.*)\)", said)[-1], why)
 
     def test_dead_letters(self) -> None:
         """It shows how many dead letters are in the directory, and only the size of large files.
