@@ -15,6 +15,11 @@ def whose_fault(error: SegmentError) -> Fault:
     return Fault.MESSAGE  # InvalidMessage from the client
 
 
+def needs_correction(error: SegmentError | None) -> bool:
+    """Return whether nothing can be delivered until somebody corrects the configuration."""
+    return error is not None and whose_fault(error) is Fault.CONFIGURATION
+
+
 def is_too_slow(error: SegmentError) -> bool:
     """Return whether the time was over before all of the request was sent."""
     return isinstance(error, DeliveryError) and error.cause is Cause.UPLOAD

@@ -57,8 +57,10 @@ class HandOver:
         )
         self._reporter = Reporter()
         self._abandoned = Abandoned(letters_of(options), options.on_error, self._reporter)
-        self._advice = advice_on_room(options)
-        self._overflowed = Overflowed(self._abandoned, ring=self._wake, advice=self._advice)
+        self._options = options
+        self._overflowed = Overflowed(
+            self._abandoned, ring=self._wake, advice=lambda: self._why_and_advice[1]
+        )
         self._admission = Admission(
             self._outbox.put,
             overflow=options.overflow,
@@ -115,11 +117,17 @@ class HandOver:
             self._reporter.over("journal")
         return min((moment for moment in moments if moment is not None), default=None)
 
+    @property
+    def _why_and_advice(self) -> tuple[str, str]:
+        """Why messages are dropped, and what to do about it, for reports."""
+        trouble = self._outbox.trouble
+        if trouble is None or trouble.strerror == LIMIT_REACHED:
+            return "are full", advice_on_room(self._options)
+        why = f"take no more messages ({trouble.strerror})"
+        return why, self._outbox.place.way_out_of(trouble)
+
     def _text_of_drops(self, number: int) -> str:
-        trouble, why, advice = self._outbox.trouble, "are full", self._advice
-        if trouble is not None and trouble.strerror != LIMIT_REACHED:
-            why = f"take no more messages ({trouble.strerror})"
-            advice = self._outbox.place.way_out_of(trouble)
+        why, advice = self._why_and_advice
         return (
             f"the journal and the memory queue {why}: {counted(number, 'message')} {were(number)} "
             f"dropped; {advice}"

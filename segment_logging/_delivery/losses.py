@@ -8,9 +8,9 @@ from .._options.delivery import DeliveryOptions
 from .._process.shutdown import TIME_AFTER_SIGTERM, exit_clock
 from .._queues.admission import Admission
 from .._queues.message_queue import MessageQueue
-from .._reports import CountReports, counted, report, say, were
+from .._reports import CountReports, counted, printable, report, say, were
 from ..errors import SegmentError
-from .blame import was_not_made
+from .blame import needs_correction, was_not_made
 from .overflowed import advice_on_room
 
 
@@ -36,16 +36,21 @@ class Losses:
         self._intake = intake
         self._options = options
         self._is_accepting = is_accepting
-        advice = advice_on_room(options)
-        self._drops = CountReports(
-            lambda number: (
-                f"the queue is full: {counted(number, 'message')} {were(number)} dropped; {advice}"
-            )
-        )
+        self._drops = CountReports(self._text_of_drops)
         self._said_lost = self._said_kept = 0
-        self._other_ways = ["set a journal to keep such messages for the next start"]
-        if options.keeps:  # and it had no room for these messages
-            self._other_ways = ["raise max_journal_bytes", "free disk space"]
+
+    @property
+    def advice(self) -> str:
+        """What to do if messages are dropped, because of what has happened so far."""
+        return advice_on_room(self._options, self._queue.refusal)
+
+    def _text_of_drops(self, number: int) -> str:
+        refusal = self._queue.refusal
+        why = "" if refusal is None else f", and {refusal.why}"
+        return (
+            f"the queue is full{why}: {counted(number, 'message')} {were(number)} dropped; "
+            f"{self.advice}"
+        )
 
     def tell_of_drops(self, now: float) -> float | None:
         """Report dropped messages. See `CountReports.report`."""
@@ -68,7 +73,7 @@ class Losses:
             when = "not delivered before the process ended"
             is_short = exit_clock.is_terminated
             self._tell_lost(lost, when, "lost", trouble, is_short=is_short)
-        self._tell_kept(pending - lost, at_last=at_last)
+        self._tell_kept(pending - lost, trouble, at_last=at_last)
 
     def foretell(self, pending: int, trouble: SegmentError | None) -> None:
         """Report what is not delivered when an application shuts down.
@@ -86,7 +91,7 @@ class Losses:
             when = "not delivered when the application shut down"
             fate = "lost if the process ends now"
             self._tell_lost(lost, when, fate, trouble, is_short=True, through=report)
-        self._tell_kept(pending - lost, through=report)
+        self._tell_kept(pending - lost, trouble, through=report)
 
     def _tell_lost(
         self,
@@ -103,33 +108,54 @@ class Losses:
         `is_short` tells whether there was only the time that is left after a SIGTERM.
         """
         self._said_lost = lost
-        why = str(trouble or "no answer in time")
+        why = _text_of(trouble) if trouble else "no answer in time"
         ways_out = [f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s)"]
+        if needs_correction(trouble):  # a longer wait would not have helped
+            ways_out = []
         if (trouble is None or was_not_made(trouble)) and self._is_accepting():
             limit = self._options.max_shutdown
             is_ours = limit is not None and limit < TIME_AFTER_SIGTERM
             ways_out = [f"raise max_shutdown ({limit:g} s)"] if is_ours or not is_short else []
             why = "the time was up, although batches were still accepted"
-        *first, last = ways_out + self._other_ways
-        way_out = f"{', '.join(first)}, or {last}" if first else last
+        refusal = self._queue.refusal
+        if not self._options.keeps:
+            ways_out.append("set a journal to keep such messages for the next start")
+        elif refusal is None:  # it refuses a message while it is writing another one
+            ways_out.append("log no events in signal handlers")
+        else:
+            why = f"{why}; {refusal.why}"
+            ways_out.insert(0, refusal.way_out)
+        way_out = ", or ".join(ways_out)
         through(
             f"{counted(lost, 'message')} {were(lost)} {when}, and {'is' if lost == 1 else 'are'} "
             f"{fate} ({why}): {way_out}"
         )
 
     def _tell_kept(
-        self, kept: int, *, at_last: bool = False, through: Callable[[str], None] = say
+        self,
+        kept: int,
+        trouble: SegmentError | None,
+        *,
+        at_last: bool = False,
+        through: Callable[[str], None] = say,
     ) -> None:
         if self._queue.kept_in is None or not _is_news(kept, self._said_kept, at_last=at_last):
             return
         self._said_kept = kept
         # Earlier processes may have left more, which was not read yet.
         at_least = "at least " if self._queue.has_backlog else ""
+        condition = ""
+        if needs_correction(trouble):
+            condition = f", once this is corrected: {_text_of(trouble)}"
         through(
             f"{at_least}{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
             f"{self._queue.kept_in}: the next process that uses it with the same write key will "
-            f"deliver {'it' if kept == 1 else 'them'}"
+            f"deliver {'it' if kept == 1 else 'them'}{condition}"
         )
+
+
+def _text_of(trouble: SegmentError | None) -> str:
+    return printable(str(trouble), at_most=500)  # a client may raise an error of any length
 
 
 def _is_news(number: int, said: int, *, at_last: bool = False) -> bool:

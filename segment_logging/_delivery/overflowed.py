@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from .._options.delivery import DeliveryOptions
+from .._queues.message_queue import Refusal
 from ..errors import DeliveryError
 from .abandoned import Abandoned
 
@@ -23,13 +24,15 @@ class Overflowed:
     Args:
         abandoned: stores the messages.
         ring: called when there is something to write.
-        advice: what to do about a full queue.
+        advice: returns what to do about a full queue.
     """
 
-    def __init__(self, abandoned: Abandoned, ring: Callable[[], None], advice: str) -> None:
+    def __init__(
+        self, abandoned: Abandoned, ring: Callable[[], None], advice: Callable[[], str]
+    ) -> None:
         self._abandoned = abandoned
         self._ring = ring
-        self._full = DeliveryError(f"the queue was full: {advice}", retryable=True)
+        self._advice = advice
         self._lines: deque[bytes] = deque(maxlen=_MAX_MESSAGES)
         self._size_bytes = 0  # about: it is changed without a lock
 
@@ -50,8 +53,9 @@ class Overflowed:
     def write_out(self) -> None:
         """Write the messages that are held."""
         while lines := self._next():
-            self._abandoned.store_lines(lines, self._full)
-            self._abandoned.tell(lines, self._full)
+            error = DeliveryError(f"the queue was full: {self._advice()}", retryable=True)
+            self._abandoned.store_lines(lines, error)
+            self._abandoned.tell(lines, error)
 
     def _next(self) -> list[bytes]:
         lines: list[bytes] = []
@@ -63,16 +67,20 @@ class Overflowed:
         return lines
 
 
-def advice_on_room(options: DeliveryOptions) -> str:
+def advice_on_room(options: DeliveryOptions, refusal: Refusal | None = None) -> str:
     """Return what to do if a handler with these options drops messages, for reports.
 
     It does not advise what has been done already, such as setting a journal.
+
+    Args:
+        options: the handler's options.
+        refusal: why its journal did not store messages, or None.
     """
     if not options.deliver:
         return "start `segment-logging deliver`, or raise max_journal_bytes"
     advice = []
-    if options.keeps:  # the memory queue is only used if the journal has no room
-        advice.append("raise max_journal_bytes or free disk space")
+    if refusal is not None:  # else the memory queue would not be used
+        advice.append(refusal.way_out)
     advice.append("raise max_queue_messages and max_queue_bytes")
     if options.overflow == "block":
         advice.append(f"raise block_timeout ({options.block_timeout:g} s)")

@@ -24,14 +24,14 @@ from .._queues.choice import queue_for
 from .._queues.intake import Intake
 from .._queues.message_queue import MessageQueue
 from .._reports import counted, report, say, were
-from ..errors import InvalidMessage
+from ..errors import InvalidMessage, SegmentError
 from .attempts import Delivery
 from .counts import Counts
 from .dead_letters import letters_of
 from .draining import Draining
 from .listener import Listener
 from .losses import Losses
-from .overflowed import Overflowed, advice_on_room
+from .overflowed import Overflowed
 from .patience import Patience
 from .retries import RetryPolicy
 from .waiters import Until
@@ -80,7 +80,7 @@ class Pipeline:
             on_acknowledged=self._on_acknowledged,
         )
         self._overflowed: Overflowed = Overflowed(
-            self._delivery.abandoned, ring=self._listener.wake, advice=advice_on_room(options)
+            self._delivery.abandoned, ring=self._listener.wake, advice=lambda: self._losses.advice
         )
         self._waiters = self._listener.waiters
         self.draining = Draining(
@@ -108,6 +108,11 @@ class Pipeline:
     def start(self) -> None:
         """Start the thread, to deliver from a queue that others fill."""
         self._on_message()
+
+    @property
+    def trouble(self) -> SegmentError | None:
+        """Why the last attempt failed, or None if it succeeded."""
+        return self._delivery.trouble
 
     @property
     def is_running(self) -> bool:
@@ -148,12 +153,8 @@ class Pipeline:
         if exit_clock.is_terminated and self._life.is_patient:
             self._life.on(Event.TERMINATE)
         self._overflowed.write_out()
-        moments = (
-            self._losses.tell_of_drops(now),
-            self._queue.tend(now),
-            self._delivery.catch_up(),
-        )
-        return min((moment for moment in moments if moment is not None), default=None)
+        times = (self._losses.tell_of_drops(now), self._queue.tend(now), self._delivery.catch_up())
+        return min((time for time in times if time is not None), default=None)
 
     def hurry(self) -> None:
         """Deliver at once after SIGTERM. Lock-free, because a signal handler calls this."""
@@ -187,7 +188,7 @@ class Pipeline:
                 self._wait_until_closed()
         self._overflowed.write_out()
         if action is Action.TELL_LOSSES:
-            self._losses.tell(self._pending, self._delivery.trouble, at_last=True)
+            self._losses.tell(self._pending, self.trouble, at_last=True)
 
     def end_by(self, moment: float) -> None:
         """End the thread by a moment, even in the middle of a request. Does not wait for it.
@@ -268,11 +269,11 @@ class Pipeline:
         if self._life.on(Event.EXIT_OVER) is Action.TELL_LOSSES:
             self._overflowed.write_out()
             self._delivery.sum_up()
-            self._losses.tell(self._pending, self._delivery.trouble)
+            self._losses.tell(self._pending, self.trouble)
 
     def tell_unfinished(self) -> None:
         """Report what is not delivered, because the server may end the process by a signal."""
-        self._losses.foretell(self._pending, self._delivery.trouble)
+        self._losses.foretell(self._pending, self.trouble)
 
     # Counting. ----------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ class MemoryQueue:
         max_bytes: the limit on the sum of their encoded sizes, counted in the same way.
     """
 
-    kept_in = None
+    kept_in = refusal = None
     has_backlog = False
     lost = 0
     damaged = 0

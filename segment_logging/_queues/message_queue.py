@@ -8,9 +8,21 @@ batch, and a batch that is put back is taken again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .._messages.batch import Batch
+
+
+class Refusal(NamedTuple):
+    """Why a journal did not store messages, for reports.
+
+    Attributes:
+        why: the journal and the reason.
+        way_out: what to do about it.
+    """
+
+    why: str
+    way_out: str
 
 
 class MessageQueue(Protocol):
@@ -99,6 +111,10 @@ class MessageQueue(Protocol):
     @property
     def perishable(self) -> int:
         """The number of unacknowledged messages that would be lost if the process died."""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the journal did not store messages, the last time that happened, or None."""
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:

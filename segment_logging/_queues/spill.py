@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Callable
-from contextlib import suppress
 
 from .._messages.batch import Batch
 from .journal.journal import Journal
 from .memory import MemoryQueue
+from .message_queue import Refusal
 
 
 class SpillingQueue:
@@ -32,9 +33,14 @@ class SpillingQueue:
         self._second: Journal | MemoryQueue = journal
         self._held_in: Journal | MemoryQueue | None = None
         self._store_at = 0.0
+        self._last_trouble: OSError | None = None  # for which a message was not stored
 
     def put(self, line: bytes) -> bool:
-        return self._journal.put(line) or self._memory.put(line)
+        if self._journal.put(line):
+            return True
+        # Another thread may have stored a message meanwhile, so that there is no trouble now.
+        self._last_trouble = self._journal.trouble or self._last_trouble
+        return self._memory.put(line)
 
     def watch(self, ring: Callable[[], None], *, collecting: bool) -> None:
         self._journal.watch(ring, collecting=collecting)
@@ -77,14 +83,21 @@ class SpillingQueue:
         if now >= self._store_at:
             try:
                 return now if self._memory.store(self._journal.store) else math.inf
-            except OSError:  # the journal reports why
+            except OSError as error:  # the journal reports why
+                self._note(error)
                 self._store_at = now + _STORE_EVERY
         return self._store_at
 
+    def _note(self, trouble: OSError) -> None:
+        if trouble.errno != errno.EAGAIN:  # a message is being written at this moment
+            self._last_trouble = trouble
+
     def release(self) -> None:
-        with suppress(OSError):
+        try:
             while self._memory.perishable and self._memory.store(self._journal.store):
                 pass
+        except OSError as error:
+            self._note(error)
         self._memory.leave_stored(self._journal.expect)
         self._journal.release()
 
@@ -112,6 +125,11 @@ class SpillingQueue:
     @property
     def perishable(self) -> int:
         return self._memory.perishable
+
+    @property
+    def refusal(self) -> Refusal | None:
+        trouble = self._last_trouble
+        return None if trouble is None else self._journal.place.refusal_of(trouble)
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:

@@ -38,6 +38,7 @@ class BundleQueue:
     lost = 0
     damaged = 0
     perishable = 0
+    refusal = None
 
     def __init__(
         self,

@@ -14,9 +14,11 @@ from typing import Any
 from .._locks import try_lock
 from .._reports import counted, were
 from .._trust import NotOurs
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SegmentError
 from . import connection
+from .again import again
 from .bookmark import Bookmark, ChangedFile, Place
+from .elsewhere import hint_at_others, is_file_or_pattern
 from .importer import Imported, Importer, not_resumable
 from .lines import STDIN, Source
 from .output import remark
@@ -82,11 +84,15 @@ def check_files(files: Sequence[str]) -> None:
 
     Raises:
         ConfigurationError: they are not.
-        OSError: one does not exist.
+        OSError: one cannot be examined.
     """
     seen: set[Any] = set()
     for path in files:
-        found = None if path == STDIN else os.stat(path)
+        try:
+            found = None if path == STDIN else os.stat(path)
+        except FileNotFoundError:
+            hint = hint_at_others(path, is_file_or_pattern)
+            raise ConfigurationError(f"{path}: there is no such file{hint}") from None
         if found is not None and stat.S_ISDIR(found.st_mode):
             raise ConfigurationError(f"{path} is a directory: pass files")
         same = STDIN if found is None else (found.st_dev, found.st_ino)
@@ -103,6 +109,7 @@ class _Import:
         self.totals = Imported()
         self._letters: list[Letters] = []
         self._has_begun = False
+        self._last_error: SegmentError | None = None  # of the last attempt
 
     def run(self) -> None:
         done = []
@@ -147,6 +154,7 @@ class _Import:
             self._has_begun = True
             self.totals.is_complete = False  # until it is
             self.totals.is_complete = importer.run(source, bookmark, place)
+            self._last_error = delivery.trouble
         return kept
 
     def _start(self, source: Source) -> tuple[Place, Bookmark | None, Bookmark | None]:
@@ -230,11 +238,13 @@ class _Import:
             lines.append(text_of_repeats(totals.repeats.number))
         if totals.trouble:
             lines.append(f"{totals.trouble}: everything before was imported")
-        again = "" if STDIN in self.options.files else ": run the command again to continue"
+        way_on = ""
+        if STDIN not in self.options.files:
+            way_on = f": {again(self._last_error, 'run the command again to continue')}"
         if is_stopped:
-            lines.append(f"stopped{again}")
+            lines.append(f"stopped{way_on}")
         elif not totals.is_complete:
-            lines.append(f"the import is not complete{again}")
+            lines.append(f"the import is not complete{way_on}")
         return lines
 
 

@@ -10,14 +10,17 @@ from dataclasses import asdict
 
 from .._broker.bundles import key_name_of
 from .._clock import monotonic
+from .._delivery.pipeline import Pipeline
 from .._files import Folder
 from .._options.delivery import write_key_of
 from .._reports import counted, were
 from .._trust import Trust
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SegmentError
 from ..handler import SegmentHandler
 from . import connection
+from .again import again
 from .journal_place import add_group_option, journal_in, trust_of, user_id
+from .kept_letters import letters_in, text_of_letters
 from .other_users import named, other_users_in, text_of
 from .progress import Progress
 from .stopping import Signals, Stopped
@@ -82,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
         key = key_name_of(connection.key_of(options))
     waiting = list(waiting_in(path, trust))
     set_aside = size_of_quarantine(path, trust)
+    letters = letters_in(path, trust)
     if options.json:
         told = [{**asdict(one), "is_this_key": one.key == key} for one in waiting]
         print(
@@ -90,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
                     "waiting": told,
                     "unread": sum(one.is_unread for one in waiting),
                     "quarantine_bytes": set_aside,
+                    "dead_letters": [asdict(one) for one in letters],
                     "other_users": others,
                 }
             )
@@ -102,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
                 "files whose dead letters could not be written, which `segment-logging import` "
                 "sends; remove them after that"
             )
+        if letters:
+            print(text_of_letters(letters))
         if others:
             print(text_of(others, options.directory, path))
     return 0
@@ -159,21 +166,12 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     is_done = False
     try:
         with signals.caught():
-            progress.begin(0, None)
-            until = monotonic() + options.timeout
-            settled = 0
-            while not (is_done := handler.drain(1.0)) and monotonic() < until:
-                counts = handler.counts()
-                if counts.delivered + counts.dead_lettered > settled:
-                    settled = counts.delivered + counts.dead_lettered
-                    until = monotonic() + options.timeout
-                progress.settled(counts.delivered, 0)
-                progress.waiting(max(0.0, until - monotonic()), "no answer yet", is_new=False)
+            is_done = _settle(handler, options.timeout, progress)
     except Stopped as stopped:
         code = stopped.exit_code
     progress.end()
+    _end(handler)
     counts = handler.counts()
-    handler.close()
     left = [one for one in waiting_in(path, trust) if one.messages and not one.is_alive]
     own = sum(one.messages for one in left if one.key == key)
     others = sum(one.messages for one in left if one.key != key)
@@ -194,7 +192,8 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
             number = counts.invalid
             print(f"{counted(number, 'line')} {were(number)} damaged: see {path}/quarantine")
         if own:
-            print(f"{counted(own, 'message')} could not be sent yet: run the command again")
+            what_to_do = again(_trouble_of(handler), "run the command again")
+            print(f"{counted(own, 'message')} could not be sent yet: {what_to_do}")
         elif not is_done:
             print("not everything could be read or sent: run it without --drain to see why")
             if options.group:
@@ -207,3 +206,42 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     if code is not None:
         return code
     return 0 if is_done and not (counts.dead_lettered or counts.invalid or own) else 1
+
+
+def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool:
+    """Wait until everything is settled. Return False after `timeout` without a delivery."""
+    progress.begin(0, None)
+    until = monotonic() + timeout
+    settled = 0
+    while not handler.drain(1.0):
+        now = monotonic()
+        if now >= until:
+            return False
+        counts = handler.counts()
+        if counts.delivered + counts.dead_lettered > settled:
+            settled = counts.delivered + counts.dead_lettered
+            until = now + timeout
+            progress.settled(counts.delivered, 0)
+        else:
+            why = "the last request failed" if _trouble_of(handler) else "no answer yet"
+            progress.waiting(until - now, why, is_new=False)
+    return True
+
+
+def _trouble_of(handler: SegmentHandler) -> SegmentError | None:
+    pipeline = handler._own.get()
+    return pipeline.trouble if isinstance(pipeline, Pipeline) else None
+
+
+def _end(handler: SegmentHandler) -> None:
+    """End the delivery. If messages wait, `close` would report that it continues."""
+    pipeline = handler._own.get()
+    if isinstance(pipeline, Pipeline):
+        now = monotonic()
+        pipeline.end_by(now)
+        pipeline.wait_until_ended(now + _END_SECONDS)
+    if not handler.counts().pending:
+        handler.close()
+
+
+_END_SECONDS = 2.0  # a request that is under way is dropped, which may take a moment

@@ -15,7 +15,9 @@ from .._reports import counted
 from .._trust import Trust
 from .other_keys import other_keys_in
 
-_USER = re.compile(r"u\d+")
+USER = re.compile(r"u\d+")
+"""The name of a user's directory."""
+
 _NAMED_AT_MOST = 5
 _LOOKED_INTO_AT_MOST = 1000  # others may make as many as they like
 
@@ -32,7 +34,7 @@ def other_users_in(directory: str, path: str) -> list[str]:
     Raises:
         OSError: the directory cannot be read.
     """
-    names = sorted(name for name in os.listdir(directory) if _USER.fullmatch(name))
+    names = sorted(name for name in os.listdir(directory) if USER.fullmatch(name))
     found = [os.path.join(directory, name) for name in names[:_LOOKED_INTO_AT_MOST]]
     return [os.path.basename(one) for one in found if one != path and _may_have_messages(one)]
 

@@ -8,10 +8,12 @@ import os
 import time
 
 from .._reports import counted, were
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SegmentError
 from . import connection
+from .again import again
 from .bookmark import Place
 from .dead_letter_file import LettersAgain, bookmark_of, files_of, recover, remove_settled
+from .elsewhere import hint_at_others
 from .importer import Imported, Importer
 from .importing import lock
 from .lines import STDIN, Source
@@ -53,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigurationError("replay removes letters from their file: pass a file")
         found = files_of(os.path.realpath(given))
         if not found:
-            raise ConfigurationError(f"{given}: there is no such file")
+            hint = hint_at_others(given, lambda path: bool(files_of(path)))
+            raise ConfigurationError(f"{given}: there is no such file{hint}")
         paths += [path for path in found if path not in paths]
     command = _Replay(options)
     code = None
@@ -72,6 +75,7 @@ class _Replay:
         self.signals = Signals()
         self.progress = Progress()
         self.totals = Imported()
+        self._last_error: SegmentError | None = None  # of the last attempt
 
     def run(self, paths: list[str]) -> None:
         connection.key_of(self.options)  # raises before anything is done
@@ -117,6 +121,7 @@ class _Replay:
             try:
                 bookmark.put(place)
                 self.totals.is_complete = importer.run(source, bookmark, place, end=end)
+                self._last_error = delivery.trouble
             finally:
                 with self.signals.held():
                     remove_settled(path, source, importer.place, time.sleep)
@@ -140,7 +145,8 @@ class _Replay:
             for text in reasons_of(totals.reasons):
                 print(text)
             if not totals.is_complete:
-                print("the other letters are still in the file: run the command again to continue")
+                way_on = again(self._last_error, "run the command again to continue")
+                print(f"the other letters are still in the file: {way_on}")
         if code is not None:
             return code
         return 0 if totals.is_complete and not totals.dead_lettered else 1

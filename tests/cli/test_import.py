@@ -130,6 +130,15 @@ class TestImport(CliCase):
             self.assertEqual(json.loads(out)["repeated"], 2)
         self.assertNotIn(text, self.run_it(self.collected().url, "--new-ids")[1])
 
+    def test_refused_key(self) -> None:
+        """If the server refuses the write key, the last line says that it has to be corrected."""
+        self.file.write_text(a_line(1))
+        code, out, _ = self.run_it(self.collected(lambda request: 401).url)
+        self.assertEqual((code, self.letters.exists()), (1, False))
+        self.assertIn("not complete: running the command again does not help until this is", out)
+        self.assertIn("answered 401 Unauthorized: check the write key", out)
+        self.assertEqual(self.run_it(self.collected().url)[0], 0)
+
     def test_goes_on(self) -> None:
         """The next run continues where the last one stopped, and each message arrives once."""
         self.file.write_text("".join(map(a_line, range(6_000))))

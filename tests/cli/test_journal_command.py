@@ -11,14 +11,17 @@ import subprocess
 import sys
 import time
 import unittest
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import patch
 
 from segment_logging import SegmentHandler
 from segment_logging._locks import try_lock
-from segment_logging.collector import Collector
+from segment_logging.cli.progress import PlainLines
+from segment_logging.collector import Collector, Request
 from tests.builders import PROJECT
-from tests.cli.cases import CliCase, run_command
+from tests.cli.cases import CliCase, run_command, start_command
 from tests.faults.delivering import Deliverer, wait_until
 from tests.servers import dead_host
 
@@ -40,6 +43,10 @@ os._exit(0)
 """
 
 NOT_RUNNING = "`segment-logging deliver` is running for this write key"
+
+
+def answering(status: int) -> Callable[[Request], int]:
+    return lambda request: status
 
 
 class TestJournal(CliCase):
@@ -192,7 +199,87 @@ class TestJournal(CliCase):
         drain = ("journal", str(self.journal), "--drain", "--write-key", "key", "--timeout", "1")
         code, out, _ = run_command(*drain, "--host", dead_host())
         self.assertEqual(code, 1)
-        self.assertIn("3 messages could not be sent yet", out)
+        self.assertIn("3 messages could not be sent yet: run the command again\n", out)
+
+    def test_drain_refused(self) -> None:
+        """If the server refuses the write key, the last line says so. No report says that the
+        delivery continues, because the command has ended it."""
+        self.program().wait(60)
+        for status, way_on in (
+            (401, "running the command again does not help until this is corrected: {host} "
+             "answered 401 Unauthorized: check the write key, the region and the host"),
+            (503, "run the command again"),
+        ):  # fmt: skip
+            with self.subTest(status):
+                host = self.collected(answering(status)).url
+                drain = start_command(
+                    "journal", str(self.journal), "--drain", "--timeout", "1", url=host
+                )
+                out, said = (text.decode() for text in drain.communicate(timeout=60))
+                self.assertEqual(drain.returncode, 1)
+                self.assertEqual(
+                    out.splitlines()[-1],
+                    f"3 messages could not be sent yet: {way_on.format(host=host)}",
+                )
+                self.assertNotIn("shutdown_timeout", said)
+                self.assertNotIn("continues", said)
+                self.assertIn(f"messages remain in the journal {self.journal}: the next", said)
+                self.assertEqual("once this is corrected" in said, status == 401)
+
+    def test_progress_of_a_drain(self) -> None:
+        """While it waits, it tells whether a request has failed, or there was no answer yet."""
+        self.program().wait(60)
+        drain = ("journal", str(self.journal), "--drain", "--timeout", "2.5", "--write-key", "key")
+        refusing = self.collected(answering(401))
+        hanging = self.collected(lambda request: time.sleep(4))
+        for collector, why in ((refusing, "the last request failed"), (hanging, "no answer yet")):
+            with self.subTest(why), patch.object(PlainLines, "every", 0.5):
+                _, _, said = run_command(*drain, "--host", collector.url)
+                self.assertEqual(re.findall(r"waiting 0:0\d \((.*)\)", said)[-1], why)
+
+    def test_dead_letters(self) -> None:
+        """It shows how many dead letters are in the directory, and only the size of large files.
+        --drain is not affected by them."""
+        self.journal.mkdir(mode=0o700)
+        self.assertNotIn("dead letters", run_command("journal", str(self.journal))[1])
+        older = self.journal / "dead-letters.jsonl.1"
+        older.write_text("{}\n" * 3)
+        older.chmod(0o640)
+        with (self.journal / "dead-letters.jsonl").open("wb") as file:
+            file.truncate(1 << 40)
+        (self.journal / "dead-letters-u7.jsonl").touch()
+        (self.journal / "dead-letters-u8.jsonl").symlink_to(older)
+        began = time.monotonic()
+        code, out, _ = run_command("journal", str(self.journal))
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertEqual(code, 0)
+        self.assertIn(
+            f"dead letters: 1,099,511,627,776 bytes in {self.journal}/dead-letters.jsonl, 3 in "
+            f"{older}; correct what was wrong, and send them with `segment-logging replay`\n",
+            out,
+        )
+        self.assertEqual(older.stat().st_mode & 0o777, 0o640)
+        _, out, _ = run_command("journal", str(self.journal), "--json")
+        self.assertEqual(
+            json.loads(out)["dead_letters"],
+            [
+                {"file": f"{self.journal}/dead-letters.jsonl", "size_bytes": 1 << 40,
+                 "letters": None},
+                {"file": str(older), "size_bytes": 9, "letters": 3},
+            ],
+        )  # fmt: skip
+        drain = ("journal", str(self.journal), "--drain", "--write-key", "key")
+        self.assertEqual(run_command(*drain, "--host", dead_host())[0], 0)
+
+    def test_many_files_of_dead_letters(self) -> None:
+        """At most five files are named, and all of them are in the JSON."""
+        self.journal.mkdir(mode=0o700)
+        for number in range(8):
+            (self.journal / f"dead-letters-u{number}.jsonl").write_text("{}\n")
+        _, out, _ = run_command("journal", str(self.journal))
+        self.assertIn(f"1 in {self.journal}/dead-letters-u4.jsonl, 3 more files; correct", out)
+        _, out, _ = run_command("journal", str(self.journal), "--json")
+        self.assertEqual([one["letters"] for one in json.loads(out)["dead_letters"]], [1] * 8)
 
     def test_another_write_key(self) -> None:
         """Messages that wait under a wrong write key can be imported with the right one.

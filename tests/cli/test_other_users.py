@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from segment_logging import SegmentHandler
 from segment_logging.cli.other_users import text_of
-from tests.builders import a_record
+from tests.builders import PROJECT, a_record
 from tests.cli.cases import CliCase, run_command
 from tests.faults.delivering import Deliverer, wait_until
 from tests.servers import dead_host
+
+_PROGRAM = """
+import logging, sys
+from segment_logging import SegmentHandler
+handler = SegmentHandler("key", journal=sys.argv[1], host=sys.argv[2], shutdown_timeout=1)
+logging.getLogger("a").addHandler(handler)
+logging.getLogger("a").warning("E", extra={"user_id": "u-17"})
+"""
 
 
 class TestOtherUsers(CliCase):
@@ -68,6 +78,58 @@ class TestOtherUsers(CliCase):
         self.assertIn(f"directories of other users ({other})", out)
         _, out, _ = run_command("journal", str(directory), "--json")
         self.assertEqual(json.loads(out)["other_users"], [other])
+
+    def test_hints(self) -> None:
+        """If a file is in the directory of a user instead, `replay` and `import` name it."""
+        directory = self.shared()
+        own, other = f"u{os.geteuid()}", f"u{os.geteuid() + 1}"
+        wanted = (
+            ("replay", "dead-letters.jsonl", "dead-letters.jsonl.1"),
+            ("import", "dead-letters.jsonl", "dead-letters.jsonl"),
+            ("import", "quarantine/1-2.jsonl", "quarantine/1-2.jsonl"),
+            ("import", "0123456789ab/live/*/*.jsonl", "0123456789ab/live/1-2/3.jsonl"),
+        )
+        self.assertEqual(
+            self.said(wanted[0][0], directory / wanted[0][1]), ": there is no such file"
+        )
+        for user, hint in (
+            (other, ", but other users have {}: run the command as its user"),
+            (own, ", but there is {}: pass that path"),
+        ):
+            for command, given, there in wanted:
+                file = directory / user / there
+                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                file.write_text("{}\n")
+                with self.subTest(user=user, command=command, given=given):
+                    said = f": there is no such file{hint.format(directory / user / given)}"
+                    self.assertEqual(self.said(command, directory / given), said)
+
+    def test_hint_with_a_group(self) -> None:
+        """With a group, a user's dead letters have another name."""
+        for number in range(1, 8):
+            (self.file.parent / f"dead-letters-u{70_000 + number}.jsonl").touch()
+        said = self.said("replay", self.file.parent / "dead-letters.jsonl")
+        self.assertIn(f"users have {self.file.parent}/dead-letters-u70001.jsonl, ", said)
+        self.assertTrue(said.endswith(" and 2 others: run the command as the user of one of them"))
+
+    def said(self, command: str, path: Path) -> str:
+        """Return what a command says of a file that does not exist, without its name."""
+        code, _, said = run_command(command, str(path), "--write-key", "key")
+        self.assertEqual(code, 2)
+        begin = f"segment-logging: {path}"
+        self.assertTrue(said.startswith(begin), said)
+        return said.removeprefix(begin).removesuffix("\n")
+
+    def test_reports(self) -> None:
+        """Reports of a program name the directory that is used, and not the one above it."""
+        directory = self.shared(is_written=False)
+        used = directory / f"u{os.geteuid()}"
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, str(directory), self.collected(lambda _: 401).url],
+            cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        self.assertIn(f"; messages are waiting in the journal {used}\n", done.stderr)
+        self.assertIn(f"1 message remains in the journal {used}: the next process", done.stderr)
 
     def test_many(self) -> None:
         """At most five are named."""

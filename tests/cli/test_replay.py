@@ -106,6 +106,11 @@ class TestReplay(CliCase):
         self.assertEqual((code, self.file.read_bytes()), (1, before))
         self.assertIn("the other letters are still in the file", out)
         self.assertEqual(self.neighbours(), [self.file.name])
+        self.assertTrue(out.endswith("in the file: run the command again to continue\n"), out)
+        code, out, _ = self.replay(self.collected(lambda request: 401).url)
+        self.assertEqual((code, self.file.read_bytes()), (1, before))
+        self.assertIn("in the file: running the command again does not help until this is", out)
+        self.assertIn("answered 401 Unauthorized: check the write key", out)
 
     def test_partly(self) -> None:
         """If the server goes down, only the letters that were delivered have left the file."""

@@ -211,7 +211,9 @@ class TestSharedJournal(SharedJournalCase):
         with patch("os.fchmod", side_effect=PermissionError(errno.EPERM, "Not permitted")):
             code, out, _ = run_command(*given, "--write-key", "key")
         self.assertEqual(code, 1)
-        self.assertIn(f"PROBLEM  journal: {live} cannot be used (Not permitted): correct its", out)
+        self.assertIn(
+            f"PROBLEM  journal: {live} cannot be used (Not permitted): correct the journal's", out
+        )
         self.assertIn("ok       journal", run_command(*given, "--write-key", "key")[1])
         self.assertEqual(list(live.iterdir()), [])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from segment_logging._broker.bundles import key_name_of
 from tests.builders import PROJECT
 from tests.servers import dead_host, mute_server
 
@@ -84,6 +85,21 @@ class TestLostAtExit(unittest.TestCase):
             {"letters": False, "pending": 1, "dead_lettered": 0, "dropped": 0, "failed": []},
         )
         self.assertIn("1 message was not delivered before the process ended", self.said)
+
+    def test_beside_a_journal(self) -> None:
+        """If the journal could not be written to, the last report says why, and what helps."""
+        cases: Any = (
+            ({"max_journal_bytes": 10}, ": max_journal_bytes is reached): raise max_journal_bytes"),
+            ({}, ": Not a directory): check the journal's directory and its file system"),
+        )
+        for options, said in cases:
+            with self.subTest(said), TemporaryDirectory() as journal:
+                if not options:
+                    Path(journal, key_name_of("key")).touch()  # where a directory has to be
+                self.assertEqual(self.exit(dead_host(), journal=journal, **options)["pending"], 1)
+                last = self.said.splitlines()[-1]
+                self.assertIn("1 message was not delivered before the process ended", last)
+                self.assertTrue(last.endswith(f"{said}, or raise shutdown_timeout (1 s)"), last)
 
     def test_after_the_attempts(self) -> None:
         """After all attempts, they are dead letters."""

@@ -24,6 +24,7 @@ from segment_logging._delivery.hand_over import HandOver
 from segment_logging._delivery.losses import Losses
 from segment_logging._delivery.overflowed import Overflowed, advice_on_room
 from segment_logging._options.delivery import DeliveryOptions
+from segment_logging._queues.message_queue import Refusal
 from segment_logging._reports import Reporter
 from segment_logging.errors import Cause
 from tests.builders import a_record
@@ -115,7 +116,7 @@ class TestBounds(unittest.TestCase):
         for line, least, most in ((b'"x"', 9_000, 10_000), (b'"' + b"x" * 30_000 + b'"', 200, 300)):
             with self.subTest(size=len(line)):
                 letters, rings = Letters(), Counted()
-                held = Overflowed(Abandoned(letters, None, Reporter()), rings, "raise it")
+                held = Overflowed(Abandoned(letters, None, Reporter()), rings, lambda: "raise it")
                 for _ in range(20_000):
                     held.add(line)
                 held.write_out()
@@ -130,25 +131,30 @@ class TestAdvice(unittest.TestCase):
     def test_options(self) -> None:
         """The advice depends on the options, and never names what has been done already."""
         more = "raise max_queue_messages and max_queue_bytes"
-        room = "raise max_journal_bytes or free disk space"
-        for options, advice in (
-            ({}, f"{more}, set overflow to 'block', or set a journal"),
+        refused = Refusal("the journal could not be written to: Permission denied", "correct it")
+        for options, refusal, advice in (
+            ({}, None, f"{more}, set overflow to 'block', or set a journal"),
             (
                 {"overflow": "block", "block_timeout": 2.5},
+                None,
                 f"{more}, raise block_timeout (2.5 s), or set a journal",
             ),
-            ({"journal": "waiting"}, f"{room}, {more}, or set overflow to 'block'"),
+            ({"journal": "waiting"}, refused, f"correct it, {more}, or set overflow to 'block'"),
+            ({"journal": "waiting"}, None, f"{more}, or set overflow to 'block'"),
             (
                 {"journal": "waiting", "overflow": "block"},
-                f"{room}, {more}, or raise block_timeout (10 s)",
+                refused,
+                f"correct it, {more}, or raise block_timeout (10 s)",
             ),
             (
                 {"journal": "waiting", "deliver": False},
+                None,
                 "start `segment-logging deliver`, or raise max_journal_bytes",
             ),
         ):
             with self.subTest(options):
-                self.assertEqual(advice_on_room(DeliveryOptions(**cast(Any, options))), advice)
+                made = DeliveryOptions(**cast(Any, options))
+                self.assertEqual(advice_on_room(made, refusal), advice)
 
     def test_blocked(self) -> None:
         """A message that was dropped although the caller blocked is reported with other advice."""
@@ -176,7 +182,7 @@ class TestAdvice(unittest.TestCase):
             (
                 {},
                 "take no more messages (Not a directory): 2 messages were dropped; check the "
-                "directory and its file system",
+                "journal's directory and its file system",
             ),
         )
         for make, said in makes:
@@ -195,29 +201,64 @@ class TestAdvice(unittest.TestCase):
                 self.assertIn(f"the journal and the memory queue {said}", stderr.getvalue())
 
     def test_lost_at_exit(self) -> None:
-        """For messages that a journal had no room for, a journal is not advised, neither at the
-        exit nor when an application shuts down."""
-        for options, way in (
-            ({}, ", or set a journal to keep"),
-            ({"journal": "waiting"}, ", raise max_journal_bytes, or free disk space"),
+        """For messages that a journal did not store, the report says why it did not, and what helps
+        against that, both at the exit and when an application shuts down."""
+        more = "raise shutdown_timeout (5 s)"
+        refusal = Refusal("the journal in a could not be written to: Denied", "correct it")
+        for options, refused, why, way in (
+            ({}, None, "", f"{more}, or set a journal to keep"),
+            ({"journal": "a"}, refusal, f"; {refusal.why}", f"correct it, or {more}\n"),
+            ({"journal": "a"}, None, "", f"{more}, or log no events in signal handlers\n"),
         ):
-            queue: Any = SimpleNamespace(perishable=1, kept_in=None)
+            queue: Any = SimpleNamespace(perishable=1, kept_in=None, refusal=refused)
             admission: Any = SimpleNamespace(dropped=0)
             for tell, when in (
-                (Losses.tell, "before the process ended, and is lost (no answer in time)"),
+                (Losses.tell, "before the process ended, and is lost (no answer in time"),
                 (Losses.foretell, "when the application shut down, and is lost if the process ends "
-                 "now (no answer in time)"),
+                 "now (no answer in time"),
             ):  # fmt: skip
                 losses = Losses(queue, admission, DeliveryOptions(**cast(Any, options)))
                 with self.subTest(options, when=when), redirect_stderr(io.StringIO()) as stderr:
                     tell(losses, 1, None)
-                    self.assertIn(f"1 message was not delivered {when}", stderr.getvalue())
-                    self.assertIn(f"raise shutdown_timeout (5 s){way}", stderr.getvalue())
+                    self.assertIn(
+                        f"1 message was not delivered {when}{why}): {way}", stderr.getvalue()
+                    )
+
+    def test_refused_at_exit(self) -> None:
+        """If the server refused the requests, a longer wait is not advised, and what remains in the
+        journal is not promised to be delivered. A client's error of any length is cut short."""
+        admission: Any = SimpleNamespace(dropped=0)
+        refusal = Refusal("the journal in a could not be written to: Denied", "correct it")
+        queue: Any = SimpleNamespace(
+            perishable=1, kept_in="the journal a", has_backlog=False, refusal=refusal
+        )
+        losses = Losses(queue, admission, DeliveryOptions(journal="a"))
+        error = DeliveryError("answered 401: check\n" + "x" * 10_000, status=401, retryable=False)
+        with redirect_stderr(io.StringIO()) as stderr:
+            losses.tell(3, error)
+        lost, kept = stderr.getvalue().splitlines()
+        self.assertTrue(lost.endswith(f" …; {refusal.why}): correct it"), lost)
+        self.assertIn("will deliver them, once this is corrected: answered 401: check xxx", kept)
+        self.assertLess(max(len(lost), len(kept)), 900)
+
+    def test_full_beside_a_journal(self) -> None:
+        """The report of dropped messages, and their dead letters, name the journal's trouble."""
+        refusal = Refusal("the journal in a could not be written to: Denied", "correct it")
+        queue: Any = SimpleNamespace(perishable=0, kept_in=None, refusal=refusal)
+        losses = Losses(queue, cast(Any, SimpleNamespace(dropped=2)), DeliveryOptions(journal="a"))
+        with redirect_stderr(io.StringIO()) as stderr:
+            losses.tell_of_drops(0.0)
+        self.assertIn(
+            f"the queue is full, and {refusal.why}: 2 messages were dropped; correct it, raise "
+            "max_queue_messages and max_queue_bytes, or set overflow to 'block'\n",
+            stderr.getvalue(),
+        )
+        self.assertTrue(losses.advice.startswith("correct it, raise"))
 
     def test_accepted_too_slowly(self) -> None:
         """If the server was still accepting batches, the report names the limit that ended the
         wait, unless that is the time after a SIGTERM, which is not an option."""
-        queue: Any = SimpleNamespace(perishable=1, kept_in=None)
+        queue: Any = SimpleNamespace(perishable=1, kept_in=None, refusal=None)
         admission: Any = SimpleNamespace(dropped=0)
         accepted = "although batches were still accepted): "
         untried = DeliveryError("not tried", cause=Cause.NO_TIME)
@@ -239,7 +280,9 @@ class TestAdvice(unittest.TestCase):
         """Logging still works when an application shuts down, so what is lost or remains in the
         journal is logged then. At the exit, it is printed, because logging may be shut down."""
         for perishable, kept_in in ((1, None), (0, "the journal")):
-            queue: Any = SimpleNamespace(perishable=perishable, kept_in=kept_in, has_backlog=False)
+            queue: Any = SimpleNamespace(
+                perishable=perishable, kept_in=kept_in, has_backlog=False, refusal=None
+            )
             admission: Any = SimpleNamespace(dropped=0)
             for tell, is_logged in ((Losses.foretell, True), (Losses.tell, False)):
                 losses = Losses(queue, admission, DeliveryOptions())

@@ -49,6 +49,7 @@ class Inbox:
     """
 
     perishable = 0
+    refusal = None
     lost = 0
 
     def __init__(

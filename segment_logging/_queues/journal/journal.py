@@ -48,6 +48,7 @@ class Journal:
     """
 
     perishable = 0
+    refusal = None
 
     def __init__(
         self,
@@ -59,8 +60,8 @@ class Journal:
         group: str | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.kept_in = f"the journal {root}"
         self.place = Place(root, write_key, trust_in(group))
+        self.kept_in = f"the journal {self.place.path}"
         self._reporter = Reporter()
         self._quarantine = Quarantine(self.place, max_bytes // 10, self._reporter)
         self.adoption = Adoption(self.place, self._quarantine, self._reporter)

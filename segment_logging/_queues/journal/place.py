@@ -21,9 +21,23 @@ from contextlib import suppress
 from ..._broker.bundles import key_name_of
 from ..._files import Folder, own_path
 from ..._trust import NOT_PREPARED, OF_ANOTHER_USER, PRIVATE, NotOurs, Trust, group_id
+from ..message_queue import Refusal
 
 LIMIT_REACHED = "max_journal_bytes is reached"
 """The text of the error that is not the operating system's."""
+
+_RAISE_LIMIT = "raise max_journal_bytes"
+_CORRECT_OWNER = "correct the journal's owner and permissions"
+_RAISE_OPEN_FILES = "raise the limit on open files"
+_WAYS_OUT: dict[int | None, str] = {
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space",
+    errno.EACCES: _CORRECT_OWNER,
+    errno.EPERM: _CORRECT_OWNER,
+    errno.EROFS: "make the journal's file system writable",
+    errno.EMFILE: _RAISE_OPEN_FILES,
+    errno.ENFILE: _RAISE_OPEN_FILES,
+}
 
 
 class Place:
@@ -68,18 +82,23 @@ class Place:
     def way_out_of(self, trouble: OSError) -> str:
         """Return what can be done if nothing can be written there, for reports."""
         if trouble.strerror == LIMIT_REACHED:
-            return "raise max_journal_bytes, or find out with `segment-logging journal` what waits"
-        if trouble.errno in (errno.ENOSPC, errno.EDQUOT):
-            return "free disk space"
+            return f"{_RAISE_LIMIT}, or find out with `segment-logging journal` what waits"
         group = self._trust.group
         if group is not None and trouble.strerror in (NOT_PREPARED, OF_ANOTHER_USER):
             return (
                 f"as root, run `segment-logging deliver {self._root} --prepare --group "
                 f"{group_name(group)} --write-key-file FILE`, where FILE has this write key"
             )
-        if trouble.errno in (errno.EACCES, errno.EPERM):
-            return "correct its owner and permissions"
-        return "check the directory and its file system"
+        return _WAYS_OUT.get(trouble.errno, "check the journal's directory and its file system")
+
+    def refusal_of(self, trouble: OSError) -> Refusal:
+        """Return why messages are not stored there, and the main way out, for reports."""
+        is_full = trouble.strerror == LIMIT_REACHED
+        return Refusal(
+            f"the journal in {self.live_path} could not be written to: "
+            f"{trouble.strerror or type(trouble).__name__}",
+            _RAISE_LIMIT if is_full else self.way_out_of(trouble),
+        )
 
     def folder(self, *names: str, make: bool = False) -> Folder:
         """Open a directory in it.

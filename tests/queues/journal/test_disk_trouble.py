@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
+from contextlib import redirect_stderr
 from typing import Any
+from unittest.mock import patch
 
 from typing_extensions import override
 
 from segment_logging._queues.journal.journal import Journal
 from segment_logging._queues.journal.place import Place
 from segment_logging._queues.spill import SpillingQueue
+from segment_logging._trust import NotOurs
 from tests.builders import run_python
 from tests.queues.cases import (
     JournalCase,
@@ -22,7 +26,18 @@ from tests.queues.cases import (
     taken_from,
 )
 
-_ADVICE = ("raise max_journal_bytes", "free disk space", "correct its owner")
+_ADVICE = (
+    "raise max_journal_bytes",
+    "free disk space",
+    "correct the journal's owner and permissions",
+    "make the journal's file system writable",
+    "raise the limit on open files",
+    "check the journal's directory and its file system",
+)
+
+
+def an_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 class DiskTroubleTest(JournalCase):
@@ -44,14 +59,63 @@ class DiskTroubleTest(JournalCase):
         place = Place(str(self.root), "key")
         for trouble, advice in (
             (journal.trouble, "raise max_journal_bytes"),
-            (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "free disk space"),
-            (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), "free disk space"),
-            (PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "correct its owner"),
+            (an_error(errno.ENOSPC), "free disk space"),
+            (an_error(errno.EDQUOT), "free disk space"),
+            (an_error(errno.EACCES), "correct the journal's owner and permissions"),
+            (NotOurs("it is a link", "a"), "correct the journal's owner and permissions"),
+            (an_error(errno.EROFS), "make the journal's file system writable"),
+            (an_error(errno.EMFILE), "raise the limit on open files"),
+            (an_error(errno.EIO), "check the journal's directory and its file system"),
         ):
             with self.subTest(trouble):
                 text = place.text_of(trouble)
                 found = [one for one in _ADVICE if one in text]
                 self.assertEqual(found, [advice])
+                refusal = place.refusal_of(trouble)
+                self.assertEqual(refusal.way_out, advice)
+                self.assertTrue(
+                    refusal.why.endswith(f"/live could not be written to: {trouble.strerror}"),
+                    refusal.why,
+                )
+
+    def test_last_refusal(self) -> None:
+        """The queue tells why the journal did not store a message the last time, also if it has
+        stored others since then, or if only the thread's own tries failed."""
+        queue = SpillingQueue(self.a_journal(max_bytes=10), a_memory_queue())
+        self.assertIsNone(queue.refusal)
+        queue.put(a_line(size_bytes=49))
+        self.assertEqual(self.way_out(queue), "raise max_journal_bytes")
+        for number, way_out in (
+            (errno.ENOSPC, "free disk space"),
+            (errno.EACCES, "correct the journal's owner and permissions"),
+            (errno.EAGAIN, "correct the journal's owner and permissions"),  # a write is under way
+        ):
+            with (
+                patch.object(Journal, "store", side_effect=an_error(number)),
+                redirect_stderr(io.StringIO()),
+            ):
+                self.now += 2
+                queue.tend(self.now)
+            self.assertEqual(self.way_out(queue), way_out)
+        with patch.object(Journal, "store", side_effect=an_error(errno.EROFS)):
+            queue.release()
+        self.assertEqual(self.way_out(queue), "make the journal's file system writable")
+
+    def test_refusal_after_recovery(self) -> None:
+        """Messages in memory are there for a reason that is still known when the journal works."""
+        self.root.touch()
+        queue = SpillingQueue(self.a_journal(), a_memory_queue())
+        queue.put(a_line(1))
+        self.root.unlink()
+        self.now = 1.0
+        queue.put(a_line(2))
+        self.assertEqual(queue.perishable, 1)
+        self.assertEqual(self.way_out(queue), "check the journal's directory and its file system")
+
+    def way_out(self, queue: SpillingQueue) -> str:
+        refusal = queue.refusal
+        assert refusal is not None
+        return refusal.way_out
 
     def test_max_bytes_bounds_the_files(self) -> None:
         """Messages beyond `max_bytes` are refused until acknowledged ones make room."""
