@@ -111,7 +111,7 @@ class Pipeline:
 
     @property
     def trouble(self) -> SegmentError | None:
-        """Why the last attempt failed, or None if it succeeded."""
+        """Why the messages that are left are not delivered. See `Sending.trouble`."""
         return self._delivery.trouble
 
     @property
