@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from .._messages.encoding import decode
 from .._messages.message import Message
 from .._options.delivery import OnError
-from .._reports import Reporter
+from .._reports import Reporter, where
 from ..errors import SegmentError
 
 
@@ -74,9 +74,8 @@ class Abandoned:
         try:
             self._on_error(error, _readable_of(lines))
         except BaseException as fault:  # sys.exit in on_error would only end this thread
-            self._reporter.once(
-                "on_error", f"on_error raised {type(fault).__name__}: fix it; delivery continues"
-            )
+            what = f"{type(fault).__name__} ({where(fault)})"
+            self._reporter.once("on_error", f"on_error raised {what}: fix it; delivery continues")
 
 
 def value_of(line: bytes) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from numbers import Real
@@ -146,7 +146,8 @@ def write_timestamp(value: Any) -> str:
 
     Args:
         value: a datetime (a naive one is local time), ISO 8601 text (UTC if it has no zone, which
-            is how Segment reads it), or seconds since the epoch as a number of any type.
+            is how Segment reads it), a date (like its text), or seconds since the epoch as a number
+            of any type.
 
     Raises:
         InvalidMessage: if it is none of these. Segment would silently replace an unreadable
@@ -181,6 +182,8 @@ def _moment_of(value: Any) -> Any:
     value = behind(value)
     if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
         value = listed(value)  # NumPy datetimes and numbers
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
     if isinstance(value, str):
         moment = read_iso(value)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -15,14 +15,14 @@ from ..errors import InvalidMessage
 
 _DEEPEST = 3  # how many levels are searched for values that cannot be written
 _MOST_FAULTS = 100  # how many such values are described, because each takes up to 0.1 ms
-_MOST_BYTES = 4 * MAX_MESSAGE_BYTES
+_MOST_BYTES = 8 * MAX_MESSAGE_BYTES  # so that a message that is too large can be shortened
 _LONGEST_KEY = 200  # in characters
 
 
 def remains_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values converted to JSON types.
 
-    A value that cannot be written, or that is larger than a message may be, is replaced with a
+    A value that cannot be written, or that is much larger than a message may be, is replaced with a
     short description. If there are too many such values, or if the result would be much larger than
     a message, the rest is left out.
     """
@@ -58,7 +58,7 @@ class _Remains:
                     pass  # its class has its own `items`
             text = f"<{kind.__name__} that cannot be written as JSON>"
         else:
-            if len(data) <= min(MAX_MESSAGE_BYTES, self._bytes_left):
+            if len(data) <= self._bytes_left:
                 self._bytes_left -= len(data)
                 return decode(data)
             text = f"<{kind.__name__} of {len(data):,} bytes, omitted>"

@@ -22,7 +22,7 @@ NOT_YET = object()
 """The result of an `anonymous_id` function that has to be called again for the next event."""
 
 _reporter = Reporter()
-_id_text_of = an_id("anonymous_id", "id_not_string")
+_id_text_of = an_id("id", "id_not_string")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,8 @@ class Visitor:
 
     Args:
         source: the request as the framework has it. The functions are called with it.
-        user_id: returns the logged-in user's id, or None. It must be fast.
+        user_id: returns the logged-in user's id, or None. It must be fast. A result that is not an
+            id is reported and becomes None.
         identify: returns the visitor's identity, as far as the request reveals it.
         anonymous_id: returns the visitor's anonymous id, None, or NOT_YET. By default, it is the
             one that `identify` returns. A result that is not an id is reported and becomes None.
@@ -111,6 +112,8 @@ class Visitor:
         last = self._last
         if last is not None and is_same_id(last.user_id, user_id):
             return last
+        if not _is_id("user_id", user_id, "such events have no user id"):
+            return read
         last = self._last = KnownIdentity(
             user_id=user_id, anonymous_id=read.anonymous_id, context=read.context
         )
@@ -136,15 +139,21 @@ class Visitor:
             return found
         if isinstance(found, str) and not found.strip():
             return None
-        try:
-            return _id_text_of(found)
-        except InvalidMessage:
-            _reporter.once(
-                "anonymous_id returned",
-                f"anonymous_id returned {type(found).__name__}: return a string or None; until "
-                "then, such visitors have no anonymous id",
-            )
-            return None
+        is_usable = _is_id("anonymous_id", found, "such visitors have no anonymous id")
+        return _id_text_of(found) if is_usable else None
+
+
+def _is_id(name: str, found: Any, until_then: str) -> bool:
+    """Return whether a function's result can be an id, and report it if not."""
+    try:
+        _id_text_of(found)
+    except InvalidMessage:
+        what = f"{name} returned {type(found).__name__}"
+        _reporter.once(
+            f"{name} returned", f"{what}: return a string or None; until then, {until_then}"
+        )
+        return False
+    return True
 
 
 def _ask(what: str, function: Callable[[Any], Any], source: Any) -> Any:

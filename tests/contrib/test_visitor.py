@@ -216,6 +216,18 @@ class TestErrors(FrameworkTest):
                 self.assertEqual(said.count(f"anonymous_id returned {name}: return a string"), 1)
                 self.assertNotIn("31", said)
 
+    def test_user_id_of_wrong_type(self) -> None:
+        """A result of `user_id` that is not an id is reported once and drops no event."""
+        for wrong in (b"u-31", True, ["u-31"], {"id": 31}, float("nan"), object()):
+            visitors._reporter = Reporter()
+            asked = Asked(wrong, anonymous_id="a-1")
+            with self.subTest(wrong):
+                events, said = self.said(asked, times=3)
+                self.assertEqual(events, [(None, "a-1")] * 3)
+                name = type(wrong).__name__
+                self.assertEqual(said.count(f"user_id returned {name}: return a string"), 1)
+                self.assertNotIn("31", said)
+
     def test_options(self) -> None:
         """A function that is not callable, or is async, is refused with the option's name."""
 

@@ -152,7 +152,7 @@ class RefusalTest(unittest.TestCase):
         refusals = [line for line in reports if "no thread can be started" not in line]
         self.assertEqual(len(refusals), 1, said)
         self.assertNotIn("secret", said + json.dumps(letter))
-        self.assertLess(len(json.dumps(letter)), 6 * MAX_MESSAGE_BYTES)
+        self.assertLess(len(json.dumps(letter)), 9 * MAX_MESSAGE_BYTES)
         return letter
 
 
@@ -294,6 +294,14 @@ class TestBounds(RefusalTest):
         kept = letter["message"]["properties"]
         self.assertLess(len(kept), 200)
         self.assertEqual(kept["..."], "<more values, omitted>")
+
+    def test_large_message(self) -> None:
+        """A message that is too large is kept as a whole, so that it can be shortened."""
+        properties = {"text": "x" * 6 * MAX_MESSAGE_BYTES, "number": 1}
+        letter = self.refused({"user_id": "u", "properties": properties})
+        self.assertEqual(letter["message"]["properties"], properties)
+        letter = self.refused({"user_id": "u", "properties": {"text": "x" * 9 * MAX_MESSAGE_BYTES}})
+        self.assertRegex(letter["message"]["properties"], "^<dict of 288,0.. bytes, omitted>$")
 
     def test_many_large_values(self) -> None:
         """Of an event with many large values, only some are kept."""

@@ -367,6 +367,12 @@ class TestTimestamp(unittest.TestCase):
         ):  # fmt: skip
             self.assertEqual(self.kept(text), WHEN, text)
 
+    def test_date(self) -> None:
+        """A date is accepted like its text, as midnight in UTC."""
+        midnight = datetime(2026, 11, 23, tzinfo=UTC)
+        for value in each(date(2026, 11, 23), "2026-11-23"):
+            self.assertEqual(self.kept(value), midnight)
+
     def test_naive(self) -> None:
         """A naive datetime is local time, not UTC."""
         naive = datetime(2026, 7, 1, 12)
