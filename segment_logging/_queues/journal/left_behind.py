@@ -83,7 +83,7 @@ def text_of_left(path: str, root: str, trust: Trust = PRIVATE) -> str:
         group = "" if trust.group is None else f" --group {group_name(trust.group)}"
         return (
             f"messages in {path} are not sent, because the journal is {root} instead of {other} "
-            f"(nobody else may write in {root}): run `segment-logging journal {other} "
+            f"(others may not write in {root}): run `segment-logging journal {other} "
             f"--drain{group}` with their write key"
         )
     way_out, why = "", f"{root} belongs to another user"
@@ -94,7 +94,8 @@ def text_of_left(path: str, root: str, trust: Trust = PRIVATE) -> str:
     return (
         f"messages in {path} are not sent, because the journal is {_of_this_user(root)} instead "
         f"of {root} ({why}): {way_out}run `segment-logging import {path}/live/*/*.jsonl` with "
-        f"their write key, and then remove {path}"
+        f"their write key, and remove {path} if that ended with exit code 0 and no process "
+        "writes to it"
     )
 
 

@@ -71,7 +71,8 @@ class LeftBehindTest(JournalCase):
                 f"messages in {left} are not sent, because the journal is {self.own} instead of "
                 f"{self.root} (others may write in {self.root}): run `chmod -R go-w {self.root}` "
                 f"or, if others must write in it, run `segment-logging import "
-                f"{left}/live/*/*.jsonl` with their write key, and then remove {left}"
+                f"{left}/live/*/*.jsonl` with their write key, and remove {left} if that ended "
+                "with exit code 0 and no process writes to it"
             ],
         )
 
@@ -96,7 +97,7 @@ class LeftBehindTest(JournalCase):
             said,
             [
                 f"messages in {left} are not sent, because the journal is {self.root} instead of "
-                f"{self.own} (nobody else may write in {self.root}): run `segment-logging journal "
+                f"{self.own} (others may not write in {self.root}): run `segment-logging journal "
                 f"{self.own} --drain` with their write key"
             ],
         )
