@@ -18,6 +18,7 @@ from .._process.bell import Bell
 from .._process.shutdown import exit_clock
 from .._process.threads import OneThread, sleep
 from .._queues.admission import Admission
+from .._queues.journal.left_behind import LeftBehind
 from .._queues.journal.outbox import Outbox
 from .._queues.journal.place import LIMIT_REACHED, Place, trust_in
 from .._reports import CountReports, Reporter, counted, report, say, were
@@ -56,6 +57,7 @@ class HandOver:
             wake=self._wake,
         )
         self._reporter = Reporter()
+        self._left_behind = LeftBehind(self._outbox.place, self._reporter)
         self._abandoned = Abandoned(letters_of(options), options.on_error, self._reporter)
         self._options = options
         self._overflowed = Overflowed(
@@ -107,6 +109,7 @@ class HandOver:
 
     def _tend(self, now: float) -> float | None:
         """Do everything that is due. Return when to call this again, or None."""
+        self._left_behind.look()
         moments = [self._outbox.tend(now), self._reporter.catch_up()]
         self._overflowed.write_out()
         moments.append(self._drops.report(self._admission.dropped, now=now))

@@ -10,9 +10,11 @@ from dataclasses import asdict
 
 from .._broker.bundles import key_name_of
 from .._clock import monotonic
+from .._delivery.blame import was_not_made
 from .._delivery.pipeline import Pipeline
-from .._files import Folder
+from .._files import Folder, own_path
 from .._options.delivery import write_key_of
+from .._queues.journal.left_behind import left_in, text_of_left
 from .._reports import counted, were
 from .._trust import Trust
 from ..errors import ConfigurationError, SegmentError
@@ -69,6 +71,10 @@ def run(options: argparse.Namespace) -> int:
             "`segment-logging deliver` with --owner"
         )
     trust = trust_of(options.group, options.owner)
+    left_behind = left_in(options.directory, trust)
+    left_texts = [text_of_left(left, options.directory, trust) for left in left_behind]
+    if left_texts and not os.path.exists(own_path(options.directory, trust)):
+        raise ConfigurationError("; ".join(left_texts))
     path = journal_in(options.directory, trust)
     others = other_users_in(options.directory, path)
     if others and not os.path.exists(path):
@@ -96,6 +102,7 @@ def run(options: argparse.Namespace) -> int:
                     "quarantine_bytes": set_aside,
                     "dead_letters": [asdict(one) for one in letters],
                     "other_users": others,
+                    "left_behind": left_behind,
                 }
             )
         )
@@ -111,6 +118,8 @@ def run(options: argparse.Namespace) -> int:
             print(text_of_letters(letters))
         if others:
             print(text_of(others, options.directory, path))
+        for text in left_texts:
+            print(text)
     return 0
 
 
@@ -175,11 +184,12 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
     left = [one for one in waiting_in(path, trust) if one.messages and not one.is_alive]
     own = sum(one.messages for one in left if one.key == key)
     others = sum(one.messages for one in left if one.key != key)
+    left_behind = left_in(options.directory, trust, [key])  # the handler reports them
     if options.json:
         told = {
             "delivered": counts.delivered, "dead_lettered": counts.dead_lettered,
             "damaged": counts.invalid, "left": own, "left_of_other_keys": others,
-            "complete": is_done,
+            "complete": is_done, "left_behind": left_behind,
         }  # fmt: skip
         print(json.dumps(told))
     else:
@@ -205,7 +215,8 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
             )
     if code is not None:
         return code
-    return 0 if is_done and not (counts.dead_lettered or counts.invalid or own) else 1
+    is_complete = is_done and not (counts.dead_lettered or counts.invalid or own or left_behind)
+    return 0 if is_complete else 1
 
 
 def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool:
@@ -229,8 +240,10 @@ def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool
 
 
 def _trouble_of(handler: SegmentHandler) -> SegmentError | None:
+    """Return why the last request failed, or None if it did not, or if there was none."""
     pipeline = handler._own.get()
-    return pipeline.trouble if isinstance(pipeline, Pipeline) else None
+    trouble = pipeline.trouble if isinstance(pipeline, Pipeline) else None
+    return None if trouble is None or was_not_made(trouble) else trouble
 
 
 def _end(handler: SegmentHandler) -> None:

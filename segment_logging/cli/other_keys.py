@@ -7,7 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from .._files import Folder
-from .._queues.journal.directory import HANDED_OVER, is_owned
+from .._queues.journal.left_behind import is_waiting
 from .waiting import is_deliverer_running
 
 _KEY = re.compile(r"[0-9a-f]{12}")
@@ -38,18 +38,5 @@ def _has_messages(root: Folder, key: str) -> bool:
         folder.folder("live", is_ours=False) as live,
     ):
         if not is_deliverer_running(folder):
-            return any(_is_waiting(live, name) for name in live.names() if name[0] != ".")
+            return any(is_waiting(live, name) for name in live.names() if name[0] != ".")
     return False
-
-
-def _is_waiting(live: Folder, name: str) -> bool:
-    """Return whether a process's directory has messages that nobody sends, as far as is known."""
-    try:
-        with live.folder(name, is_ours=False) as folder:
-            if not any(size and file.endswith(".jsonl") for file, size in folder.sizes()):
-                return False
-            return name.endswith(HANDED_OVER) or not is_owned(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True

@@ -34,9 +34,10 @@ def other_users_in(directory: str, path: str) -> list[str]:
     Raises:
         OSError: the directory cannot be read.
     """
+    own = (path, os.path.join(directory, f"u{os.geteuid()}"))
     names = sorted(name for name in os.listdir(directory) if USER.fullmatch(name))
     found = [os.path.join(directory, name) for name in names[:_LOOKED_INTO_AT_MOST]]
-    return [os.path.basename(one) for one in found if one != path and _may_have_messages(one)]
+    return [os.path.basename(one) for one in found if one not in own and _may_have_messages(one)]
 
 
 def _may_have_messages(path: str) -> bool:

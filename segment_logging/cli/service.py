@@ -12,6 +12,7 @@ from typing import Any
 
 from .._clock import monotonic
 from .._process.bell import Bell
+from .._queues.journal.left_behind import left_in, text_of_left
 from .._reports import Reporter, counted, report
 from .deliverer import Deliverer, Figures
 from .metrics import DELIVERER
@@ -67,7 +68,7 @@ class Service:
         self._signals = 0
         self._before: dict[str, Figures] = {}
         self._other_keys = 0  # of which messages wait
-        self._reported: set[str] = set()  # other write keys, and directories of other users
+        self._reported: set[str] = set()  # other write keys, and directories
 
     def run(self) -> None:
         """Deliver until a signal arrives."""
@@ -134,6 +135,7 @@ class Service:
         """Look for messages that this command does not send."""
         self._look_for_other_keys()
         self._look_for_other_users()
+        self._look_for_left_behind()
 
     def _look_for_other_users(self) -> None:
         """Report each directory of another user once."""
@@ -142,6 +144,12 @@ class Service:
             new = self._unreported(other_users_in(self._directory, path))
             if new:
                 report(text_of_users(new, self._directory, path))
+
+    def _look_for_left_behind(self) -> None:
+        """Report each directory once that was left because the mode of the journal was changed."""
+        place = self._deliverers[0].place
+        for path in self._unreported(left_in(place.root, place.trust)):
+            report(text_of_left(path, place.root, place.trust))
 
     def _unreported(self, names: Sequence[str]) -> list[str]:
         """Return the names that are passed for the first time."""

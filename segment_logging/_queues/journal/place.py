@@ -50,22 +50,22 @@ class Place:
     """
 
     def __init__(self, root: str, write_key: str, trust: Trust = PRIVATE) -> None:
-        self._root = os.path.abspath(root)
-        self._trust = trust
+        self.root = os.path.abspath(root)
+        self.trust = trust
         self.key_name = key_name_of(write_key)
 
     @property
     def path(self) -> str:
         """The directory that is used, for reports."""
         try:
-            return own_path(self._root, self._trust)
+            return own_path(self.root, self.trust)
         except OSError:
-            return self._root
+            return self.root
 
     @property
     def is_shared(self) -> bool:
         """Whether a group shares it, so that it can have directories of several users."""
-        return self._trust.group is not None
+        return self.trust.group is not None
 
     @property
     def live_path(self) -> str:
@@ -83,10 +83,10 @@ class Place:
         """Return what can be done if nothing can be written there, for reports."""
         if trouble.strerror == LIMIT_REACHED:
             return f"{_RAISE_LIMIT}, or find out with `segment-logging journal` what waits"
-        group = self._trust.group
+        group = self.trust.group
         if group is not None and trouble.strerror in (NOT_PREPARED, OF_ANOTHER_USER):
             return (
-                f"as root, run `segment-logging deliver {self._root} --prepare --group "
+                f"as root, run `segment-logging deliver {self.root} --prepare --group "
                 f"{group_name(group)} --write-key-file FILE`, where FILE has this write key"
             )
         return _WAYS_OUT.get(trouble.errno, "check the journal's directory and its file system")
@@ -107,7 +107,7 @@ class Place:
             FileNotFoundError: if it does not exist, unless it is to be made.
             OSError: if it cannot be opened, or is not ours.
         """
-        folder = Folder.own(self._root, self._trust, make=make)
+        folder = Folder.own(self.root, self.trust, make=make)
         for name in names:
             with folder as outer:
                 folder = outer.folder(name, make=make)
@@ -128,10 +128,10 @@ class Place:
         return self._for_all_users(self.key_name, "live", make=make)
 
     def _for_all_users(self, *names: str, make: bool) -> Folder:
-        folder = Folder.own(self._root, self._trust, make=make)
+        folder = Folder.own(self.root, self.trust, make=make)
         for name in names:
             with folder as outer:
-                may_make = make and self._trust.may_prepare(os.fstat(outer.descriptor))
+                may_make = make and self.trust.may_prepare(os.fstat(outer.descriptor))
                 try:
                     folder = outer.folder(name, make=may_make)
                 except FileNotFoundError:

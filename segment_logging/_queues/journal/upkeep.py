@@ -7,6 +7,7 @@ import random
 from typing import Protocol
 
 from ..._reports import Reporter
+from .left_behind import LeftBehind
 from .place import Place
 
 LOOK_AROUND_EVERY = 10.0
@@ -39,6 +40,7 @@ class Upkeep:
     def __init__(self, journal: _Journal, reporter: Reporter) -> None:
         self._journal = journal
         self._reporter = reporter
+        self._left_behind = LeftBehind(journal.place, reporter)
         self._next_look = -math.inf
 
     def tend(self, now: float) -> float:
@@ -48,6 +50,7 @@ class Upkeep:
             now: the monotonic time in seconds.
         """
         journal = self._journal
+        self._left_behind.look()
         is_far_off = self._next_look - now > 1.0  # a look that failed is not repeated at once
         if now >= self._next_look or (journal.wants_to_look and is_far_off):
             try:
