@@ -23,7 +23,7 @@ IMPATIENT = JOB.replace("drain(600)", "drain(0.5)").replace(
 
 PLAIN = 'main(ROWS, "journal")'
 POOL = 'main_with_pool(ROWS, "journal", "{}")'
-PROGRESS = 'main_with_progress(ROWS, "progress", "journal")'
+PROGRESS = 'main_with_progress(rows_after, "progress", "journal")'
 METHODS = ("fork", "spawn")
 
 FULL = JOB.replace("drain(60)", "drain(0.5)").replace(
@@ -43,6 +43,8 @@ def rows_from(first, last):
         yield {"customer": f"u-{number}", "invoice": number, "sent_at": "2026-11-23T08:00:00Z",
             "total": 29.0}
 ROWS = list(rows_from(0, 3))
+def rows_after(last):
+    return (row for row in ROWS if last is None or row["invoice"] > last)
 """
 
 CUSTOMERS = """

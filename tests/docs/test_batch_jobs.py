@@ -202,6 +202,24 @@ class TestSeveralMessages(JobTest):
         found.append([json.loads(line)["messageId"] for line in file.splitlines()])
         self.assertEqual([sorted(ids) for ids in found], [ids_of(n) for n in (1, 2, 2, 2, 2)])
 
+    def test_order(self) -> None:
+        """What several runs left is sent in the order in which they began."""
+        for command in (False, True):
+            with self.subTest(command=command):
+                before = len(self.ids())
+                for night in (1, 2, 3):
+                    code, _ = self.run_job(
+                        program=IMPATIENT, host=self.closed, before=CUSTOMERS.format(night)
+                    )
+                    self.assertEqual(code, 3)
+                if command:
+                    self.drain()
+                else:
+                    self.assertEqual(self.run_job(before=CUSTOMERS.format(4)), (0, ""))
+                nights = [one[-1] for one in self.ids()[before:]]
+                self.assertEqual(nights, sorted(nights))
+                self.assertEqual(len(nights), 12 if command else 16)
+
     def test_wrong_number(self) -> None:
         """A `log_row` that returns a wrong number fails the job."""
         code, stderr = self.run_job(before=CUSTOMERS.format(1) + WRONG)
@@ -315,7 +333,7 @@ class TestProgress(JobTest):
         """After a kill, the next run continues, and at most 1,000 rows are logged twice."""
         code, _ = self.run_job(PROGRESS, before=f"{MANY}\n{KILLED}")
         self.assertEqual(code, -signal.SIGKILL)
-        self.assertEqual(self.progress.read_text(), "1000")
+        self.assertEqual(self.progress.read_text(), "999")
         self.drain()
         self.assertEqual(len(self.ids()), 1701)
         self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
@@ -323,11 +341,18 @@ class TestProgress(JobTest):
         self.assertEqual(len(self.ids()), 2500 + 701)
         self.assertFalse(self.progress.exists())
 
+    def test_rows_that_disappear(self) -> None:
+        """If rows disappear before the next run, it still logs all that were not logged."""
+        self.run_job(PROGRESS, before=f"{MANY}\n{KILLED}")
+        self.drain()
+        self.assertEqual(self.run_job(PROGRESS, before=f"{MANY}\ndel ROWS[:500]"), (0, ""))
+        self.assertEqual(len(set(self.ids())), 2500)
+
     def test_refused_row(self) -> None:
-        """The number in the file stays in front of a row that is not in the journal."""
+        """The key in the file stays in front of a row that is not in the journal."""
         before = f'{MANY}\nROWS[1200]["customer"] = float("nan")'
         code, _ = self.run_job(PROGRESS, before=before)
-        self.assertEqual((code, self.progress.read_text()), (1, "1000"))
+        self.assertEqual((code, self.progress.read_text()), (1, "999"))
         self.letters.unlink()
         self.assertEqual(self.run_job(PROGRESS, before=MANY), (0, ""))
         self.assertEqual(len(set(self.ids())), 2500)
