@@ -143,15 +143,37 @@ class Losses:
             return
         self._said_kept = kept
         # Earlier processes may have left more, which was not read yet.
-        at_least = "at least " if self._queue.has_backlog else ""
-        condition = ""
-        if needs_correction(trouble):
-            condition = f", once this is corrected: {_text_of(trouble)}"
-        through(
-            f"{at_least}{counted(kept, 'message')} {'remains' if kept == 1 else 'remain'} in "
-            f"{self._queue.kept_in}: the next process that uses it with the same write key will "
-            f"deliver {'it' if kept == 1 else 'them'}{condition}"
-        )
+        is_exact = not self._queue.has_backlog
+        through(text_of_kept(kept, self._queue.kept_in, trouble, is_exact=is_exact))
+
+
+def text_of_kept(
+    kept: int,
+    kept_in: str,
+    trouble: SegmentError | None,
+    *,
+    is_exact: bool,
+    key_name: str | None = None,
+) -> str:
+    """Return the report about messages that stay in a journal.
+
+    Args:
+        kept: how many messages were counted.
+        kept_in: the journal, with its path.
+        trouble: the error of the last attempt.
+        is_exact: whether everything was counted. If False, there may be more.
+        key_name: the beginning of the SHA-256 of their write key, if the report is to contain it.
+    """
+    at_least = "" if is_exact else "at least "
+    of_key = "" if key_name is None else f" of the write key {key_name}"
+    condition = ""
+    if needs_correction(trouble):
+        condition = f", once this is corrected: {_text_of(trouble)}"
+    return (
+        f"{at_least}{counted(kept, 'message')}{of_key} {'remains' if kept == 1 else 'remain'} in "
+        f"{kept_in}: the next process that uses it with the same write key will deliver "
+        f"{'it' if kept == 1 else 'them'}{condition}"
+    )
 
 
 def _text_of(trouble: SegmentError | None) -> str:

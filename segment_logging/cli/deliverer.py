@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .._delivery.pipeline import Pipeline
 from .._options.delivery import DeliveryOptions
 from .._queues.journal.inbox import Inbox
 from .._queues.journal.place import Place
+from ..errors import SegmentError
+from .waiting import is_deliverer_running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,9 @@ class Deliverer:
         self._pipeline.end_by(until)
 
     def join(self, until: float) -> None:
-        """Wait until the thread has ended."""
+        """Wait until the thread has ended. A request that takes longer ends with the process."""
         self._pipeline.wait_until_ended(until)
+        self._inbox.kept_in = None  # the command itself reports what is left, in all files
 
     @property
     def tended_at(self) -> float:
@@ -91,6 +95,24 @@ class Deliverer:
     def is_done(self) -> bool:
         """Whether no process writes any more and everything is sent, or another delivers."""
         return self._inbox.is_done or not self._inbox.is_delivering
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether it is this process's turn. After `join`, that is so if a request still hangs."""
+        return self._inbox.is_delivering
+
+    @property
+    def is_another_delivering(self) -> bool:
+        """Whether another process delivers the messages of this write key."""
+        if not self.is_delivering:
+            with suppress(OSError), self.place.key_folder() as folder:
+                return is_deliverer_running(folder)
+        return False
+
+    @property
+    def trouble(self) -> SegmentError | None:
+        """Why the messages that are left were not delivered. See `Sending.trouble`."""
+        return self._pipeline.trouble
 
     def figures(self, other_keys: int = 0) -> Figures:
         """Return the figures of this moment.

@@ -174,6 +174,7 @@ def _options_of(options: argparse.Namespace, place: Place) -> DeliveryOptions:
         proxies=proxies_of(options),
         headers=headers_of(options),
         flush_interval=0.5,
+        shutdown_timeout=0.0,  # the service waits for the request under way
         dead_letters=options.dead_letters or os.path.join(place.path, "dead-letters.jsonl"),
     )
     if options.broker is None:

@@ -19,6 +19,7 @@ from .metrics import DELIVERER
 from .other_keys import other_keys_in
 from .other_users import other_users_in
 from .other_users import text_of as text_of_users
+from .remaining import report_remaining
 from .stopping import passed_to
 from .waiting import WRONG_KEY
 from .watching import LivenessFile, metrics_served, print_line
@@ -27,6 +28,9 @@ _LOOK_EVERY = 1.0  # seconds
 _FIGURES_EVERY = 60.0  # seconds
 STOP_SECONDS = 5.0
 """Seconds until the requests under way are dropped."""
+
+END_SECONDS = 1.0
+"""Seconds after that to end the threads, and to count the messages that are left."""
 
 STUCK_AFTER = 300.0
 """Seconds after which a thread counts as stuck. A request takes at most half of that."""
@@ -90,8 +94,9 @@ class Service:
             for one in self._deliverers:
                 one.stop(until)
             for one in self._deliverers:
-                one.join(until + 1)
-        self._tell_figures()
+                one.join(until + END_SECONDS / 2)
+            self._tell_figures()
+            report_remaining(self._deliverers, until + END_SECONDS, wait=self._bell.wait)
 
     @property
     def _is_done(self) -> bool:

@@ -69,7 +69,7 @@ def waiting_in(path: str, trust: Trust = PRIVATE) -> Iterator[Waiting]:
             try:
                 with root.folder(key) as folder, folder.folder("live") as live:
                     is_delivered = is_deliverer_running(folder)
-                    is_adopted = _is_held(folder, ADOPTING_LOCK)
+                    is_adopted = is_held(folder, ADOPTING_LOCK)
                     for name in directory_names(live):
                         found = _waiting(
                             live, key, name, is_delivered=is_delivered, is_adopted=is_adopted
@@ -82,10 +82,11 @@ def waiting_in(path: str, trust: Trust = PRIVATE) -> Iterator[Waiting]:
 
 def is_deliverer_running(folder: Folder) -> bool:
     """Return whether a `segment-logging deliver` runs for a write key, given its directory."""
-    return _is_held(folder, DELIVER_LOCK)
+    return is_held(folder, DELIVER_LOCK)
 
 
-def _is_held(folder: Folder, lock: str) -> bool:
+def is_held(folder: Folder, lock: str) -> bool:
+    """Return whether a process holds a lock in a write key's directory."""
     try:
         return is_locked(folder, lock)
     except OSError:  # there has never been one, or there are no locks

@@ -41,6 +41,7 @@ NOT_RUN = {
     ("docs/batch-jobs.md", "text"): "lines for cron, whose commands other tests run",
     ("docs/design.md", "text"): "a diagram of the life of a message",
     ("docs/metrics.md", "text"): "a script for cron, which another test runs",
+    ("docs/one-host.md", "text"): "a report, which test_statements compares",
     ("docs/command-line.md", "text"): "the help of the commands, which another test compares",
     ("docs/frameworks/celery.md", "python"): "a module that test_django_project runs",
     ("docs/operating.md", "python"): "settings of gunicorn, which test_asgi_servers runs",

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging.cli import service
+from segment_logging.cli.remaining import TAKE_OVER_SECONDS
 
 from .. import needs
 from .pages import PAGES, blocks, pod_of
@@ -81,12 +82,14 @@ class TestSidecar(unittest.TestCase):
         (sidecar,) = pod["initContainers"]
         command = sidecar["command"]
         linger = float(command[command.index("--linger") + 1])
-        stop = service.STOP_SECONDS + 1
+        stop = service.STOP_SECONDS + service.END_SECONDS
         programs = pod["terminationGracePeriodSeconds"] - linger - stop
         text = " ".join(PAGES["docs/one-host.md"].split())
         self.assertIn(f"and {stop:.0f} s for the request under way", text)
         self.assertIn(f"the programs have {programs:.0f} s", text)
         self.assertIn(f"stuck for {service.STUCK_AFTER / 60:.0f} minutes", text)
+        self.assertIn(f"waits for up to {TAKE_OVER_SECONDS:g} s to see whether another", text)
+        self.assertIn(f"still open after {service.STOP_SECONDS:.0f} s, no other command", text)
 
     def test_shared(self) -> None:
         """Sidecar and program run as the same user, and share the directory."""

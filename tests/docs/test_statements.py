@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing_extensions import override
 
 from segment_logging import InvalidMessage, MessageTooLarge, SegmentHandler
+from segment_logging._delivery.losses import text_of_kept
 from segment_logging._delivery.retries import Progress, RetryPolicy
 from segment_logging._options.delivery import DeliveryOptions
 from segment_logging._queues.choice import queue_for
@@ -182,6 +183,23 @@ class TestReports(unittest.TestCase):
         self.assertIn("name that user with --owner", text)
         self.assertRegex(f"segment_logging: {text}", name_first)
         self.assertRegex(f"{text} segment_logging", name_last)
+
+    def test_left_in_a_journal(self) -> None:
+        """The regular expression for journals that are deleted with their container finds the
+        reports about messages that are left, which the others do not find. A page quotes one."""
+        page = PAGES["docs/operating.md"]
+        (pattern,) = re.findall(r"`(remains\? in [^`]*)`", page)
+        (name_first,) = re.findall(r"`(segment_logging\.\*\([^`]*)`", page)
+        (name_last,) = re.findall(r"`([^`]*\)\.\*segment_logging)`", page)
+        kept_in = "the journal /segment/u1000"
+        for number in (1, 10):
+            for key_name in (None, "0123456789ab"):
+                text = text_of_kept(number, kept_in, None, is_exact=False, key_name=key_name)
+                self.assertRegex(text, pattern)
+                self.assertNotRegex(f"segment_logging: {text}", name_first)
+                self.assertNotRegex(f"{text} segment_logging", name_last)
+        quoted = text_of_kept(10, kept_in, None, is_exact=True)
+        self.assertIn(f"\nsegment_logging: {quoted}\n", PAGES["docs/one-host.md"])
 
     def test_refused(self) -> None:
         """The regular expression for stderr finds each kind of report about a refused event, and

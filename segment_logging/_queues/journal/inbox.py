@@ -60,7 +60,8 @@ class Inbox:
         rate: float | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.kept_in = f"the journal {place.path}"
+        self.kept_in: str | None = f"the journal {place.path}"
+        """Where the messages are, for the report at exit. None turns off that report."""
         self.place = place
         self._pace = Pace(rate)
         self._clock = clock
