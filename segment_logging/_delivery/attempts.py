@@ -281,6 +281,6 @@ class Attempts:
 
 _USED_UP = 1_000_000  # attempts, which no policy allows
 _PAUSE_WITHOUT_TIME = 0.1
-"""Seconds until an attempt for which no time was left, if another caller has extended the time."""
+"""Seconds until the next try if no time was left. Another caller may have extended the time."""
 _FAILURES_OF_ONE = 3
 """How many times a single message fails, while others are delivered, until it is to blame."""

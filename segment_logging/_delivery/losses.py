@@ -41,7 +41,7 @@ class Losses:
 
     @property
     def advice(self) -> str:
-        """What to do if messages are dropped, because of what has happened so far."""
+        """What to do about dropped messages, given what has happened so far."""
         return advice_on_room(self._options, self._queue.refusal)
 
     def _text_of_drops(self, number: int) -> str:
@@ -120,7 +120,7 @@ class Losses:
         refusal = self._queue.refusal
         if not self._options.keeps:
             ways_out.append("set a journal to keep such messages for the next start")
-        elif refusal is None:  # it refuses a message while it is writing another one
+        elif refusal is None:  # the journal was writing another message
             ways_out.append("log no events in signal handlers")
         else:
             why = f"{why}; {refusal.why}"

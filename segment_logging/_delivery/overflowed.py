@@ -79,7 +79,7 @@ def advice_on_room(options: DeliveryOptions, refusal: Refusal | None = None) -> 
     if not options.deliver:
         return "start `segment-logging deliver`, or raise max_journal_bytes"
     advice = []
-    if refusal is not None:  # else the memory queue would not be used
+    if refusal is not None:  # why messages are in memory
         advice.append(refusal.way_out)
     advice.append("raise max_queue_messages and max_queue_bytes")
     if options.overflow == "block":

@@ -73,10 +73,10 @@ class Sending:
         self.tally = Tally()
         """The totals for all messages. Replaced as a whole, so any thread may read it."""
         self.trouble: SegmentError | None = _NOT_TRIED
-        """The reason why the messages that are left are not delivered: the last attempt's error.
+        """The reason why the remaining messages are not delivered: the last attempt's error.
 
-        If the last attempt succeeded, or there was none, this is an error that says that they were
-        not tried. It is None while an attempt is being made that does not follow a failure.
+        If the last attempt succeeded, or there was none, this is an error that says that no attempt
+        was made. During an attempt that does not follow a failed one, it is None.
         """
 
     def close(self) -> None:

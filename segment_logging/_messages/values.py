@@ -146,7 +146,7 @@ def write_timestamp(value: Any) -> str:
 
     Args:
         value: a datetime (a naive one is local time), ISO 8601 text (UTC if it has no zone, which
-            is how Segment reads it), a date (like its text), or seconds since the epoch as a number
+            is how Segment reads it), a date (midnight UTC), or seconds since the epoch as a number
             of any type.
 
     Raises:

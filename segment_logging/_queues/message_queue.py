@@ -114,7 +114,7 @@ class MessageQueue(Protocol):
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why the journal did not store messages, the last time that happened, or None."""
+        """The last reason why the journal did not store messages, or None."""
 
     @property
     def lanes(self) -> tuple[tuple[int, int], ...]:

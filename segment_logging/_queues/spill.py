@@ -33,12 +33,12 @@ class SpillingQueue:
         self._second: Journal | MemoryQueue = journal
         self._held_in: Journal | MemoryQueue | None = None
         self._store_at = 0.0
-        self._last_trouble: OSError | None = None  # for which a message was not stored
+        self._last_trouble: OSError | None = None  # why a message was not stored
 
     def put(self, line: bytes) -> bool:
         if self._journal.put(line):
             return True
-        # Another thread may have stored a message meanwhile, so that there is no trouble now.
+        # Another thread may have stored a message since then, which resets `trouble`.
         self._last_trouble = self._journal.trouble or self._last_trouble
         return self._memory.put(line)
 

@@ -1,4 +1,4 @@
-"""Whether it helps to run a command again, for the last line that it prints."""
+"""Advice on running a command again, for the last line that it prints."""
 
 from __future__ import annotations
 

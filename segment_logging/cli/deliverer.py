@@ -98,7 +98,7 @@ class Deliverer:
 
     @property
     def is_delivering(self) -> bool:
-        """Whether it is this process's turn. After `join`, that is so if a request still hangs."""
+        """Whether this process delivers. After `join`, it still does if a request hangs."""
         return self._inbox.is_delivering
 
     @property

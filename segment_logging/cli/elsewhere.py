@@ -20,7 +20,7 @@ _LOOKED_AT_MOST = 1000  # names in a directory, because others may make as many 
 
 
 def hint_at_others(given: str, is_there: Callable[[str], bool]) -> str:
-    """Return what to add to an error about a file that does not exist, or an empty text.
+    """Return what to add to an error about a file that does not exist, or an empty string.
 
     Args:
         given: the path that was given.
@@ -55,5 +55,5 @@ def _others(path: str, is_there: Callable[[str], bool]) -> Iterator[tuple[str, s
 
 
 def is_file_or_pattern(path: str) -> bool:
-    """Return whether a path names something, also as a pattern for which the shell found none."""
+    """Return whether a path exists, or is a pattern that matches a path."""
     return os.path.lexists(path) or next(iglob(path), None) is not None

@@ -80,7 +80,7 @@ class Importer:
         signals: what may interrupt it.
         say: prints a line about the file.
         show: called with each line that is not a message.
-        keeps_repeats: whether a message with the id of another message is refused, not sent.
+        keeps_repeats: whether a message with the id of another message is refused instead of sent.
     """
 
     def __init__(

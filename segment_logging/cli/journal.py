@@ -220,7 +220,7 @@ def _drain(options: argparse.Namespace, path: str, trust: Trust) -> int:
 
 
 def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool:
-    """Wait until everything is settled. Return False after `timeout` without a delivery."""
+    """Wait until all is settled. Return False if nothing was settled for `timeout` seconds."""
     progress.begin(0, None)
     until = monotonic() + timeout
     settled = 0
@@ -240,14 +240,14 @@ def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool
 
 
 def _trouble_of(handler: SegmentHandler) -> SegmentError | None:
-    """Return why the last request failed, or None if it did not, or if there was none."""
+    """Return why the last request failed, or None if it succeeded or there was none."""
     pipeline = handler._own.get()
     trouble = pipeline.trouble if isinstance(pipeline, Pipeline) else None
     return None if trouble is None or was_not_made(trouble) else trouble
 
 
 def _end(handler: SegmentHandler) -> None:
-    """End the delivery. If messages wait, `close` would report that it continues."""
+    """End delivery. If messages wait, `close` would report that delivery continues."""
     pipeline = handler._own.get()
     if isinstance(pipeline, Pipeline):
         now = monotonic()

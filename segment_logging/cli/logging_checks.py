@@ -26,7 +26,7 @@ def checks_of_logging(app: str | None = None, *, has_file: bool = False) -> Iter
 
     Args:
         app: the name of the application that was loaded, if any.
-        has_file: whether a configuration of logging was applied, too.
+        has_file: whether a logging configuration file was applied, too.
     """
     handlers = attached_handlers()
     every = [one for one in live_handlers() if isinstance(one, SegmentHandler)]

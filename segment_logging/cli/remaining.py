@@ -18,7 +18,7 @@ from .deliverer import Deliverer
 from .waiting import is_held
 
 TAKE_OVER_SECONDS = 1.25
-"""How long to wait whether another command takes over. One that stands by tries every second."""
+"""How long to wait for another command to take over. A standby command tries every second."""
 
 _LOOK_EVERY = 0.1  # seconds
 _COUNT_SECONDS = 0.5  # for which messages are counted even if the time is up
@@ -42,7 +42,7 @@ def report_remaining(
 ) -> None:
     """Report how many messages are left, unless another command delivers them.
 
-    Nothing tells whether another command stands by, so this waits for a moment whether one takes
+    Nothing shows whether another command is standing by, so this waits briefly for one to take
     over. It does not wait if nothing is left.
 
     Args:
@@ -83,7 +83,7 @@ def remaining_in(place: Place, until: float, *, is_ours: bool = False) -> Remain
     Args:
         place: where the journal is.
         until: when to stop counting, as monotonic time in seconds.
-        is_ours: whether this process holds the locks of the write key, because a request hangs.
+        is_ours: whether this process still holds the write key's locks, because a request hangs.
     """
     messages, is_exact = 0, True
     try:
@@ -107,7 +107,7 @@ def _remaining_of(live: Folder, name: str, until: float, *, is_adopted: bool) ->
     """Count the messages of one process.
 
     Raises:
-        FileNotFoundError: there is nothing any more.
+        FileNotFoundError: it no longer exists.
         NotADirectoryError: it is not a directory.
     """
     messages, is_exact = 0, True

@@ -151,7 +151,7 @@ class Service:
                 report(text_of_users(new, self._directory, path))
 
     def _look_for_left_behind(self) -> None:
-        """Report each directory once that was left because the mode of the journal was changed."""
+        """Report once each directory in which a change of the journal's mode left messages."""
         place = self._deliverers[0].place
         for path in self._unreported(left_in(place.root, place.trust)):
             report(text_of_left(path, place.root, place.trust))

@@ -290,7 +290,7 @@ class TestLoading(ApplicationCase):
         self.assertEqual(self.problems("--app", "app:main()", "--no-event"), [])
 
     def test_log_config(self) -> None:
-        """The file of uvicorn's --log-config is named if it was not passed, and found if it was."""
+        """uvicorn's --log-config is named if no file was passed. A handler in a file is found."""
         (self.directory / "app.py").write_text("import logging\nlog = logging.getLogger('shop')\n")
         advice = "if uvicorn's --log-config does, also pass --logging-config FILE"
         (found,) = self.problems("--app", "app:log", "--no-event")

@@ -121,11 +121,11 @@ class TestImport(CliCase):
         """Messages with the id of another message are counted, unless their content is equal."""
         numbers = (1, 2, 1, 3)
         self.file.write_text("".join(a_line(number, messageId="m-1") for number in numbers))
-        text = "2 messages have the message id of another message with other content: Segment keeps"
+        text = "2 messages have the message id of another message with different content: Segment"
         for options in ((), ("--dry-run",)):
             code, out, _ = self.run_it(self.collected().url, *options)
             self.assertEqual(code, 0)
-            self.assertIn(f"{text} only the first\n", out)
+            self.assertIn(f"{text} keeps only the first\n", out)
             _, out, _ = self.run_it(self.collected().url, *options, "--json")
             self.assertEqual(json.loads(out)["repeated"], 2)
         self.assertNotIn(text, self.run_it(self.collected().url, "--new-ids")[1])

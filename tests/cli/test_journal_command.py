@@ -227,7 +227,7 @@ class TestJournal(CliCase):
                 self.assertEqual("once this is corrected" in said, status == 401)
 
     def test_progress_of_a_drain(self) -> None:
-        """While it waits, it tells whether a request has failed, or there was no answer yet."""
+        """While it waits, it shows whether a request has failed or there is no answer yet."""
         self.program().wait(60)
         drain = ("journal", str(self.journal), "--drain", "--timeout", "2.5", "--write-key", "key")
         refusing = self.collected(answering(401))

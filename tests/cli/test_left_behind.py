@@ -1,4 +1,4 @@
-"""Tests that commands report messages which a change of the journal's mode has left elsewhere."""
+"""Tests that commands report messages that a change of the journal's mode left elsewhere."""
 
 from __future__ import annotations
 

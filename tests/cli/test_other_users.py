@@ -113,7 +113,7 @@ class TestOtherUsers(CliCase):
         self.assertTrue(said.endswith(" and 2 others: run the command as the user of one of them"))
 
     def said(self, command: str, path: Path) -> str:
-        """Return what a command says of a file that does not exist, without its name."""
+        """Return a command's error about a file that does not exist, without the file's name."""
         code, _, said = run_command(command, str(path), "--write-key", "key")
         self.assertEqual(code, 2)
         begin = f"segment-logging: {path}"

@@ -69,14 +69,16 @@ class TestReplay(CliCase):
         self.assertEqual(self.neighbours(), [self.file.name])
 
     def test_repeated_ids(self) -> None:
-        """A letter with the id of another one stays, because Segment would drop it."""
+        """A letter with the id of another letter stays, because Segment would drop it."""
         other = a_letter(2, messageId="m-1")
         self.file.write_text(a_letter(1) + other + a_letter(1))
         collector = self.collected()
         code, out, said = self.replay(collector.url)
         self.assertEqual(code, 1)
         self.assertIn("2 messages were delivered\n1 letter stays in the file", out)
-        self.assertIn("line 2: its message id is that of another message", said)
+        self.assertIn(
+            "line 2: another message with different content has the same message id", said
+        )
         self.assertEqual(self.events(collector), ["E1", "E1"])
         self.assertEqual(self.file.read_text(), other)
 

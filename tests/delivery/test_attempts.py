@@ -362,7 +362,7 @@ class AttemptsUsedUpTest(Case):
         self.assertEqual([tally.retried for tally in tallies], [0, 1, 1])
 
     def test_no_time(self) -> None:
-        """If no time was left for a request, that is not an attempt, and not a reason to report."""
+        """A request for which no time was left is not an attempt, and not the reported reason."""
         no_time = DeliveryError("no time", cause=Cause.NO_TIME)
         delivery = self.a_delivery(
             FakeClient([503, no_time, no_time, 503]), policy=RetryPolicy(max_attempts=2)

@@ -225,8 +225,8 @@ class TestAdvice(unittest.TestCase):
                     )
 
     def test_refused_at_exit(self) -> None:
-        """If the server refused the requests, a longer wait is not advised, and what remains in the
-        journal is not promised to be delivered. A client's error of any length is cut short."""
+        """If the server refused the requests, the report does not advise a longer wait, or promise
+        delivery without a correction. A client's error of any length is cut short."""
         admission: Any = SimpleNamespace(dropped=0)
         refusal = Refusal("the journal in a could not be written to: Denied", "correct it")
         queue: Any = SimpleNamespace(

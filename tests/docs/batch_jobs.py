@@ -19,7 +19,7 @@ JOB = program_of("docs/batch-jobs.md")
 IMPATIENT = JOB.replace("drain(600)", "drain(0.5)").replace(
     "SegmentHandler(journal=journal)", "SegmentHandler(journal=journal, shutdown_timeout=0.0)"
 )
-"""The same job, which waits half a second, and not at its exit."""
+"""The same job, which waits only half a second to deliver, and not at all at its exit."""
 
 PLAIN = 'main(ROWS, "journal")'
 POOL = 'main_with_pool(ROWS, "journal", "{}")'
@@ -29,7 +29,7 @@ METHODS = ("fork", "spawn")
 FULL = JOB.replace("drain(60)", "drain(0.5)").replace(
     "deliver=False", "deliver=False, max_journal_bytes=1_100_000, shutdown_timeout=0.0"
 )
-"""The same job, with a journal that has room for some hundred of `BIG_ROWS`."""
+"""The same job, with a journal that has room for a few hundred of `BIG_ROWS`."""
 
 BIG_ROWS = """
 ROWS = list(rows_from(0, 5000))

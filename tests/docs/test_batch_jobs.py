@@ -184,7 +184,7 @@ def fill_journal(handler):
 
 
 def ids_of(night: int) -> list[str]:
-    """Return the message ids that `CUSTOMERS` make in a night."""
+    """Return the message ids of the messages that `CUSTOMERS` makes in one night."""
     identified = [f"identify-u-{number}-night-{night}" for number in range(3)]
     return [*identified, f"plan-renewed-u-1-night-{night}"]
 
@@ -349,7 +349,7 @@ class TestProgress(JobTest):
         self.assertEqual(len(set(self.ids())), 2500)
 
     def test_refused_row(self) -> None:
-        """The key in the file stays in front of a row that is not in the journal."""
+        """The key in the file stays before that of a row that is not in the journal."""
         before = f'{MANY}\nROWS[1200]["customer"] = float("nan")'
         code, _ = self.run_job(PROGRESS, before=before)
         self.assertEqual((code, self.progress.read_text()), (1, "999"))

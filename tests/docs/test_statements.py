@@ -185,7 +185,7 @@ class TestReports(unittest.TestCase):
         self.assertRegex(f"{text} segment_logging", name_last)
 
     def test_left_in_a_journal(self) -> None:
-        """The regular expression for journals that are deleted with their container finds the
+        """The regular expression for journals that are deleted with their pod finds the
         reports about messages that are left, which the others do not find. A page quotes one."""
         page = PAGES["docs/operating.md"]
         (pattern,) = re.findall(r"`(remains\? in [^`]*)`", page)

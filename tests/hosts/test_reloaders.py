@@ -67,7 +67,7 @@ class ReloaderTest(HostTest):
         stop: signal.Signals = TERM,
         visit: Callable[[Server], object] = visit_often,
     ) -> None:
-        """Assert that so many of the events arrive when the server is stopped."""
+        """Assert that this number of events arrives when the server is stopped."""
         with self.subTest(command, stop=stop.name):
             self.start_over()
             done = self.serve(f"import segment_logging\n{program}", command, stop=stop, visit=visit)

@@ -23,7 +23,7 @@ _KEY = re.compile(r"[0-9a-f]{12}")
 
 
 class LeftBehind:
-    """Reports, once, messages of a write key that are in the directory that is not used.
+    """Reports once that a write key's messages are in the directory that is not used.
 
     Args:
         place: where the journal is.
@@ -36,7 +36,7 @@ class LeftBehind:
         self._has_looked = False
 
     def look(self) -> None:
-        """Look for them, at the first call."""
+        """Look for such messages. Only the first call does anything."""
         if not self._has_looked:
             self._has_looked = True
             place = self._place
@@ -48,7 +48,7 @@ def left_in(root: str, trust: Trust = PRIVATE, keys: Iterable[str] | None = None
     """Return this user's directories of write keys with messages that nobody sends.
 
     They are in DIR/u<uid> if DIR is used, and the other way round. With a group, nothing is found
-    in DIR, because its directories there belong to root.
+    in DIR, because the directories there belong to root.
 
     Args:
         root: the directory that was given as the journal.

@@ -79,7 +79,7 @@ class DiskTroubleTest(JournalCase):
                 )
 
     def test_last_refusal(self) -> None:
-        """The queue tells why the journal did not store a message the last time, also if it has
+        """The queue returns the last reason why the journal did not store a message, even if it has
         stored others since then, or if only the thread's own tries failed."""
         queue = SpillingQueue(self.a_journal(max_bytes=10), a_memory_queue())
         self.assertIsNone(queue.refusal)
@@ -102,7 +102,7 @@ class DiskTroubleTest(JournalCase):
         self.assertEqual(self.way_out(queue), "make the journal's file system writable")
 
     def test_refusal_after_recovery(self) -> None:
-        """Messages in memory are there for a reason that is still known when the journal works."""
+        """The reason why messages are in memory is still known when the journal works again."""
         self.root.touch()
         queue = SpillingQueue(self.a_journal(), a_memory_queue())
         queue.put(a_line(1))

@@ -31,7 +31,7 @@ def close_to_group(root: Path) -> None:
 
 @needs.a_real_disk
 class LeftBehindTest(JournalCase):
-    """A journal whose directory others may write in since a change of its mode."""
+    """A journal whose directory's mode was changed so that others may write in it."""
 
     @property
     def own(self) -> Path:
@@ -146,7 +146,7 @@ class LeftBehindTest(JournalCase):
         self.assertEqual(left_in(str(self.root)), [])
 
     def test_directory_of_another_user(self) -> None:
-        """If the journal was given to another user, its mode is not what to change."""
+        """If the journal was given to another user, changing its mode is not advised."""
         left = self.leave(self.root)
         with mock.patch("os.stat", lambda _: mock.Mock(st_uid=os.geteuid() + 1)):
             text = text_of_left(str(left), str(self.root))
