@@ -180,10 +180,10 @@ def write_timestamp(value: Any) -> str:
 def _moment_of(value: Any) -> Any:
     """Return a datetime, or a float of seconds since the epoch. Return anything else unchanged."""
     value = behind(value)
-    if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
-        value = listed(value)  # NumPy datetimes and numbers
     if isinstance(value, date) and not isinstance(value, datetime):
         value = value.isoformat()
+    if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
+        value = listed(value)  # NumPy datetimes and numbers; whole days and years become dates
     if isinstance(value, str):
         moment = read_iso(value)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
