@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+
+from .._messages.encoding import decode
+from .._messages.ids import new_message_id
 from .._reports import counted
-from .forms import Ready
+from .forms import BadLine, Ready, is_dead_letter, ready
+from .lines import Line
 
 REPEATED = "its message id is that of another message with other content, so Segment would drop it"
 MAX_IDS = 100_000
@@ -33,6 +39,28 @@ class Repeats:
         is_repeated = first != content
         self.number += is_repeated
         return is_repeated
+
+    def remember(self, lines: Iterable[Line]) -> None:
+        """Remember the messages in lines that a previous run has settled."""
+        for line in lines:
+            with suppress(BadLine):
+                self.add(ready(line, new_message_id))
+
+
+def reason_for_repeat(message_id: str) -> str:
+    """Return the reason in a letter that is kept because another message had its id."""
+    return f"{REPEATED}: {message_id}"
+
+
+def is_kept_repeat(content: bytes, message: Ready) -> bool:
+    """Return whether a line is a letter that was kept because of its id, and still has that id."""
+    if _MARK not in content:
+        return False
+    letter = decode(content.decode("utf-8-sig"))
+    return is_dead_letter(letter) and letter["reason"] == reason_for_repeat(message.message_id)
+
+
+_MARK = REPEATED.encode()
 
 
 def text_of_repeats(number: int) -> str:
