@@ -25,16 +25,16 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._first: dict[str, int] = {}
+        self._first: dict[int, int] = {}  # hashes, because ids may be long
         self.number = 0
 
     def add(self, message: Ready) -> bool:
         """Return whether another message had this id, and count it."""
-        content = hash(message.encoded)
-        first = self._first.get(message.message_id)
+        key, content = hash(message.message_id), hash(message.encoded)
+        first = self._first.get(key)
         if first is None:
             if len(self._first) < MAX_IDS:
-                self._first[message.message_id] = content
+                self._first[key] = content
             return False
         is_repeated = first != content
         self.number += is_repeated
