@@ -22,7 +22,7 @@ from .retries import Progress, RetryPolicy
 
 _random = SystemRandom().random  # leaves the program's own random numbers alone
 
-_NOT_TRIED = DeliveryError("no attempt was made in time", cause=Cause.NO_TIME)
+_NOT_TRIED = DeliveryError("no time was left for a request", cause=Cause.NO_TIME)
 
 _ATTEMPTS_BEFORE_A_WORD = 4  # reached after about 1.5 s; a brief hiccup is over by then
 
@@ -75,8 +75,9 @@ class Sending:
         self.trouble: SegmentError | None = _NOT_TRIED
         """The reason why the remaining messages are not delivered: the last attempt's error.
 
-        If the last attempt succeeded, or there was none, this is an error that says that no attempt
-        was made. During an attempt that does not follow a failed one, it is None.
+        If the last attempt succeeded, or there was none, this is an error that says that no time
+        was left. Attempts at these messages may have failed before that. During an attempt that
+        does not follow a failed one, it is None.
         """
 
     def close(self) -> None:

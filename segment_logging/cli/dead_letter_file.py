@@ -23,10 +23,13 @@ from typing import Any
 from .._delivery.dead_letters import DeadLetters
 from .._files import open_private, sync_entry
 from .._locks import try_lock
-from ..errors import ConfigurationError, SegmentError
+from .._messages.encoding import decode
+from ..errors import ConfigurationError, InvalidMessage, SegmentError
 from .bookmark import Bookmark, Place
+from .forms import Ready
 from .importer import Refused
 from .lines import Source
+from .repeats import reason_for_repeat
 
 _PIECE_BYTES = 1 << 20
 _MODE_WITH_GROUP = 0o640
@@ -77,7 +80,10 @@ class LettersAgain:
             self._letters.write(messages, error, sync=sync)
 
     def refuse(self, lines: Sequence[Refused]) -> None:
-        """Append lines that are not messages, unchanged.
+        """Append lines that are not messages, unchanged, and letters with another message's id.
+
+        The reason of such a letter is replaced. Otherwise, the next replay, which cannot know the
+        other message, would send it.
 
         Raises:
             OSError: they could not be written.
@@ -86,6 +92,11 @@ class LettersAgain:
             file = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 for one in lines:
+                    message = one.reason.found
+                    if isinstance(message, Ready):
+                        why = InvalidMessage(reason_for_repeat(message.message_id))
+                        self._letters.write([decode(message.encoded)], why, sync=False)
+                        continue
                     _copy(self._source.descriptor, one.line.start, one.line.end, file)
                     if not one.line.is_ended:
                         os.write(file, b"\n")

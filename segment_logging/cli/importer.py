@@ -18,7 +18,7 @@ from .bookmark import Bookmark, Place
 from .forms import BadLine, ready
 from .lines import DamagedFile, Line, Source
 from .progress import Progress
-from .repeats import REPEATED, Repeats
+from .repeats import REPEATED, Repeats, is_kept_repeat
 from .sender import Sender
 from .stopping import Signals
 
@@ -172,8 +172,10 @@ class Importer:
         try:
             salt = self.place.salt
             message = ready(line, lambda: self._id_of(line), replace_id=bool(salt))
-            if self.totals.repeats.add(message) and self._keeps_repeats:
+            if self._keeps_repeats and is_kept_repeat(line.content, message):
                 raise BadLine(REPEATED, None)
+            if self.totals.repeats.add(message) and self._keeps_repeats:
+                raise BadLine(REPEATED, message)
         except BadLine as error:
             self._refused.append(Refused(line, error))
             self._refused_bytes += len(line.content)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+
+from .._messages.encoding import decode
+from .._messages.ids import new_message_id
 from .._reports import counted
-from .forms import Ready
+from .forms import BadLine, Ready, is_dead_letter, ready
+from .lines import Line
 
 REPEATED = (
     "another message with different content has the same message id: Segment would drop this one"
@@ -21,20 +27,42 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._first: dict[str, int] = {}
+        self._first: dict[int, int] = {}  # hashes, because ids may be long
         self.number = 0
 
     def add(self, message: Ready) -> bool:
         """Return whether an earlier message had this id but different content, and count it."""
-        content = hash(message.encoded)
-        first = self._first.get(message.message_id)
+        key, content = hash(message.message_id), hash(message.encoded)
+        first = self._first.get(key)
         if first is None:
             if len(self._first) < MAX_IDS:
-                self._first[message.message_id] = content
+                self._first[key] = content
             return False
         is_repeated = first != content
         self.number += is_repeated
         return is_repeated
+
+    def remember(self, lines: Iterable[Line]) -> None:
+        """Remember the messages in lines that a previous run has settled."""
+        for line in lines:
+            with suppress(BadLine):
+                self.add(ready(line, new_message_id))
+
+
+def reason_for_repeat(message_id: str) -> str:
+    """Return the reason in a letter that is kept because another message had its id."""
+    return f"{REPEATED}: {message_id}"
+
+
+def is_kept_repeat(content: bytes, message: Ready) -> bool:
+    """Return whether a line is a letter that was kept because of its id, and still has that id."""
+    if _MARK not in content:
+        return False
+    letter = decode(content.decode("utf-8-sig"))
+    return is_dead_letter(letter) and letter["reason"] == reason_for_repeat(message.message_id)
+
+
+_MARK = REPEATED.encode()
 
 
 def text_of_repeats(number: int) -> str:

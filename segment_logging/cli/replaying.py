@@ -103,6 +103,8 @@ class _Replay:
         bookmark = bookmark_of(path, source.head)
         place = bookmark.find() or Place()
         end = source.total_bytes or 0
+        if place.offset:  # a replay was killed
+            self.totals.repeats.remember(source.lines(end=place.offset))
         letters = LettersAgain(path, source)
         with connection.connected(
             self.options, kept_in="the file", dead_letters=letters

@@ -10,6 +10,8 @@ from typing import Any
 
 from segment_logging import DeliveryError
 from segment_logging._delivery.dead_letters import DeadLetters
+from segment_logging.cli.bookmark import Place
+from segment_logging.cli.dead_letter_file import bookmark_of
 from segment_logging.collector import Request
 from tests.builders import a_track
 from tests.cli.cases import CliCase, run_command, start_command
@@ -80,7 +82,31 @@ class TestReplay(CliCase):
             "line 2: another message with different content has the same message id", said
         )
         self.assertEqual(self.events(collector), ["E1", "E1"])
-        self.assertEqual(self.file.read_text(), other)
+        self.assertEqual(self.letters_left(), ["E2"])
+        for _ in range(2):  # the next replay does not know the other letter
+            code, out, said = self.replay(collector.url)
+            self.assertEqual((code, len(collector.messages)), (1, 2))
+            self.assertIn(
+                "line 1: another message with different content has the same message id", said
+            )
+        letter = json.loads(self.file.read_text())
+        self.assertTrue(letter["reason"].endswith("so Segment would drop it: m-1"), letter)
+        self.assertEqual(letter["message"], json.loads(other)["message"])
+        letter["message"]["messageId"] = "m-2"
+        self.file.write_text(json.dumps(letter) + "\n")
+        self.assertEqual(self.replay(collector.url)[0], 0)
+        self.assertEqual(self.events(collector), ["E1", "E1", "E2"])
+        self.assertEqual(self.neighbours(), [])
+
+    def test_repeated_ids_after_a_kill(self) -> None:
+        """A replay that continues knows the ids of the letters before its position."""
+        first = a_letter(1)
+        self.file.write_text(first + a_letter(2, messageId="m-1") + a_letter(3))
+        bookmark_of(str(self.file), self.file.read_bytes()[:4096]).put(Place(len(first), 1))
+        collector = self.collected()
+        self.assertEqual(self.replay(collector.url)[0], 1)
+        self.assertEqual(self.events(collector), ["E3"])
+        self.assertEqual(self.letters_left(), ["E2"])
 
     @unittest.skipUnless(os.name == "posix", "needs the modes of POSIX")
     def test_mode(self) -> None:

@@ -381,7 +381,7 @@ class AttemptsUsedUpTest(Case):
         attempts = delivery.attempts_at(a_batch("A", "B"))
         outcomes = [type(attempts.make()) for _ in range(3)]
         self.assertEqual(outcomes, [TryAgain, Answered, TryAgain])
-        self.assertEqual(str(delivery.trouble), "no attempt was made in time")
+        self.assertEqual(str(delivery.trouble), "no time was left for a request")
 
     def test_trouble_during_an_attempt(self) -> None:
         """While an attempt is being made, the last failure is the reason, if there was one."""
@@ -393,7 +393,7 @@ class AttemptsUsedUpTest(Case):
             return answers[len(seen) - 1]
 
         delivery = self.a_delivery(FakeClient(answer))
-        self.assertEqual(str(delivery.trouble), "no attempt was made in time")
+        self.assertEqual(str(delivery.trouble), "no time was left for a request")
         for _ in answers:
             delivery.send(a_batch("A"))
         self.assertEqual(seen[:2], ["None", "None"])

@@ -146,7 +146,7 @@ class TestReason(unittest.TestCase):
         with mute_server() as host:
             first, second = self.reasons(host, late=True)
         self.assertIn("no answer", first)
-        self.assertEqual(second, "no attempt was made in time")
+        self.assertEqual(second, "no time was left for a request")
 
 
 if __name__ == "__main__":
