@@ -90,7 +90,7 @@ class TestReplay(CliCase):
                 "line 1: another message with different content has the same message id", said
             )
         letter = json.loads(self.file.read_text())
-        self.assertTrue(letter["reason"].endswith("so Segment would drop it: m-1"), letter)
+        self.assertTrue(letter["reason"].endswith("Segment would drop this one: m-1"), letter)
         self.assertEqual(letter["message"], json.loads(other)["message"])
         letter["message"]["messageId"] = "m-2"
         self.file.write_text(json.dumps(letter) + "\n")
