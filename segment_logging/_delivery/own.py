@@ -90,7 +90,7 @@ def report_doubts(options: DeliveryOptions, write_key: str | None) -> None:
     elif not options.deliver and (ignored := options.ignored_here):
         report(
             f"{', '.join(ignored)} {'has' if len(ignored) == 1 else 'have'} no effect with "
-            "deliver=False: pass the options of `segment-logging deliver` instead"
+            "deliver=False: pass such options to the command or the handler that sends the journal"
         )
     elif names := without_effect(options.headers or {}):
         report(f"headers cannot replace {', '.join(names)}: omit what the package sets itself")

@@ -118,6 +118,21 @@ class TestStatus(JobTest):
         self.assertEqual(code, 1)
         self.assertIn("OSError: the journal is full, or cannot be written to", stderr)
 
+    def test_options(self) -> None:
+        """Options about messages belong in the first handler, and others in the second one."""
+        right = JOB.replace("deliver=False", "deliver=False, redact=['total']").replace(
+            "SegmentHandler(journal=journal)", "SegmentHandler(journal=journal, gzip=True)"
+        )
+        self.assertEqual(self.run_job(program=right), (0, ""))
+        wrong = JOB.replace("deliver=False", "deliver=False, gzip=True").replace(
+            "SegmentHandler(journal=journal)", "SegmentHandler(journal=journal, redact=['total'])"
+        )
+        code, stderr = self.run_job(program=wrong)
+        self.assertEqual(code, 0)
+        self.assertIn("gzip has no effect with deliver=False", stderr)
+        sent = ["total" in one["properties"] for one in self.collector.messages]
+        self.assertEqual(sent, [False] * 3 + [True] * 3)
+
     def test_outage(self) -> None:
         """In an outage, the job ends with 3, and the command sends its rows."""
         code, stderr = self.run_job(program=IMPATIENT, host=self.closed)

@@ -246,6 +246,7 @@ class TestOptions(unittest.TestCase):
                 "key", journal=directory, deliver=False, gzip=True, client=FakeClient()
             ).close()
         self.assertIn("client, gzip have no effect", logs.output[0])
+        self.assertIn("to the command or the handler that sends the journal", logs.output[0])
 
     def test_default_options(self) -> None:
         """Default values are not reported, also if they are passed."""
