@@ -226,13 +226,13 @@ def _settle(handler: SegmentHandler, timeout: float, progress: Progress) -> bool
     settled = 0
     while not handler.drain(1.0):
         now = monotonic()
-        if now >= until:
-            return False
         counts = handler.counts()
         if counts.delivered + counts.dead_lettered > settled:
             settled = counts.delivered + counts.dead_lettered
             until = now + timeout
             progress.settled(counts.delivered, 0)
+        elif now >= until:
+            return handler.drain(0.0)  # the last answer may have arrived in the meantime
         else:
             why = "the last request failed" if _trouble_of(handler) else "no answer yet"
             progress.waiting(until - now, why, is_new=False)

@@ -226,6 +226,20 @@ class TestJournal(CliCase):
                 self.assertIn(f"messages remain in the journal {self.journal}: the next", said)
                 self.assertEqual("once this is corrected" in said, status == 401)
 
+    def test_late_answer(self) -> None:
+        """An answer that arrives when the time is up still counts."""
+        self.program().wait(60)
+        drain = SegmentHandler.drain
+
+        def late(handler: SegmentHandler, timeout: float) -> bool:
+            return drain(handler, 5.0) and timeout != 1.0
+
+        with patch.object(SegmentHandler, "drain", late):
+            host = ("--write-key", "key", "--host", self.collected().url)
+            options = ("--drain", "--timeout", "0.01", *host)
+            code, out, _ = run_command("journal", str(self.journal), *options)
+        self.assertEqual((code, out), (0, "3 messages were delivered\n"))
+
     def test_progress_of_a_drain(self) -> None:
         """While it waits, it shows whether a request has failed or there is no answer yet."""
         self.program().wait(60)
