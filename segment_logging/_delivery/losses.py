@@ -108,7 +108,7 @@ class Losses:
         `is_short` tells whether there was only the time that is left after a SIGTERM.
         """
         self._said_lost = lost
-        why = _text_of(trouble) if trouble else "no answer in time"
+        why = text_of_trouble(trouble) if trouble else "no answer in time"
         ways_out = [f"raise shutdown_timeout ({self._options.shutdown_timeout:g} s)"]
         if needs_correction(trouble):  # a longer wait would not have helped
             ways_out = []
@@ -168,7 +168,7 @@ def text_of_kept(
     of_key = "" if key_name is None else f" of the write key {key_name}"
     condition = ""
     if needs_correction(trouble):
-        condition = f", once this is corrected: {_text_of(trouble)}"
+        condition = f", once this is corrected: {text_of_trouble(trouble)}"
     return (
         f"{at_least}{counted(kept, 'message')}{of_key} {'remains' if kept == 1 else 'remain'} in "
         f"{kept_in}: the next process that uses it with the same write key will deliver "
@@ -176,8 +176,9 @@ def text_of_kept(
     )
 
 
-def _text_of(trouble: SegmentError | None) -> str:
-    return printable(str(trouble), at_most=500)  # a client may raise an error of any length
+def text_of_trouble(trouble: SegmentError | None) -> str:
+    """Return an error's text for a report, cut, because a client may raise a very long error."""
+    return printable(str(trouble), at_most=500)
 
 
 def _is_news(number: int, said: int, *, at_last: bool = False) -> bool:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from .._delivery.blame import needs_correction
-from .._reports import printable
+from .._delivery.losses import text_of_trouble
 from ..errors import SegmentError
-
-_MAX_CHARACTERS = 500
 
 
 def again(trouble: SegmentError | None, otherwise: str) -> str:
@@ -20,5 +18,5 @@ def again(trouble: SegmentError | None, otherwise: str) -> str:
         return otherwise
     return (
         "running the command again does not help until this is corrected: "
-        f"{printable(str(trouble), at_most=_MAX_CHARACTERS)}"
+        f"{text_of_trouble(trouble)}"
     )

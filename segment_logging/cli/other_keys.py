@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from contextlib import suppress
 
 from .._files import Folder
-from .._queues.journal.left_behind import is_waiting
+from .._queues.journal.left_behind import KEY_NAME, has_waiting
 from .waiting import is_deliverer_running
-
-_KEY = re.compile(r"[0-9a-f]{12}")
 
 
 def other_keys_in(root: Folder, own: Collection[str]) -> list[str]:
@@ -26,7 +23,7 @@ def other_keys_in(root: Folder, own: Collection[str]) -> list[str]:
     Raises:
         OSError: the directory cannot be read.
     """
-    names = [name for name in root.names() if _KEY.fullmatch(name) and name not in own]
+    names = [name for name in root.names() if KEY_NAME.fullmatch(name) and name not in own]
     return [name for name in names if _has_messages(root, name)]
 
 
@@ -38,5 +35,5 @@ def _has_messages(root: Folder, key: str) -> bool:
         folder.folder("live", is_ours=False) as live,
     ):
         if not is_deliverer_running(folder):
-            return any(is_waiting(live, name) for name in live.names() if name[0] != ".")
+            return has_waiting(live)
     return False

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .._files import Folder, own_path, shared_mode
+from .._queues.journal.left_behind import KEY_NAME
 from .._queues.journal.place import Place, group_name
 from .._reports import counted
 from .._trust import SHARED_DIRECTORY, NotOurs, Trust, commands_to_share
 from ..errors import ConfigurationError
 from .other_users import named
 
-_DIRECTORY_OF_A_KEY = re.compile("[0-9a-f]{12}")
 _OF_A_JOURNAL = re.compile(r"quarantine|dead-letters.*|u\d+|lost\+found")
 
 
@@ -83,9 +83,7 @@ def _other_names_in(directory: str) -> list[str]:
             entry.name
             for entry in entries
             if not _OF_A_JOURNAL.fullmatch(entry.name)
-            and not (
-                _DIRECTORY_OF_A_KEY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
-            )
+            and not (KEY_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
         )
 
 

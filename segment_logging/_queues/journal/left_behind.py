@@ -19,7 +19,8 @@ from ..._trust import PRIVATE, Trust
 from .directory import HANDED_OVER, is_owned
 from .place import Place, group_name
 
-_KEY = re.compile(r"[0-9a-f]{12}")
+KEY_NAME = re.compile(r"[0-9a-f]{12}")
+"""The name of a write key's directory."""
 
 
 class LeftBehind:
@@ -65,7 +66,7 @@ def left_in(root: str, trust: Trust = PRIVATE, keys: Iterable[str] | None = None
         elif trust.group is not None:
             return []
         if keys is None:
-            keys = sorted(name for name in os.listdir(other) if _KEY.fullmatch(name))
+            keys = sorted(name for name in os.listdir(other) if KEY_NAME.fullmatch(name))
     except OSError:
         return []
     paths = (os.path.join(other, key) for key in keys)
@@ -101,7 +102,12 @@ def text_of_left(path: str, root: str, trust: Trust = PRIVATE) -> str:
     )
 
 
-def is_waiting(live: Folder, name: str) -> bool:
+def has_waiting(live: Folder) -> bool:
+    """Return whether a write key has messages that nobody sends, as far as is known."""
+    return any(_is_waiting(live, name) for name in live.names() if name[0] != ".")
+
+
+def _is_waiting(live: Folder, name: str) -> bool:
     """Return whether a process's directory has messages that nobody sends, as far as is known."""
     try:
         with live.folder(name, is_ours=False) as folder:
@@ -126,5 +132,5 @@ def _has_messages(path: str, trust: Trust) -> bool:
                 Folder.at(path, trust, is_ours=False) as folder,
                 folder.folder("live", is_ours=False) as live,
             ):
-                return any(is_waiting(live, name) for name in live.names() if name[0] != ".")
+                return has_waiting(live)
     return False
